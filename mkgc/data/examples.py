@@ -1,0 +1,40 @@
+"""One record of a data set, as a reader returns it: text and labels in the file's own terms, pictures as paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+Pictures = Mapping[str, tuple[Path, ...]]
+"""Group name (``image``, ``crops``, ``objects``) to the picture files of that group, in order."""
+
+
+class Span(NamedTuple):
+    """Half-open range of token positions."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class RelationExample:
+    """A sentence that names a head and a tail; ``relation`` is None when it is asked for."""
+
+    id: str
+    tokens: tuple[str, ...]
+    head: Span
+    tail: Span
+    relation: str | None = None
+    pictures: Pictures = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaggedExample:
+    """A sentence with a BIO tag per token; ``tags`` is None when they are asked for."""
+
+    id: str
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...] | None = None
+    pictures: Pictures = field(default_factory=dict)
