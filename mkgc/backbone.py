@@ -1,0 +1,121 @@
+"""Two encoders whose last layers are paired by a fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from mkgc.batch import Images, Text
+from mkgc.encoders.text import TextEncoder
+from mkgc.encoders.vision import VisionEncoder
+from mkgc.errors import ConfigError
+from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.streams import Streams
+
+
+class Fusion(Protocol):
+    """Builds the module that joins one text layer with one side layer."""
+
+    def __call__(self, text: TextLayer, side: VisionLayer) -> nn.Module: ...
+
+
+class Backbone(nn.Module):
+    """Text and pictures in, contextual text states out.
+
+    The first layers of each encoder run alone; the last ``fused`` of both run in pairs through a fusion. With
+    ``independent`` the pairs are new layers on top instead, the encoders' own staying unimodal (an ablation of the
+    paper). Heads read the text stream: what would reach the side's output alone is neither computed nor trained, and a
+    side that reaches no text state at all (``caf=false``) is left out.
+
+    Raises:
+        ConfigError: More layers are to be fused than the encoders have, or there is a side and no fusion.
+    """
+
+    def __init__(
+        self,
+        text: TextEncoder,
+        side: VisionEncoder | None = None,
+        fusion: Fusion | None = None,
+        fused: int = 0,
+        independent: bool = False,
+    ) -> None:
+        super().__init__()
+        self.text = text
+        if side is not None:
+            _check_depth(fused, text, side, fusion)
+            if independent:
+                _add_layers(text, fused)
+                _add_layers(side, fused)
+        pairs = [] if side is None else zip(text.layers[-fused:], side.layers[-fused:], strict=True)
+        self.fusions = nn.ModuleList(fusion(t, s) for t, s in pairs if fusion is not None)
+        self.side = side if any(f.feeds_text for f in self.fusions) else None
+        if self.side is None:
+            self.fusions = nn.ModuleList()
+        else:
+            unread = [*self.fusions[-1].unread(self.side.layers[-1]), *self.side.final_parts()]
+            for module in unread:
+                module.requires_grad_(False)
+
+    @property
+    def width(self) -> int:
+        """Width of the text states."""
+        return self.text.width
+
+    def forward(self, text: Text, images: Sequence[Images] = ()) -> Streams:
+        """Contextual states of the text, having seen the pictures; ``side`` as the last fused layer left it."""
+        x = self._embed(text, images)
+        fused = len(self.fusions)
+        for layer in self.text.layers[: len(self.text.layers) - fused]:
+            attended = layer.attend(x.text, x.text_mask)
+            x = replace(x, text=layer.feed(attended.state), memory=attended.memory)
+        if self.side is None:
+            return x
+        for layer in self.side.layers[: len(self.side.layers) - fused]:
+            x = replace(x, side=layer.feed(layer.attend(x.side, x.side_mask).state))
+        pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
+        for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
+            x = fusion(x, text_layer, side_layer, last=depth == fused)
+        return x
+
+    def _embed(self, text: Text, images: Sequence[Images]) -> Streams:
+        states = self.text.embed(text)
+        size = states.shape[0]
+        if self.side is None:
+            side, mask = states.new_zeros(size, 0, 0), torch.zeros(size, 0, dtype=torch.bool, device=states.device)
+        else:
+            side, mask = self.side.embed(images, size)
+        return Streams(states, text.mask, side, mask)
+
+    def recipes(self) -> dict[str, Any]:
+        """Configurations that build both encoders again without weights; the side's is None where it is left out."""
+        return {"text": self.text.recipe(), "side": None if self.side is None else self.side.recipe()}
+
+
+def _check_depth(fused: int, text: TextEncoder, side: VisionEncoder, fusion: Fusion | None) -> None:
+    depth = min(len(text.layers), len(side.layers))
+    if not 1 <= fused <= depth:
+        raise ConfigError(
+            f"backbone.fused={fused} must lie between 1 and {depth}: the text encoder has {len(text.layers)} layers, "
+            f"the vision encoder {len(side.layers)}"
+        )
+    if fusion is None:
+        raise ConfigError("backbone.fusion is missing: two encoders need a fusion to join them")
+
+
+def _add_layers(encoder: TextEncoder | VisionEncoder, count: int) -> None:
+    """Puts fresh layers of the same shape on top."""
+    for _ in range(count):
+        layer = deepcopy(encoder.layers[-1])
+        for module in layer.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm):
+                module.reset_parameters()
+        encoder.layers.append(layer)

@@ -1,0 +1,48 @@
+"""The frozen parts of a typed batch: text and groups of pictures, with masks where True means present."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Self
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, tuple):
+        return tuple(_moved(part, device) for part in value)
+    return value.to(device) if is_dataclass(value) and hasattr(value, "to") else value
+
+
+@dataclass(frozen=True)
+class Part:
+    """A frozen record of tensors and other parts that moves between devices as one."""
+
+    def to(self, device: torch.device) -> Self:
+        return replace(self, **{f.name: _moved(getattr(self, f.name), device) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class Text(Part):
+    """Token ids; ``mask`` is False at padding, ``segments`` are token types."""
+
+    ids: Int[Tensor, "B T"]
+    mask: Bool[Tensor, "B T"]
+    segments: Int[Tensor, "B T"]
+
+
+@dataclass(frozen=True)
+class Images(Part):
+    """One group of pictures of one size, packed: only pictures that exist have pixels.
+
+    ``pixels`` are raw bytes (normalised on the device by the encoder) or floats that are normalised already.
+    ``slots[b, i]`` is the row of ``pixels`` that is picture ``i`` of example ``b``, or -1 where there is none.
+    """
+
+    group: str
+    pixels: UInt8[Tensor, "P 3 S S"] | Float[Tensor, "P 3 S S"]
+    slots: Int[Tensor, "B I"]

@@ -1,0 +1,87 @@
+"""Text encoders: the embeddings and layers of any BERT-like model of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig
+
+from mkgc.batch import Text
+from mkgc.errors import ConfigError
+from mkgc.nn.embeddings import ExtendedEmbedding
+from mkgc.nn.layers import TextLayer
+
+
+class TextEncoder(nn.Module):
+    """T-Encoder: embeddings, then post-norm layers; fusions take the last ones over.
+
+    Raises:
+        ConfigError: The model is not of the BERT family.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        layers = getattr(getattr(model, "encoder", None), "layer", None)
+        if layers is None or not hasattr(layers[0], "intermediate") or not hasattr(model, "embeddings"):
+            raise ConfigError(
+                f"{type(model).__name__} is no BERT-like encoder: choose a BERT, RoBERTa or XLM-RoBERTa model"
+            )
+        self.config: PretrainedConfig = model.config
+        self.embeddings = model.embeddings
+        self.layers = nn.ModuleList(TextLayer(block) for block in layers)
+        self.width: int = model.config.hidden_size
+
+    @property
+    def words(self) -> nn.Embedding | ExtendedEmbedding:
+        """The token embedding."""
+        return self.embeddings.word_embeddings
+
+    def extend(self, tables: dict[str, int]) -> ExtendedEmbedding:
+        """Adds tables of new tokens behind the vocabulary and returns the joint embedding."""
+        words = self.embeddings.word_embeddings = ExtendedEmbedding(self.words, tables)
+        return words
+
+    def embed(self, text: Text) -> Float[Tensor, "B T D"]:
+        """The input of the first layer.
+
+        Raises:
+            ConfigError: The text is longer than the model's position table.
+        """
+        # RoBERTa-like tables begin behind the padding index.
+        reserved = (self.config.pad_token_id or 0) + 1 if "roberta" in self.config.model_type else 0
+        most = self.config.max_position_embeddings - reserved
+        if text.ids.shape[1] > most:
+            raise ConfigError(
+                f"a text of {text.ids.shape[1]} tokens is longer than the encoder's {most}: lower data.max_length"
+            )
+        return self.embeddings(input_ids=text.ids, token_type_ids=text.segments)
+
+    def recipe(self) -> dict[str, Any]:
+        """A configuration that builds this architecture again, without weights and without a hub."""
+        return {"_target_": f"{__name__}.random_text", "config": self.config.to_dict()}
+
+
+def random_text(config: dict[str, Any]) -> TextEncoder:
+    """A text encoder with random weights; ``config`` is transformers' own, with its ``model_type``."""
+    settings = dict(config)
+    kind = settings.pop("model_type", "bert")
+    return TextEncoder(AutoModel.from_config(AutoConfig.for_model(kind, **settings)))
+
+
+def pretrained_text(name: str, dropout: float | None = None) -> TextEncoder:
+    """A pretrained text encoder from a hub name or a local folder.
+
+    Raises:
+        ConfigError: Nothing can be loaded from there.
+    """
+    options = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    try:
+        model = AutoModel.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no text encoder at '{name}': give a folder with config.json and model.safetensors, or a hub name that "
+            f"can be reached (size.text.name=…); {str(error).splitlines()[0]}"
+        ) from error
+    return TextEncoder(model)

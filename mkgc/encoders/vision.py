@@ -1,0 +1,132 @@
+"""Vision encoders: patches, positions and blocks of any plain VisionTransformer of timm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from jaxtyping import Bool, Float
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from mkgc.batch import Images
+from mkgc.errors import ConfigError
+from mkgc.nn.layers import VisionLayer
+
+
+def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Float[Tensor, "P 3 S S"]:
+    """Bytes become floats with the encoder's mean and spread; floats are taken as normalised already."""
+    if pixels.dtype != torch.uint8:
+        return pixels
+    return (pixels.to(mean.dtype) / 255 - mean[:, None, None]) / std[:, None, None]
+
+
+def unpack(
+    tokens: Float[Tensor, "P n W"], slots: Tensor
+) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+    """Lays the tokens of packed pictures out by example; slots of -1 are masked."""
+    there = slots >= 0
+    if tokens.shape[0] == 0:
+        laid = tokens.new_zeros((*slots.shape, *tokens.shape[1:]))
+    else:
+        laid = tokens[slots.clamp(min=0)]
+    return laid.flatten(1, 2), there.repeat_interleave(tokens.shape[1], dim=1)
+
+
+class VisionEncoder(nn.Module):
+    """V-Encoder: patch embeddings of all pictures of an example as one sequence, then pre-norm layers.
+
+    The sequence is the model's prefix tokens (class, distillation, registers, as far as it has them), once, and then
+    the patches of each picture of each group. A picture of another size than the pretrained one gets the position table
+    resampled, as timm does it. With one picture of the native size the states are timm's own.
+    """
+
+    def __init__(self, model: VisionTransformer, name: str, options: dict[str, Any]) -> None:
+        super().__init__()
+        config = model.pretrained_cfg
+        self.name, self.options = name, options
+        self.layers = nn.ModuleList(VisionLayer(block) for block in model.blocks)
+        model.blocks = nn.Sequential()
+        model.reset_classifier(0)
+        self.stem = model
+        self.width: int = model.embed_dim
+        self.register_buffer("mean", torch.tensor(config.get("mean", (0.5, 0.5, 0.5))), persistent=False)
+        self.register_buffer("std", torch.tensor(config.get("std", (0.5, 0.5, 0.5))), persistent=False)
+
+    def _patches(self, pixels: Tensor) -> Float[Tensor, "P n W"]:
+        """Prefix tokens and patches of each picture on its own."""
+        stem = self.stem
+        embedded = stem._pos_embed(stem.patch_embed(normalise(pixels, self.mean, self.std)))
+        return stem.norm_pre(stem.patch_drop(embedded))
+
+    def embed(
+        self, images: Sequence[Images], size: int
+    ) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+        """The input of the first layer and its mask, for ``size`` examples."""
+        prefixes = self.stem.num_prefix_tokens
+        prefix: Tensor | None = None
+        tokens: list[Tensor] = []
+        masks: list[Tensor] = []
+        for group in images:
+            if group.pixels.shape[0] == 0:
+                continue
+            patches = self._patches(group.pixels)
+            prefix = patches[:1, :prefixes]  # the same for every picture: it depends on none
+            laid, mask = unpack(patches[:, prefixes:], group.slots)
+            tokens.append(laid)
+            masks.append(mask)
+        if prefix is None:
+            device = self.mean.device
+            return torch.zeros(size, 0, self.width, device=device), torch.zeros(
+                size, 0, dtype=torch.bool, device=device
+            )
+        any_picture = torch.cat(masks, 1).any(1, keepdim=True)
+        states = torch.cat([prefix.expand(size, -1, -1), *tokens], 1)
+        return states, torch.cat([any_picture.expand(-1, prefixes), *masks], 1)
+
+    def finish(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
+        """The norm behind the last layer."""
+        return self.stem.norm(x)
+
+    def final_parts(self) -> list[nn.Module]:
+        """The modules that only :meth:`finish` uses."""
+        return [self.stem.norm, self.stem.fc_norm]
+
+    def recipe(self) -> dict[str, Any]:
+        """A configuration that builds this architecture again, without weights and without a hub."""
+        return {"_target_": f"{__name__}.random_vision", "name": self.name, **self.options}
+
+
+def _create(name: str, **options: Any) -> VisionTransformer:
+    try:
+        model = timm.create_model(name, dynamic_img_size=True, num_classes=0, **options)
+    except Exception as error:  # timm and the hub's client raise a dozen kinds
+        raise ConfigError(
+            f"no vision encoder '{name}': give a timm model name that can be reached, or weights on disk "
+            f"(size.vision.name=…, size.vision.file=…); {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(model, VisionTransformer):
+        raise ConfigError(f"'{name}' is a {type(model).__name__}: choose a timm VisionTransformer, such as vit_*")
+    return model
+
+
+def random_vision(name: str, **options: Any) -> VisionEncoder:
+    """A vision encoder with random weights; ``options`` are timm's (``embed_dim``, ``depth``, ``img_size`` …)."""
+    return VisionEncoder(_create(name, **options), name, options)
+
+
+def pretrained_vision(name: str, file: str | None = None, **options: Any) -> VisionEncoder:
+    """A pretrained vision encoder from timm's hub, or from a local ``file`` of weights for that architecture.
+
+    Raises:
+        ConfigError: The file is missing, or nothing can be loaded under that name.
+    """
+    if file is None:
+        return VisionEncoder(_create(name, pretrained=True, **options), name, options)
+    if not Path(file).is_file():
+        raise ConfigError(f"no file of vision weights at '{file}' (size.vision.file)")
+    overlay = {"file": file}
+    return VisionEncoder(_create(name, pretrained=True, pretrained_cfg_overlay=overlay, **options), name, options)

@@ -1,0 +1,76 @@
+"""M-Encoder layer of MKGformer: prefix-guided interaction in attention, correlation-aware fusion in the feed-forward."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mkgc.nn.attention import aggregate, join_heads, split_heads
+from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.streams import KeyValue, Streams
+
+
+def _adapter(width: int, other: int) -> nn.Module:
+    """A learned projection where widths differ; nothing where they do not."""
+    return nn.Identity() if width == other else nn.Linear(width, other)
+
+
+class PrefixFusion(nn.Module):
+    """Joins one text layer and one vision layer; the new parameters are CAF's projection and width adapters.
+
+    PGI: vision attends to the text's keys and values of the same layer, put before its own. CAF: the text's feed-forward
+    network reads, for each token, the picture tokens that correlate with it. Padding tokens and absent pictures are
+    masked in both. CAF is the one way from pictures to text: without it, text states do not depend on pictures.
+
+    Source: MKGformer (Chen et al., 2022), equation 10 (PGI) and equations 13 to 16 (CAF); the bracket printed in
+    equation 16 is a misprint, W_3 stands inside the activation.
+    """
+
+    def __init__(self, text: TextLayer, side: VisionLayer, pgi: bool = True, caf: bool = True) -> None:
+        super().__init__()
+        self.pgi, self.caf = pgi, caf
+        if pgi:
+            self.key_to_side = _adapter(text.width, side.width)
+            self.value_to_side = _adapter(text.width, side.width)
+        if caf:
+            self.side_to_text = _adapter(side.width, text.width)
+            self.project = nn.Linear(text.width, text.inner, bias=False)
+            nn.init.normal_(self.project.weight, std=0.02)
+
+    @property
+    def feeds_text(self) -> bool:
+        """Whether text states depend on the side stream."""
+        return self.caf
+
+    def prefix(self, memory: KeyValue, heads: int) -> KeyValue:
+        """The text's keys and values in the width and the heads of the other side."""
+        return KeyValue(
+            split_heads(self.key_to_side(join_heads(memory.key)), heads),
+            split_heads(self.value_to_side(join_heads(memory.value)), heads),
+            memory.mask,
+        )
+
+    def correlate(
+        self, text: Float[Tensor, "B T D"], side: Float[Tensor, "B V W"], side_mask: Tensor
+    ) -> Float[Tensor, "B T F"]:
+        """What the pictures add to the hidden units of the text's feed-forward network: Agg W_3."""
+        return self.project(aggregate(text, self.side_to_text(side), side_mask))
+
+    def forward(self, x: Streams, text: TextLayer, side: VisionLayer, last: bool) -> Streams:
+        """One fused layer; the ``last`` one leaves the side stream as attention made it, since nothing reads it."""
+        attended = text.attend(x.text, x.text_mask)
+        prefix = self.prefix(attended.memory, side.heads) if self.pgi else None
+        seen = side.attend(x.side, x.side_mask, prefix)
+        extra = self.correlate(attended.state, seen.state, x.side_mask) if self.caf else None
+        return replace(
+            x,
+            text=text.feed(attended.state, extra),
+            side=seen.state if last else side.feed(seen.state),
+            memory=attended.memory,
+        )
+
+    def unread(self, side: VisionLayer) -> list[nn.Module]:
+        """Modules of the last side layer that reach no text state."""
+        return side.feed_parts()

@@ -1,0 +1,42 @@
+"""The fused layer as MKGformer's authors released it, where that differs from their paper."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from mkgc.nn.attention import aggregate
+from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.streams import Streams
+
+
+class ReleasedFusion(nn.Module):
+    """Vision looks back at the text layer before; text then looks at the finished vision layer.
+
+    Differences from :class:`mkgc.fusion.prefix.PrefixFusion`, all of the released code: the prefix is the keys and
+    values of the text layer before, with padding left in; the query of CAF is the attention's context before its output
+    projection; the visual side is the vision layer's output; W_3 has a bias; no mask hides absent pictures.
+
+    Source: zjunlp/MKGformer, modeling_unimo.py.
+    """
+
+    feeds_text = True
+
+    def __init__(self, text: TextLayer, side: VisionLayer) -> None:
+        super().__init__()
+        self.project = nn.Linear(side.width, text.inner)
+        nn.init.normal_(self.project.weight, std=0.02)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x: Streams, text: TextLayer, side: VisionLayer, last: bool) -> Streams:
+        prefix = None if x.memory is None else replace(x.memory, mask=torch.ones_like(x.memory.mask))
+        seen = side.feed(side.attend(x.side, x.side_mask, prefix).state)
+        attended = text.attend(x.text, x.text_mask)
+        extra = self.project(aggregate(attended.context, seen, x.side_mask))
+        return replace(x, text=text.feed(attended.state, extra), side=seen, memory=attended.memory)
+
+    def unread(self, side: VisionLayer) -> list[nn.Module]:
+        """Modules of the last side layer that reach no text state: none, text reads its output."""
+        return []

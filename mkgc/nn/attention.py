@@ -1,0 +1,44 @@
+"""Multi-head attention as two steps, project and mix, so that fusions can put other keys and values in between."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mkgc.streams import KeyValue
+
+
+def split_heads(x: Float[Tensor, "B S A"], heads: int) -> Float[Tensor, "B H S d"]:
+    """Divides the last dimension among the heads."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Float[Tensor, "B H S d"]) -> Float[Tensor, "B S A"]:
+    """Undoes :func:`split_heads`."""
+    return x.transpose(1, 2).flatten(-2)
+
+
+def mix(query: Float[Tensor, "B H Q d"], memory: KeyValue, dropout: float = 0.0) -> Float[Tensor, "B H Q d"]:
+    """Scaled dot-product attention of the queries over a memory.
+
+    A row of the batch whose memory is masked throughout attends everywhere instead: its output is finite and is to be
+    masked by whoever reads it.
+    """
+    nothing = ~memory.mask.any(-1, keepdim=True)
+    mask = (memory.mask | nothing)[:, None, None, :]
+    return F.scaled_dot_product_attention(query, memory.key, memory.value, mask, dropout_p=dropout)
+
+
+def aggregate(
+    query: Float[Tensor, "B T D"], side: Float[Tensor, "B V D"], mask: Bool[Tensor, "B V"]
+) -> Float[Tensor, "B T D"]:
+    """Each query's mean of the side states, weighted by the softmax of their dot products; zero with nothing to see.
+
+    Source: MKGformer (Chen et al., 2022), equations 13 and 14: S = x_t x_v^T, unscaled, Agg = softmax(S) x_v.
+    """
+    similarity = query @ side.transpose(1, 2)
+    similarity = similarity.masked_fill(~mask[:, None, :], torch.finfo(similarity.dtype).min)
+    weights = similarity.softmax(-1) * mask[:, None, :]
+    return weights @ side

@@ -1,0 +1,39 @@
+"""Token embeddings that grow at their end without touching what was pretrained."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class ExtendedEmbedding(nn.Module):
+    """A vocabulary's embedding followed by tables of further tokens (markers, entities, relations).
+
+    Ids count on: ``words`` has 0 … V-1, the first table begins at V. Each table stays a parameter of its own, so that
+    it can be trained, or tied to an output, alone.
+    """
+
+    def __init__(self, words: nn.Embedding, tables: dict[str, int]) -> None:
+        """Adds a table of so many rows under each name, drawn like the words: normal, with their spread."""
+        super().__init__()
+        self.words = words
+        spread = float(words.weight.detach().std())
+        self.tables = nn.ModuleDict({name: nn.Embedding(n, words.embedding_dim) for name, n in tables.items()})
+        for table in self.tables.values():
+            nn.init.normal_(table.weight, std=spread)
+
+    @property
+    def weight(self) -> Float[Tensor, "V D"]:
+        """All rows in the order of their ids."""
+        return torch.cat([self.words.weight, *(table.weight for table in self.tables.values())])
+
+    def forward(self, ids: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape D"]:
+        start = self.words.num_embeddings
+        out = self.words(ids.clamp(max=start - 1))
+        for table in self.tables.values():
+            rows = ids - start
+            mine = (rows >= 0) & (rows < table.num_embeddings)
+            out = torch.where(mine[..., None], table(rows.clamp(0, table.num_embeddings - 1)), out)
+            start += table.num_embeddings
+        return out

@@ -1,0 +1,89 @@
+"""Transformer layers of two libraries behind one seam: ``attend``, then ``feed``.
+
+They hold the libraries' own blocks and re-order their sub-modules, so that pretrained weights, variants and parameter
+names come from there.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from timm.layers import Attention
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from mkgc.errors import ConfigError
+from mkgc.nn.attention import join_heads, mix, split_heads
+from mkgc.streams import Attended, KeyValue
+
+
+class TextLayer(nn.Module):
+    """A post-norm block of the BERT family: transformers' BertLayer or one with the same parts (RobertaLayer, …)."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+        self.heads: int = block.attention.self.num_attention_heads
+        self.width: int = block.attention.output.dense.out_features
+        self.inner: int = block.intermediate.dense.out_features
+
+    def attend(
+        self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], prefix: KeyValue | None = None
+    ) -> Attended:
+        """Self-attention over the prefix, if any, and the text itself, with residual and norm."""
+        part = self.block.attention.self
+        memory = KeyValue(split_heads(part.key(x), self.heads), split_heads(part.value(x), self.heads), mask)
+        query = split_heads(part.query(x), self.heads)
+        seen = memory if prefix is None else prefix.then(memory)
+        context = join_heads(mix(query, seen, part.dropout.p if self.training else 0.0))
+        return Attended(self.block.attention.output(context, x), context, memory)
+
+    def feed(
+        self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Feed-forward network with residual and norm; ``extra`` joins its hidden units before the activation."""
+        if extra is None:
+            return self.block.output(self.block.intermediate(x), x)
+        hidden = self.block.intermediate.dense(x) + extra
+        return self.block.output(self.block.intermediate.intermediate_act_fn(hidden), x)
+
+
+class VisionLayer(nn.Module):
+    """A pre-norm block of timm's VisionTransformer, with whatever it has of LayerScale, QK-norm, gate and drop path.
+
+    Raises:
+        ConfigError: The block is of a kind whose parts have another order (parallel, rotary, post-norm …).
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        if type(block) is not Block or type(block.attn) is not Attention:
+            raise ConfigError(
+                f"vision blocks of type {type(block).__name__} with {type(getattr(block, 'attn', None)).__name__} "
+                "are not supported: choose a timm VisionTransformer of plain pre-norm blocks, such as vit_* or deit_*"
+            )
+        self.block = block
+        self.heads: int = block.attn.num_heads
+        self.width: int = block.norm1.normalized_shape[0]
+
+    def attend(
+        self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B V"], prefix: KeyValue | None = None
+    ) -> Attended:
+        """Self-attention over the prefix, if any, and the picture tokens themselves, with residual."""
+        part = self.block.attn
+        normed = self.block.norm1(x)
+        query, key, value = part.qkv(normed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        memory = KeyValue(part.k_norm(key), value, mask)
+        seen = memory if prefix is None else prefix.then(memory)
+        context = join_heads(mix(part.q_norm(query), seen, part.attn_drop.p if self.training else 0.0))
+        gated = part.norm(context) if part.gate is None else part.norm(context) * part.gate(normed).sigmoid()
+        state = x + self.block.drop_path1(self.block.ls1(part.proj_drop(part.proj(gated))))
+        return Attended(state, context, memory)
+
+    def feed(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
+        """Feed-forward network of the normed input, with residual."""
+        block = self.block
+        return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
+
+    def feed_parts(self) -> list[nn.Module]:
+        """The modules that only :meth:`feed` uses."""
+        return [self.block.norm2, self.block.mlp, self.block.ls2]

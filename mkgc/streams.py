@@ -1,0 +1,54 @@
+"""What flows between layers: the text stream, the side stream, and keys with values for attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class KeyValue:
+    """Keys and values of one attention, split into heads; ``mask`` is True where they may be attended."""
+
+    key: Float[Tensor, "B H S d"]
+    value: Float[Tensor, "B H S d"]
+    mask: Bool[Tensor, "B S"]
+
+    def then(self, other: KeyValue) -> KeyValue:
+        """These keys and values as a prefix of the other's."""
+        return KeyValue(
+            torch.cat([self.key, other.key], dim=2),
+            torch.cat([self.value, other.value], dim=2),
+            torch.cat([self.mask, other.mask], dim=1),
+        )
+
+
+@dataclass(frozen=True)
+class Attended:
+    """The outcome of a layer's attention.
+
+    ``context`` is what the heads returned, joined, before the output projection; ``state`` is the layer's residual
+    stream after it; ``memory`` holds the keys and values that the layer made of its input.
+    """
+
+    state: Float[Tensor, "B S D"]
+    context: Float[Tensor, "B S A"]
+    memory: KeyValue
+
+
+@dataclass(frozen=True)
+class Streams:
+    """States of both streams after a layer.
+
+    ``side`` has no columns where nothing beside the text is read. ``memory`` are the keys and values of the text layer
+    that came last, for fusions that reach back to them.
+    """
+
+    text: Float[Tensor, "B T D"]
+    text_mask: Bool[Tensor, "B T"]
+    side: Float[Tensor, "B V W"]
+    side_mask: Bool[Tensor, "B V"]
+    memory: KeyValue | None = None
