@@ -1,0 +1,63 @@
+"""The optimiser and its schedule: AdamW with decay groups, linear warm-up and linear decay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from torch.nn import Parameter
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from mkgc.errors import ConfigError
+
+
+def adamw(
+    named_parameters: Iterable[tuple[str, Parameter]],
+    lr: float,
+    weight_decay: float,
+    head_lr: float | None,
+    is_head: Callable[[str], bool],
+) -> AdamW:
+    """AdamW over what is trainable: ``head_lr`` where ``is_head`` says so of the name, else ``lr``.
+
+    Vectors (biases, scales of normalisations) are not decayed. ``head_lr=None`` gives heads ``lr`` too.
+
+    Raises:
+        ConfigError: Nothing is trainable.
+    """
+    groups: dict[tuple[bool, bool], list[Parameter]] = {}
+    for name, parameter in named_parameters:
+        if parameter.requires_grad:
+            groups.setdefault((is_head(name), parameter.ndim > 1), []).append(parameter)
+    if not groups:
+        raise ConfigError("no parameter is trainable, so there is nothing to optimise: freeze fewer parts")
+    return AdamW(
+        {
+            "params": parameters,
+            "lr": head_lr if head and head_lr is not None else lr,
+            "weight_decay": weight_decay if decays else 0.0,
+        }
+        for (head, decays), parameters in groups.items()
+    )
+
+
+def linear_warmup(optimizer: Optimizer, total_steps: int, warmup: float) -> LambdaLR:
+    """Rates that rise from zero over the first ``warmup`` share of the steps, then fall to zero at the last.
+
+    Raises:
+        ConfigError: ``warmup`` is not in [0, 1), or there is no step.
+    """
+    if not 0 <= warmup < 1:
+        raise ConfigError(f"optim.warmup={warmup} is a share of all steps: 0 <= warmup < 1")
+    if total_steps < 1:
+        raise ConfigError(
+            f"a schedule over {total_steps} steps: there must be at least one; check task.epochs and the data"
+        )
+    rise = int(warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return step / rise
+        return max(0.0, (total_steps - step) / (total_steps - rise))
+
+    return LambdaLR(optimizer, factor)
