@@ -1,4 +1,4 @@
-"""Errors a user can cause. Commands print their message and exit with 2; anything else is a bug and keeps its traceback."""
+"""Errors a user can cause: commands print the message and exit with 2; anything else is a bug and keeps its trace."""
 
 from __future__ import annotations
 

@@ -5,8 +5,34 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig
+from PIL import Image
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}
+
+TINY = [
+    "size.fused=1",
+    "size.tokenizer.vocab_size=200",
+    "size.text.config.hidden_size=32",
+    "size.text.config.intermediate_size=64",
+    "size.text.config.num_hidden_layers=2",
+    "size.text.config.num_attention_heads=2",
+    "size.vision.embed_dim=32",
+    "size.vision.depth=2",
+    "size.vision.num_heads=2",
+    "size.vision.img_size=32",
+    "data.pictures.image=32",
+    "data.atlas_seed=null",
+    "trainer.enable_progress_bar=false",
+]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,3 +43,86 @@ def _one_thread() -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+def composed(*overrides: str, name: str = "train") -> DictConfig:
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose(name, list(overrides))
+
+
+@pytest.fixture
+def tiny() -> Callable[..., DictConfig]:
+    """A training configuration of a task over a folder, with a network of a few thousand weights."""
+
+    def config(task: str, root: Path, *overrides: str) -> DictConfig:
+        return composed(f"task={task}", f"data.root={root}", *TINY, *overrides)
+
+    return config
+
+
+def paint(path: Path, colour: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 40), COLOURS[colour]).save(path)
+
+
+@pytest.fixture
+def mre_root(tmp_path: Path) -> Path:
+    """Relations in MNRE's layout: the colour of the picture is the relation."""
+    root, draw = tmp_path / "mre", random.Random(0)
+    (root / "txt").mkdir(parents=True)
+    labels = {"None": 0, "/a/a/likes": 1, "/a/a/knows": 2}
+    (root / "ours_rel2id.json").write_text(json.dumps(labels))
+    for split, count in (("train", 24), ("val", 8), ("test", 8)):
+        rows = []
+        for i in range(count):
+            colour, relation = draw.choice(list(zip(COLOURS, labels, strict=True)))
+            paint(root / "img_org" / split / f"{i}.png", colour)
+            tokens = ["Ada", "and", "Bob", *["today"] * draw.randint(0, 4), "."]
+            head, tail = {"name": "Ada", "pos": [0, 1]}, {"name": "Bob", "pos": [2, 3]}
+            rows.append({"token": tokens, "h": head, "t": tail, "img_id": f"{i}.png", "relation": relation})
+        (root / "txt" / f"ours_{split}.txt").write_text("".join(f"{row!r}\n" for row in rows))
+    return root
+
+
+@pytest.fixture
+def mner_root(tmp_path: Path) -> Path:
+    """Mentions in Twitter's layout: a red picture makes the name a person, any other a place."""
+    root, draw, number = tmp_path / "mner", random.Random(0), 0
+    for split, count in (("train", 24), ("valid", 8), ("test", 8)):
+        blocks = []
+        for _ in range(count):
+            number += 1
+            colour = draw.choice(list(COLOURS))
+            kind = "PER" if colour == "red" else "LOC"
+            paint(root / "images" / f"{number}.png", colour)
+            rows = [("We", "O"), ("saw", "O"), ("Paris", f"B-{kind}"), ("Hilton", f"I-{kind}")]
+            rows += [("again", "O")] * draw.randint(0, 3)
+            blocks.append(f"IMGID:{number}\n" + "".join(f"{word}\t{tag}\n" for word, tag in rows) + "\n")
+        (root / f"{split}.txt").write_text("".join(blocks))
+    return root
+
+
+@pytest.fixture
+def kg_root(tmp_path: Path) -> Path:
+    """A graph in FB15k-237-IMG's layout with twelve entities, pictures for half of them."""
+    root, draw = tmp_path / "kg", random.Random(0)
+    root.mkdir()
+    entities = [f"e/{i}" for i in range(12)]
+    (root / "entities.txt").write_text("\n".join(entities) + "\n")
+    (root / "relations.txt").write_text("near\nlikes\n")
+    (root / "relation2text.txt").write_text("near\tis near\nlikes\tlikes\n")
+    (root / "entity2text.txt").write_text("".join(f"{e}\tname {i}\n" for i, e in enumerate(entities)))
+    (root / "entity2textlong.txt").write_text("".join(f"{e}\tthing number {i}\n" for i, e in enumerate(entities)))
+    for entity in entities[::2]:
+        paint(root / "images" / entity.replace("/", ".") / "0.png", draw.choice(list(COLOURS)))
+    pairs = [(h, r, t) for h in entities for r in ("near", "likes") for t in entities if h != t]
+    draw.shuffle(pairs)
+    for split, part in (("train", pairs[:60]), ("dev", pairs[60:72]), ("test", pairs[72:84])):
+        (root / f"{split}.tsv").write_text("".join("\t".join(triple) + "\n" for triple in part))
+    return root
+
+
+@pytest.fixture
+def roots(mre_root: Path, mner_root: Path, kg_root: Path) -> dict[str, Path]:
+    """A small data set for each task."""
+    return {"mre": mre_root, "mner": mner_root, "link_prediction": kg_root}

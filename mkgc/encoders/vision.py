@@ -113,9 +113,16 @@ def _create(name: str, **options: Any) -> VisionTransformer:
     return model
 
 
-def random_vision(name: str, **options: Any) -> VisionEncoder:
-    """A vision encoder with random weights; ``options`` are timm's (``embed_dim``, ``depth``, ``img_size`` …)."""
-    return VisionEncoder(_create(name, **options), name, options)
+def random_vision(name: str, position_std: float | None = None, **options: Any) -> VisionEncoder:
+    """A vision encoder with random weights; ``options`` are timm's (``embed_dim``, ``depth``, ``img_size`` …).
+
+    ``position_std`` draws the position table anew with that spread. timm's 0.02 is lost beside the patches: from
+    scratch, where things lie is then learned late.
+    """
+    encoder = VisionEncoder(_create(name, **options), name, options)
+    if position_std is not None and encoder.stem.pos_embed is not None:
+        nn.init.normal_(encoder.stem.pos_embed, std=position_std)
+    return encoder
 
 
 def pretrained_vision(name: str, file: str | None = None, **options: Any) -> VisionEncoder:

@@ -37,7 +37,6 @@ class PrefixFusion(nn.Module):
         if caf:
             self.side_to_text = _adapter(side.width, text.width)
             self.project = nn.Linear(text.width, text.inner, bias=False)
-            nn.init.normal_(self.project.weight, std=0.02)
 
     @property
     def feeds_text(self) -> bool:

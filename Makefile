@@ -1,0 +1,51 @@
+# Everything starts here: `make demo` shows what the project does, `make test` proves it.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+TASKS := mre mner link_prediction
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM := false
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/.ready  ## create .venv and install the project with its tools
+
+demo: $(VENV)/.ready  ## build the Atlas graph, train all three tasks small, evaluate, predict
+	@$(RUN) -m benchmarks.demo
+
+format: $(VENV)/.ready  ## rewrite the code in the project's style
+	@$(VENV)/bin/ruff check --fix . && $(VENV)/bin/ruff format .
+
+lint: $(VENV)/.ready  ## style and errors, without changing anything
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+type: $(VENV)/.ready  ## type checks
+	@$(VENV)/bin/mypy
+
+test: lint type  ## lint, type-check, fast tests: what CI runs
+	$(RUN) -m pytest
+
+test-slow: $(VENV)/.ready  ## the tests that take minutes
+	$(RUN) -m pytest -m slow
+
+test-gpu: $(VENV)/.ready  ## the tests that need a CUDA device
+	$(RUN) -m pytest -m gpu
+
+tables: $(VENV)/.ready  ## train what the tables of docs/atlas.md show (about an hour)
+	@$(RUN) -m benchmarks.atlas
+
+wheel: $(VENV)/.ready  ## build a wheel into dist/
+	@$(VENV)/bin/uv build --quiet --wheel --out-dir dist
+
+clean:  ## remove what was built, trained and downloaded
+	rm -rf $(VENV) build dist runs data/atlas *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help install demo format lint type test test-slow test-gpu tables wheel clean

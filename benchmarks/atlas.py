@@ -1,0 +1,85 @@
+"""`make tables`: what pictures and each part of the fusion are worth on Atlas, mean and spread of three seeds.
+
+Writes ``benchmarks/atlas.json`` (every run's figures) and the table of ``docs/atlas.md`` between its markers. Two runs
+go on at a time, with one thread each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+RUNS = Path("runs/atlas")
+RESULTS = Path("benchmarks/atlas.json")
+PAGE = Path("docs/atlas.md")
+BEGIN, END = "<!-- table: python -m benchmarks.atlas -->", "<!-- end of table -->"
+SEEDS = (0, 1, 2)
+TASKS = {"mre": ("f1", "accuracy"), "mner": ("f1",), "link_prediction": ("mrr", "hits@1", "hits@10")}
+VARIANTS = {
+    "full": [],
+    "text_only": ["backbone=text_only"],
+    "pgi=false": ["backbone.fusion.pgi=false"],
+    "caf=false": ["backbone.fusion.caf=false"],
+}
+
+
+def main() -> None:
+    """Runs what has not been run, then writes the figures and the table."""
+    wanted = [(task, variant, seed) for seed in SEEDS for task in TASKS for variant in VARIANTS]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda job: _run(*job), wanted))
+    figures = {f"{t}/{v}/{s}": _figures(t, v, s) for t, v, s in wanted}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    RESULTS.write_text(json.dumps({"machine": machine, "runs": figures}, indent=1) + "\n")
+    page = PAGE.read_text()
+    head, rest = page.split(BEGIN)
+    PAGE.write_text(f"{head}{BEGIN}\n{table(figures)}\n{END}{rest.split(END)[1]}")
+
+
+def _folder(task: str, variant: str, seed: int) -> Path:
+    return RUNS / task / variant.replace("=", "_") / str(seed)
+
+
+def _run(task: str, variant: str, seed: int) -> None:
+    folder = _folder(task, variant, seed)
+    if (folder / "metrics.json").exists():
+        return
+    command = [sys.executable, "-m", "mkgc.train", f"task={task}", f"seed={seed}", *VARIANTS[variant]]
+    print(" ".join(["python", *command[1:]]), flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("w") as log:
+        extra = [f"hydra.run.dir={folder}", "trainer.enable_progress_bar=false"]
+        threads = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, *extra], check=True, stdout=log, stderr=log, env=threads)
+
+
+def _figures(task: str, variant: str, seed: int) -> dict[str, Any]:
+    figures = json.loads((_folder(task, variant, seed) / "metrics.json").read_text())
+    return {"test": figures["test"], "dev": figures["dev"], "seconds": figures["seconds"]}
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as a Markdown table, mean ± standard deviation over the seeds."""
+    lines = ["| task | measure | " + " | ".join(VARIANTS) + " |", "| --- | --- |" + " --- |" * len(VARIANTS)]
+    for task, measures in TASKS.items():
+        for measure in measures:
+            cells = [_cell([figures[f"{task}/{v}/{s}"]["test"][measure] for s in SEEDS]) for v in VARIANTS]
+            lines.append(f"| {task} | {measure} | " + " | ".join(cells) + " |")
+        times = [[figures[f"{task}/{v}/{s}"]["seconds"] for s in SEEDS] for v in VARIANTS]
+        lines.append(f"| {task} | seconds | " + " | ".join(f"{statistics.mean(t):.0f}" for t in times) + " |")
+    return "\n".join(lines)
+
+
+def _cell(values: list[float]) -> str:
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""`mkgc VERB key=value …`: the same commands as `python -m mkgc.VERB key=value …`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+VERBS = ("train", "evaluate", "predict", "check", "convert")
+
+
+def main() -> None:
+    """Hands the arguments behind the verb to the verb's own module."""
+    verb = sys.argv[1] if len(sys.argv) > 1 else ""
+    if verb not in VERBS:
+        known = ", ".join(VERBS)
+        print(f"mkgc: no command '{verb}'; choose {known}" if verb else f"usage: mkgc {{{known}}} key=value …")
+        sys.exit(2)
+    sys.argv = [f"mkgc {verb}", *sys.argv[2:]]
+    import_module(f"mkgc.{verb}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""`python -m mkgc.check task=mre data.root=DIR`: reads a data set as training would, and says what it found."""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from mkgc.command import run
+
+
+def check_data(config: DictConfig) -> None:
+    """Reads the task's data with its own reader and prints how many examples and pictures are usable.
+
+    Raises:
+        MkgcError: Training could not begin on them.
+    """
+    from hydra.utils import instantiate
+
+    from mkgc.config import check
+
+    check(config)
+    reader, settings = instantiate(config.task.data), instantiate(config.data)
+    corpus = reader(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    corpus.coverage.show()
+    counts = ", ".join(f"{len(items):,} {split}" for split, items in corpus.items.items())
+    print(f"{config.task.name}: {config.data.root} can be trained on: {counts} examples")
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="check")
+def _main(config: DictConfig) -> None:
+    check_data(config)
+
+
+def main() -> None:
+    """The command."""
+    run(_main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Checkpoints: written whole or not at all, read without running code, enough to predict with."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from mkgc.data.codec import Codec
+from mkgc.errors import CheckpointError
+from mkgc.task import Task
+
+TRUSTED = ("mkgc.", "tasks.")
+"""Only these packages are built from a checkpoint's configuration, which may come from strangers."""
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes beside the file, flushes to disk, then renames: a killed run leaves the old checkpoint or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def build_task(config: DictConfig, codec: Codec) -> Task:
+    """The network of a configuration, with random or pretrained weights as it says."""
+    build = instantiate(config.task.model)
+    return build(backbone=instantiate(config.backbone), codec=codec, optim=instantiate(config.optim))
+
+
+def describe(config: DictConfig, codec: Codec) -> dict[str, Any]:
+    """What a checkpoint says of itself beside the weights, as plain values."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    kind = f"{type(codec).__module__}.{type(codec).__qualname__}"
+    return {"format": 1, "config": plain, "codec_kind": kind, "seed": config.seed}
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """The contents of a checkpoint file.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"no checkpoint at '{path}'")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"the checkpoint '{path}' is damaged or not one of mkgc's: it cannot be read") from error
+    if not isinstance(contents, Mapping) or "mkgc" not in contents or "state_dict" not in contents:
+        raise CheckpointError(f"'{path}' is not a checkpoint of mkgc: train one, or convert it with mkgc.convert")
+    return dict(contents)
+
+
+def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
+    """The trained network of a checkpoint's contents, in evaluation mode, with its configuration."""
+    saved = contents["mkgc"]
+    for target in _targets(saved["config"]["task"]["model"]) | _targets(saved["recipes"]) | {saved["codec_kind"]}:
+        if not target.startswith(TRUSTED):
+            raise CheckpointError(f"the checkpoint names '{target}', which is none of mkgc's own parts: not built")
+    config = OmegaConf.create(saved["config"])
+    config.backbone.text = saved["recipes"]["text"]
+    if "side" in config.backbone:
+        config.backbone.side = saved["recipes"]["side"]
+    codec = get_class(saved["codec_kind"]).from_state(saved["codec"])
+    task = build_task(config, codec)
+    task.load_state_dict(contents["state_dict"])
+    task.saved = {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}
+    return task.eval(), config
+
+
+def _targets(node: Any) -> set[str]:
+    """All ``_target_`` values below a node."""
+    if isinstance(node, Mapping):
+        own = {str(node["_target_"])} if "_target_" in node else set()
+        return own.union(*map(_targets, node.values()))
+    if isinstance(node, list | tuple):
+        return set().union(*map(_targets, node))
+    return set()

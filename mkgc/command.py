@@ -1,0 +1,88 @@
+"""What all commands share: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mkgc.errors import ConfigError, MkgcError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def run(main: Callable[[], object]) -> None:
+    """Runs a Hydra main function and turns what went wrong into a line and an exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them and exiting with 1
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quiet()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("mkgc: interrupted; what was saved last is kept", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        _leave_nothing_empty()
+        print(f"mkgc: {line}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+
+
+def quiet() -> None:
+    """Leaves out what the libraries print at every start and nobody can act upon."""
+    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*is deprecated",
+        "You have overridden `transfer_batch_to_device`",
+        ".*does not have many workers",
+        "Checkpoint directory .* exists and is not empty",
+        "Experiment logs directory .* exists and is not empty",
+        "The number of training batches .* is smaller than the logging interval",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def require(config: DictConfig, *keys: str) -> None:
+    """Checks that the keys a command cannot do without were given.
+
+    Raises:
+        ConfigError: One is missing.
+    """
+    missing = [key for key in keys if OmegaConf.is_missing(config, key)]
+    if missing:
+        raise ConfigError("give " + " ".join(f"{key}=…" for key in missing))
+
+
+def explain(error: BaseException | None) -> str | None:
+    """The one line for a user's mistake, found along the chain of causes; None for a bug."""
+    first = error
+    while error is not None:
+        if isinstance(error, MkgcError):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    if isinstance(first, HydraException | OmegaConfBaseException):
+        lines = [line.strip() for line in str(first).splitlines() if line.strip()]
+        return " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=")))
+    return None
+
+
+def _leave_nothing_empty() -> None:
+    """Removes the output folder that Hydra made for a run that never began."""
+    if not HydraConfig.initialized():
+        return
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    while folder.is_dir() and folder != Path.cwd() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,82 @@
+"""Between a task's examples and its batches; what of it a prediction needs travels in the checkpoint."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mkgc.batch import Images, Part, Text
+from mkgc.data.examples import Pictures
+from mkgc.data.images import PictureStore
+
+
+class Item(Protocol):
+    """An example as numbers: its token ids and its pictures, beside what the task adds."""
+
+    @property
+    def ids(self) -> tuple[int, ...]: ...
+
+    @property
+    def pictures(self) -> Pictures: ...
+
+
+class Codec(ABC):
+    """Turns a task's examples into items and items into batches."""
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
+
+    @abstractmethod
+    def collate(self, items: Sequence[Any], store: PictureStore) -> Part:
+        """A batch of the items, padded to the longest of them."""
+
+    @abstractmethod
+    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[Any]:
+        """Items of a user's own records, as ``predict`` gets them.
+
+        Raises:
+            DataError: A record cannot be read; the message begins with its place.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Plain values from which :meth:`from_state` makes an equal codec."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Undoes :meth:`state`."""
+
+
+def pad(rows: Sequence[Sequence[int]], value: int) -> Int[Tensor, "B T"]:
+    """Rows of numbers as one tensor, filled up to the longest."""
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
+
+
+def text_batch(rows: Sequence[Sequence[int]], pad_id: int) -> Text:
+    """Token ids of several texts, all of segment 0."""
+    ids = pad(rows, pad_id)
+    lengths = torch.tensor([len(row) for row in rows])
+    return Text(ids, torch.arange(ids.shape[1]) < lengths[:, None], torch.zeros_like(ids))
+
+
+def image_batch(
+    pictures: Sequence[Pictures], sizes: dict[str, int], most: int, store: PictureStore
+) -> tuple[Images, ...]:
+    """The pictures of several examples, one part a group; a picture that several examples share is taken once."""
+    return tuple(_group(pictures, group, size, most, store) for group, size in sizes.items())
+
+
+def _group(pictures: Sequence[Pictures], group: str, size: int, most: int, store: PictureStore) -> Images:
+    rows = [[store.index(path, size) for path in p.get(group, ())[:most]] for p in pictures]
+    found = sorted({row for rows_ in rows for row in rows_ if row is not None})
+    place = {row: i for i, row in enumerate(found)}
+    slots = [[place[row] for row in rows_ if row is not None] for rows_ in rows]
+    pixels = store.pixels(size)[torch.tensor(found, dtype=torch.long)]
+    return Images(group, pixels, pad(slots, -1).long().reshape(len(slots), -1))

@@ -1,0 +1,46 @@
+"""What a user may say about the data, checked when the configuration is composed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mkgc.errors import ConfigError
+
+GROUPS = ("image", "crops", "objects")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the data lie and how they become batches.
+
+    ``pictures`` maps a group to the size in pixels its pictures are brought to; groups that are not named are not read.
+    ``most`` limits the pictures of a group per example. ``atlas_seed`` builds the embedded data set below ``root`` on
+    first use; None means that the files are the user's.
+    """
+
+    root: str
+    atlas_seed: int | None = None
+    pictures: dict[str, int] = field(default_factory=dict)
+    most: int = 3
+    bad_images: Literal["mask", "skip", "fail"] = "mask"
+    min_image_coverage: float = 0.0
+    max_length: int = 128
+    batch_size: int = 32
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bad_images not in ("mask", "skip", "fail"):
+            raise ConfigError(f"data.bad_images={self.bad_images}: choose mask, skip or fail")
+        if not 0 <= self.min_image_coverage <= 1:
+            raise ConfigError(f"data.min_image_coverage={self.min_image_coverage} must lie between 0 and 1")
+        for name in ("most", "max_length", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"data.{name}={getattr(self, name)} must be at least 1")
+        if self.workers < 0:
+            raise ConfigError(f"data.workers={self.workers} must not be negative")
+        for group, size in self.pictures.items():
+            if group not in GROUPS:
+                raise ConfigError(f"data.pictures.{group}: no such group of pictures; choose {', '.join(GROUPS)}")
+            if size < 1:
+                raise ConfigError(f"data.pictures.{group}={size} must be a size in pixels")

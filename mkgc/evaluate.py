@@ -1,0 +1,56 @@
+"""`python -m mkgc.evaluate checkpoint=PATH`: the scores of a trained model on a split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from mkgc.command import require, run
+from mkgc.errors import ConfigError
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """The metrics of the checkpoint on ``config.split`` of its own data set, or of the one at ``config.root``."""
+    import pytorch_lightning as pl
+    from hydra.utils import instantiate
+
+    from mkgc.checkpoint import read, restore
+    from mkgc.data.module import DataModule
+
+    task, trained = restore(read(config.checkpoint))
+    changes: dict[str, Any] = {key: config[key] for key in ("root", "bad_images") if config[key] is not None}
+    settings = instantiate(OmegaConf.merge(trained.data, changes))
+    corpus = instantiate(trained.task.data)(settings=settings, codec=task.codec)
+    corpus.coverage.show()
+    data = DataModule(corpus, config.batch_size, trained.seed)
+    trainer = pl.Trainer(
+        accelerator=config.device, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
+    )
+    run_split = trainer.test if config.split == "test" else trainer.validate
+    figures = run_split(task, data, verbose=False)[0]
+    return {key.split("/", 1)[1]: value for key, value in figures.items()}
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+def _main(config: DictConfig) -> None:
+    require(config, "checkpoint")
+    if config.split not in ("dev", "test"):
+        raise ConfigError(f"split={config.split}: choose dev or test")
+    figures = evaluate(config)
+    for name, value in figures.items():
+        print(f"{config.split}/{name:<16} {value:.4f}")
+    if config.output is not None:
+        Path(config.output).write_text(json.dumps({config.split: figures}, indent=2) + "\n")
+
+
+def main() -> None:
+    """The command."""
+    run(_main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""A task: a backbone, a head, a loss and its metrics; the training steps are the same for all of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from mkgc.backbone import Backbone
+from mkgc.batch import Part
+from mkgc.data.codec import Codec
+from mkgc.data.corpus import Corpus
+from mkgc.errors import ConfigError
+from mkgc.optim import adamw, linear_warmup
+
+
+@dataclass(frozen=True)
+class Optim:
+    """How to optimise: AdamW with linear warm-up (a share of all steps) and linear decay to zero.
+
+    ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.
+    """
+
+    lr: float
+    head_lr: float | None = None
+    weight_decay: float = 0.01
+    warmup: float = 0.06
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "head_lr"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"optim.{name}={value} must be positive")
+        if self.weight_decay < 0:
+            raise ConfigError(f"optim.weight_decay={self.weight_decay} must not be negative")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"optim.warmup={self.warmup} is a share of all steps: 0 <= warmup < 1")
+
+
+class Task(pl.LightningModule, ABC):
+    """Loss, predictions and metrics are the task's; the steps below are final.
+
+    The checkpoint with the highest ``monitor`` on dev is the one that is tested; test is read once.
+    """
+
+    monitor: ClassVar[str]
+
+    def __init__(self, backbone: Backbone, codec: Codec, optim: Optim) -> None:
+        super().__init__()
+        self.backbone, self.codec, self.optim = backbone, codec, optim
+        self.saved: dict[str, Any] = {}
+
+    def build_metrics(self) -> None:
+        """To be called at the end of a subclass's constructor, when :meth:`make_metric` has what it needs."""
+        self.measures = nn.ModuleDict({split: self.make_metric() for split in ("dev", "test")})
+
+    @abstractmethod
+    def make_metric(self) -> Metric:
+        """An empty metric; what it computes is logged under its split's name."""
+
+    @abstractmethod
+    def loss(self, batch: Any) -> Tensor:
+        """The scalar to be minimised."""
+
+    @abstractmethod
+    def score(self, batch: Any, metric: Any) -> None:
+        """Predicts the batch and updates the metric with the outcome."""
+
+    @abstractmethod
+    def predict(self, batch: Any) -> list[dict[str, Any]]:
+        """One prediction an example, as plain values with scores."""
+
+    def before_fit(self, corpus: Corpus) -> dict[str, Any]:
+        """What precedes gradient training of the network, with its figures; most tasks have nothing to do here."""
+        return {}
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a network to be trained after :meth:`before_fit`."""
+        return True
+
+    def training_step(self, batch: Part, _: int) -> Tensor:
+        loss = self.loss(batch)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Part, _: int) -> None:
+        self.score(batch, self.measures["dev"])
+
+    def test_step(self, batch: Part, _: int) -> None:
+        self.score(batch, self.measures["test"])
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout then depends on seed and epoch alone, so that a resumed run equals an uninterrupted one.
+        torch.manual_seed(hash((int(self.saved.get("seed", 0)), self.current_epoch)) % 2**31)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("dev", bar=True)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test", bar=False)
+
+    def _log_scores(self, split: str, bar: bool) -> None:
+        metric = self.measures[split]
+        if self.trainer.sanity_checking:
+            metric.reset()
+            return
+        for name, value in metric.compute().items():
+            key = f"{split}/{name}"
+            self.log(key, float(value), prog_bar=bar and key == self.monitor, rank_zero_only=True)
+        metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = adamw(
+            self.named_parameters(),
+            lr=self.optim.lr,
+            weight_decay=self.optim.weight_decay,
+            head_lr=self.optim.head_lr,
+            is_head=lambda name: not name.startswith("backbone.") or ".tables." in name,
+        )
+        schedule = linear_warmup(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Part, device: torch.device, dataloader_idx: int) -> Part:
+        return batch.to(device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mkgc"] = self.saved | {"codec": self.codec.state(), "recipes": self.backbone.recipes()}

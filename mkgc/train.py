@@ -1,0 +1,123 @@
+"""`python -m mkgc.train task=mre`: read, train, then test the checkpoint that was best on dev."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from mkgc.command import run
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from mkgc.task import Task
+
+
+def train(config: DictConfig, folder: Path) -> dict[str, Any]:
+    """One training run; leaves ``best.ckpt``, ``metrics.json`` and ``config.yaml`` in ``folder``.
+
+    Returns:
+        The figures that ``metrics.json`` holds.
+    """
+    import pytorch_lightning as pl
+    from hydra.utils import instantiate
+
+    from mkgc.checkpoint import build_task, describe, read
+    from mkgc.config import check
+    from mkgc.data.module import DataModule
+
+    check(config)
+    began = time.perf_counter()
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    settings = instantiate(config.data)
+    corpus = instantiate(config.task.data)(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    task = build_task(config, corpus.codec)
+    task.saved = describe(config, corpus.codec)
+    if config.weights is not None:
+        task.load_state_dict(read(config.weights)["state_dict"])
+    data = DataModule(corpus, settings.batch_size, config.seed, settings.workers)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    trainer = build_trainer(config, folder, task)
+    if trainer.is_global_zero:
+        corpus.coverage.show()
+        print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
+
+    figures: dict[str, Any] = {"before": task.before_fit(corpus)}
+    best = folder / "best.ckpt"
+    if task.trains:
+        trainer.fit(task, data, ckpt_path=config.resume)
+        task.load_state_dict(read(best)["state_dict"])
+    figures |= _named(trainer.validate(task, data, verbose=False))
+    if not task.trains:
+        trainer.save_checkpoint(best, weights_only=True)
+    figures |= _named(trainer.test(task, data, verbose=False))
+    figures |= {"epochs": trainer.current_epoch, "seconds": round(time.perf_counter() - began, 1)}
+    figures |= {"task": config.task.name, "seed": config.seed, "coverage": corpus.coverage.as_dict()}
+    if trainer.is_global_zero:
+        (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
+    return figures
+
+
+def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
+    """Lightning's trainer with what every run here has: whole checkpoints, early stopping on dev, own samplers."""
+    from hydra.utils import instantiate
+    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+
+    from mkgc.checkpoint import WholeCheckpointIO
+
+    best = ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor=task.monitor,
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    stop = EarlyStopping(task.monitor, mode="max", patience=config.patience)
+    return instantiate(
+        config.trainer,
+        callbacks=[best, last, stop],
+        logger=instantiate(config.logger, save_dir=str(folder)),
+        plugins=[WholeCheckpointIO()],
+        default_root_dir=str(folder),
+        use_distributed_sampler=False,
+    )
+
+
+def _named(results: Any) -> dict[str, dict[str, float]]:
+    """``{"test/f1": 0.9}`` as ``{"test": {"f1": 0.9}}``."""
+    out: dict[str, dict[str, float]] = {}
+    for key, value in results[0].items():
+        split, name = key.split("/", 1)
+        out.setdefault(split, {})[name] = value
+    return out
+
+
+def _size(task: Task) -> str:
+    count = sum(p.numel() for p in task.parameters() if p.requires_grad)
+    return f"{count / 1e6:.1f} M parameters"
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def _main(config: DictConfig) -> float:
+    figures = train(config, Path(HydraConfig.get().runtime.output_dir))
+    metric = config.task.metric
+    print(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
+    return float(figures["dev"][metric])
+
+
+def main() -> None:
+    """The command."""
+    run(_main)
+
+
+if __name__ == "__main__":
+    main()

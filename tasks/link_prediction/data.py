@@ -1,0 +1,219 @@
+"""Queries with one missing entity: token ids, the known entity's own pictures, and the answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from jaxtyping import Int
+from mkgc.data.survey import survey_graph
+from mkgc.data.images import PictureStore
+from torch import Tensor
+
+from mkgc.batch import Images, Part, Text
+from mkgc.data.codec import Codec, image_batch, text_batch
+from mkgc.data.corpus import Corpus
+from mkgc.data.examples import Pictures
+from mkgc.data.formats import jsonl, kg
+from mkgc.data.graph import Graph
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer
+from mkgc.errors import DataError
+
+Side = Literal["head", "tail"]
+FILTERED_BY = {"train": ("train",), "dev": ("train", "dev"), "test": ("train", "dev", "test")}
+"""Whose answers are known when a split is ranked: dev must not learn from test which answers to leave out."""
+
+
+@dataclass(frozen=True)
+class LinkItem:
+    """A query; ``shown`` is the entity whose text and pictures it shows, ``side`` the one that is asked for.
+
+    ``targets`` are the answers to be scored, ``known`` all answers that ranking leaves out.
+    """
+
+    ids: tuple[int, ...]
+    mask: int
+    shown: int
+    side: Side
+    pictures: Pictures
+    targets: tuple[int, ...] = ()
+    known: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class LinkBatch(Part):
+    """``targets`` and ``known`` are pairs (query, entity), one a row."""
+
+    text: Text
+    images: tuple[Images, ...]
+    mask: Int[Tensor, " B"]
+    targets: Int[Tensor, "K 2"]
+    known: Int[Tensor, "L 2"]
+    sides: tuple[Side, ...]
+
+
+class LinkCodec(Codec):
+    """Prompts for a missing entity, with a token of its own for each entity and each relation.
+
+    New tokens are numbered behind the vocabulary: entities first, then relations. Prompts and their order are those of
+    MKGformer's released code.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        entities: Sequence[str],
+        names: Sequence[str],
+        descriptions: Sequence[str],
+        relations: Sequence[str],
+        relation_names: Sequence[str],
+        pictures: Sequence[Pictures],
+        settings: DataSettings,
+    ) -> None:
+        self.tokenizer, self.settings = tokenizer, settings
+        self.entities, self.names, self.descriptions = entities, names, descriptions
+        self.relations, self.relation_names, self.pictures = relations, relation_names, pictures
+        self._texts = [tokenizer.ids(long or short) for short, long in zip(names, descriptions, strict=True)]
+        self._asks = [tokenizer.ids(name) for name in relation_names]
+
+    def query(self, shown: int, relation: int, side: Side) -> LinkItem:
+        """The prompt that asks for the ``side`` of a triple of which relation and other side are known."""
+        t = self.tokenizer
+        entity = t.size + shown
+        asks = [*self._asks[relation], t.size + len(self.entities) + relation]
+        if side == "tail":
+            ids = [t.start, entity, t.stop, *asks, t.stop, t.mask]
+        else:
+            ids = [t.start, t.mask, t.stop, *asks, t.stop, entity]
+        mask = ids.index(t.mask)
+        return LinkItem(self._closed(ids, self._texts[shown]), mask, shown, side, self.pictures[shown])
+
+    def definition(self, entity: int) -> LinkItem:
+        """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
+        t = self.tokenizer
+        ids = [t.start, *t.ids("the description of"), t.mask, *t.ids("is that")]
+        item = self._closed(ids, [*self._texts[entity], *t.ids(".")])
+        return LinkItem(item, ids.index(t.mask), entity, "head", self.pictures[entity], (entity,), (entity,))
+
+    def _closed(self, ids: list[int], text: list[int]) -> tuple[int, ...]:
+        room = self.settings.max_length - len(ids) - 1
+        if room < 0:
+            raise DataError(f"a prompt of {len(ids) + 1} tokens does not fit data.max_length={self.settings.max_length}")
+        return (*ids, *text[:room], self.tokenizer.stop)
+
+    def collate(self, items: Sequence[LinkItem], store: PictureStore) -> LinkBatch:
+        settings = self.settings
+        return LinkBatch(
+            text_batch([item.ids for item in items], self.tokenizer.pad),
+            image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
+            torch.tensor([item.mask for item in items]),
+            _pairs([item.targets for item in items]),
+            _pairs([item.known for item in items]),
+            tuple(item.side for item in items),
+        )
+
+    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
+        return [
+            self._parsed(jsonl.parse_query(record, folder, place), place)
+            for record, place in zip(records, places, strict=True)
+        ]
+
+    def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
+        relation = _find(query.relation, self.relations, self.relation_names, "relation", place)
+        known, side = (query.tail, "head") if query.head is None else (query.head, "tail")
+        shown = _find(str(known), self.entities, self.names, "entity", place)
+        return self.query(shown, relation, side)  # type: ignore[arg-type]  # a literal, lost in the tuple
+
+    def state(self) -> dict[str, Any]:
+        files = [{group: [str(path) for path in paths] for group, paths in p.items()} for p in self.pictures]
+        return {
+            "tokenizer": self.tokenizer.state(),
+            "entities": list(self.entities),
+            "names": list(self.names),
+            "descriptions": list(self.descriptions),
+            "relations": list(self.relations),
+            "relation_names": list(self.relation_names),
+            "pictures": files,
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        pictures = [{g: tuple(map(Path, paths)) for g, paths in p.items()} for p in state["pictures"]]
+        parts = {
+            "tokenizer": Tokenizer.from_state(state["tokenizer"]),
+            "settings": DataSettings(**state["settings"]),
+            "pictures": pictures,
+        }
+        return cls(**{**state, **parts})
+
+
+def _pairs(rows: Sequence[Sequence[int]]) -> Int[Tensor, "K 2"]:
+    return torch.tensor([(i, e) for i, row in enumerate(rows) for e in row], dtype=torch.long).reshape(-1, 2)
+
+
+def _find(wanted: str, ids: Sequence[str], names: Sequence[str], kind: str, place: str) -> int:
+    """The position of an id, or of a name that only one has."""
+    if wanted in ids:
+        return ids.index(wanted)
+    found = [i for i, name in enumerate(names) if name == wanted]
+    if len(found) != 1:
+        said = "is unknown" if not found else f"names {len(found)} of them: give its id"
+        raise DataError(f"{place}: the {kind} '{wanted}' {said}")
+    return found[0]
+
+
+def answers(graph: Graph, splits: Iterable[str]) -> Mapping[tuple[int, int, Side], set[int]]:
+    """All entities that complete a query (known entity, relation, side asked for) in the given splits."""
+    found: dict[tuple[int, int, Side], set[int]] = defaultdict(set)
+    for split in splits:
+        for head, relation, tail in graph.triples[split].tolist():
+            found[head, relation, "tail"].add(tail)
+            found[tail, relation, "head"].add(head)
+    return found
+
+
+def queries(graph: Graph, codec: LinkCodec, split: str) -> list[LinkItem]:
+    """The distinct queries of a split in a fixed order, each with all its answers there."""
+    known = answers(graph, FILTERED_BY[split])
+    items = []
+    for (shown, relation, side), targets in sorted(answers(graph, [split]).items()):
+        item = codec.query(shown, relation, side)
+        # The first published figures of MKGformer came from showing the answer's pictures.
+        assert item.shown == shown
+        assert item.pictures == graph.pictures[shown]
+        filtered = tuple(sorted(known[shown, relation, side]))
+        items.append(replace(item, targets=tuple(sorted(targets)), known=filtered))
+    return items
+
+
+def read(
+    settings: DataSettings, tokenizer: Callable[[Iterable[str]], Tokenizer] | None = None, codec: LinkCodec | None = None
+) -> Corpus:
+    """Reads a graph in the layout of FB15k-237-IMG, for a trained model's ``codec`` or for a new one.
+
+    Raises:
+        DataError: A file is missing or a line malformed, or too few pictures are usable.
+    """
+    root = Path(settings.root)
+    graph, store, coverage = survey_graph(kg.read(root, tuple(settings.pictures)), settings)
+    if codec is None:
+        words = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
+        codec = LinkCodec(
+            words,
+            graph.entities,
+            graph.names,
+            graph.descriptions,
+            graph.relations,
+            graph.relation_names,
+            graph.pictures,
+            settings,
+        )
+    elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
+        raise DataError("the graph has other entities or relations than the one the model was trained on", root)
+    return Corpus(codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)

@@ -1,0 +1,117 @@
+"""Multimodal link prediction: a masked entity is predicted from text and pictures of the known one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mkgc.backbone import Backbone
+from mkgc.data.corpus import Corpus
+from mkgc.errors import ConfigError
+from mkgc.metrics.ranking import RankingMetrics, ranks
+from mkgc.task import Optim, Task
+from tasks.link_prediction.data import LinkBatch, LinkCodec
+from tasks.link_prediction.modelling import Stage1, fit_entities
+
+
+class LinkPrediction(Task):
+    """Stage 1 learns entity vectors from descriptions and pictures, stage 2 completes triples.
+
+    An entity's vector is its token's embedding, shared between input and output, and a bias; a query's is the state at
+    the mask, transformed as in BERT's masked language model: LN(gelu(W h)).
+
+    Source: MKGformer (Chen et al., 2022), section 3.3; prompts and head as in its released code.
+    """
+
+    monitor = "dev/mrr"
+    codec: LinkCodec
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        codec: LinkCodec,
+        optim: Optim,
+        stage1: Stage1,
+        stages: Sequence[int] = (1, 2),
+        top_k: int = 10,
+    ) -> None:
+        super().__init__(backbone, codec, optim)
+        if not stages or set(stages) - {1, 2}:
+            raise ConfigError(f"task.stages={list(stages)}: choose [1], [2] or [1,2]")
+        if top_k < 1:
+            raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
+        self.stages, self.stage1, self.top_k = tuple(stages), stage1, top_k
+        sizes = {"entities": len(codec.entities), "relations": len(codec.relations)}
+        self.table = backbone.text.extend(sizes).tables["entities"]
+        width = backbone.width
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
+        self.bias = nn.Parameter(torch.zeros(len(codec.entities)))
+        self.build_metrics()
+
+    def make_metric(self) -> RankingMetrics:
+        return RankingMetrics()
+
+    @property
+    def trains(self) -> bool:
+        return 2 in self.stages
+
+    def before_fit(self, corpus: Corpus) -> dict[str, Any]:
+        """Stage 1, with everything frozen but the entities' vectors."""
+        return fit_entities(self, corpus, self.stage1) if 1 in self.stages else {}
+
+    def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]:
+        """The transformed state at each query's mask."""
+        states = self.backbone(batch.text, batch.images).text
+        return self.transform(states[torch.arange(states.shape[0], device=states.device), batch.mask])
+
+    def queries(self, batch: LinkBatch) -> Float[Tensor, "B E"]:
+        """Vectors whose product with :meth:`entities` is the score; the last number is 1 and meets the bias."""
+        return F.pad(self.hidden(batch), (0, 1), value=1.0)
+
+    def entities(self) -> Float[Tensor, "N E"]:
+        """A vector for each entity, its bias at the end."""
+        return torch.cat([self.table.weight, self.bias[:, None]], 1)
+
+    def scores(self, batch: LinkBatch) -> Float[Tensor, "B N"]:
+        """The score of every entity as the answer to every query."""
+        return self.queries(batch) @ self.entities().T
+
+    def loss(self, batch: LinkBatch) -> Tensor:
+        """Binary cross-entropy of every entity as an answer, against all answers of the training split."""
+        scores = self.scores(batch)
+        right = torch.zeros_like(scores)
+        right[batch.targets[:, 0], batch.targets[:, 1]] = 1.0
+        return F.binary_cross_entropy_with_logits(scores, right)
+
+    def score(self, batch: LinkBatch, metric: RankingMetrics) -> None:
+        """Ranks each target of each query among the entities that are no other known answer."""
+        scores = self.scores(batch)
+        for side in ("head", "tail"):
+            mine = torch.tensor([s == side for s in batch.sides], device=scores.device)
+            asked = batch.targets[mine[batch.targets[:, 0]]]
+            if len(asked):
+                known = _per_target(asked[:, 0], batch.known)
+                metric.update(ranks(scores[asked[:, 0]], asked[:, 1], known), side)
+
+    def predict(self, batch: LinkBatch) -> list[dict[str, Any]]:
+        """The ``top_k`` entities of each query with their probabilities, each judged on its own."""
+        best = self.scores(batch).float().sigmoid().topk(min(self.top_k, len(self.codec.entities)))
+        return [
+            {"side": side, "entities": [self._named(e, p) for p, e in zip(*row, strict=True)]}
+            for side, *row in zip(batch.sides, best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    def _named(self, entity: int, probability: float) -> dict[str, Any]:
+        return {"id": self.codec.entities[entity], "name": self.codec.names[entity], "score": probability}
+
+
+def _per_target(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Known answers as pairs (target, entity): each target gets those of its query."""
+    same = queries[:, None] == known[None, :, 0]
+    rows, columns = same.nonzero(as_tuple=True)
+    return rows, known[columns, 1]

@@ -1,0 +1,120 @@
+"""Sentences with a tag per word become ids, with the first piece of each word marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from jaxtyping import Bool, Int
+from mkgc.data.survey import survey
+from mkgc.data.images import PictureStore
+from torch import Tensor
+
+from mkgc.batch import Images, Part, Text
+from mkgc.data.codec import Codec, image_batch, pad, text_batch
+from mkgc.data.corpus import Corpus
+from mkgc.data.examples import Pictures, TaggedExample
+from mkgc.data.formats import jsonl, twitter
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer
+from mkgc.errors import DataError
+from mkgc.nn.crf import repair_bio
+
+
+@dataclass(frozen=True)
+class TaggedItem:
+    """A sentence as ids; ``first`` says which pieces begin a word, ``tags`` has one entry a word that was kept."""
+
+    ids: tuple[int, ...]
+    first: tuple[bool, ...]
+    tags: tuple[int, ...]
+    words: tuple[str, ...]
+    gold: tuple[str, ...]
+    pictures: Pictures
+
+
+@dataclass(frozen=True)
+class TaggedBatch(Part):
+    """``tags`` holds the tags of the words, packed and padded with 0; ``gold`` those of the whole sentences."""
+
+    text: Text
+    images: tuple[Images, ...]
+    first: Bool[Tensor, "B T"]
+    tags: Int[Tensor, "B W"]
+    words: tuple[tuple[str, ...], ...]
+    gold: tuple[tuple[str, ...], ...]
+
+
+class TaggingCodec(Codec):
+    """Splits words into pieces and cuts sentences that are too long at their end."""
+
+    def __init__(self, tokenizer: Tokenizer, types: tuple[str, ...], settings: DataSettings) -> None:
+        self.tokenizer, self.types, self.settings = tokenizer, types, settings
+        self.tags = ("O", *(f"{mark}-{kind}" for kind in types for mark in "BI"))
+        self.index = {tag: i for i, tag in enumerate(self.tags)}
+
+    def encode(self, example: TaggedExample) -> TaggedItem:
+        """Ids between [CLS] and [SEP]; words that no longer fit into ``max_length`` are predicted as O."""
+        ids, first, kept = [self.tokenizer.start], [False], 0
+        for pieces in self.tokenizer.pieces(example.tokens):
+            if len(ids) + len(pieces) >= self.settings.max_length:
+                break
+            ids += pieces
+            first += [True] + [False] * (len(pieces) - 1)
+            kept += 1
+        gold = example.tags or ()
+        tags = tuple(self.index[tag] for tag in repair_bio(gold)[:kept]) or (0,) * kept
+        words = example.tokens
+        return TaggedItem((*ids, self.tokenizer.stop), (*first, False), tags, words, gold, example.pictures)
+
+    def collate(self, items: Sequence[TaggedItem], store: PictureStore) -> TaggedBatch:
+        settings = self.settings
+        return TaggedBatch(
+            text_batch([item.ids for item in items], self.tokenizer.pad),
+            image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
+            pad([item.first for item in items], False),
+            pad([item.tags for item in items], 0),
+            tuple(item.words for item in items),
+            tuple(item.gold for item in items),
+        )
+
+    def parse(
+        self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]
+    ) -> list[TaggedItem]:
+        read = zip(records, places, strict=True)
+        return [self.encode(jsonl.parse_tagged(record, folder, place)) for record, place in read]
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "tokenizer": self.tokenizer.state(),
+            "types": list(self.types),
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        tokenizer = Tokenizer.from_state(state["tokenizer"])
+        return cls(tokenizer, tuple(state["types"]), DataSettings(**state["settings"]))
+
+
+def read(
+    settings: DataSettings, tokenizer: Callable[[Iterable[str]], Tokenizer] | None = None, codec: TaggingCodec | None = None
+) -> Corpus:
+    """Reads a data set in the layout of Twitter-2015/2017, for a trained model's ``codec`` or for a new one.
+
+    Raises:
+        DataError: A file is missing or a line malformed, or too few pictures are usable.
+    """
+    root = Path(settings.root)
+    types = twitter.read_labels(root)
+    read = {split: twitter.read(root, split, tuple(settings.pictures)) for split in Codec.splits}
+    examples, store, coverage = survey(read, settings)
+    if codec is None:
+        words = tokenizer(" ".join(example.tokens) for example in examples["train"])
+        codec = TaggingCodec(words, types, settings)
+    elif strange := set(types) - set(codec.types):
+        raise DataError(f"the model does not know the entity type '{min(strange)}'", root)
+    items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
+    return Corpus(codec, items, store, coverage)

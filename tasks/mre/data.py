@@ -1,0 +1,146 @@
+"""Sentences with two marked mentions become token ids with marker positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Int
+from mkgc.data.survey import survey
+from mkgc.data.images import PictureStore
+from torch import Tensor
+
+from mkgc.batch import Images, Part, Text
+from mkgc.data.codec import Codec, image_batch, text_batch
+from mkgc.data.corpus import Corpus
+from mkgc.data.examples import Pictures, RelationExample
+from mkgc.data.formats import jsonl, mnre
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer
+from mkgc.errors import DataError
+
+MARKERS = ("<s>", "</s>", "<o>", "</o>")
+"""New tokens around head and tail, numbered behind the vocabulary in this order."""
+
+
+@dataclass(frozen=True)
+class RelationItem:
+    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -1 if unknown."""
+
+    ids: tuple[int, ...]
+    head: int
+    tail: int
+    label: int
+    pictures: Pictures
+
+
+@dataclass(frozen=True)
+class RelationBatch(Part):
+    text: Text
+    images: tuple[Images, ...]
+    markers: Int[Tensor, "B 2"]
+    labels: Int[Tensor, " B"]
+
+
+class RelationCodec(Codec):
+    """Marks head and tail, cuts what is too long around them, and pads."""
+
+    def __init__(self, tokenizer: Tokenizer, relations: tuple[str, ...], settings: DataSettings) -> None:
+        self.tokenizer, self.relations, self.settings = tokenizer, relations, settings
+        self.labels = {name: i for i, name in enumerate(relations)}
+
+    def encode(self, example: RelationExample) -> RelationItem:
+        """Ids with the markers in place; what is over ``max_length`` is cut farthest from both mentions first."""
+        tokenizer = self.tokenizer
+        pieces = tokenizer.pieces(example.tokens)
+        kept = set(_nearest(example, [len(p) for p in pieces], self.settings.max_length - len(MARKERS) - 2))
+        before = _markers_before(example)
+        ids = [tokenizer.start]
+        opened: dict[int, int] = {}
+        for word in range(len(pieces) + 1):
+            for marker in before.get(word, ()):
+                opened[marker] = len(ids)
+                ids.append(tokenizer.size + marker)
+            if word in kept:
+                ids += pieces[word]
+        label = -1 if example.relation is None else self.labels[example.relation]
+        return RelationItem((*ids, tokenizer.stop), opened[0], opened[2], label, example.pictures)
+
+    def collate(self, items: Sequence[RelationItem], store: PictureStore) -> RelationBatch:
+        settings = self.settings
+        return RelationBatch(
+            text_batch([item.ids for item in items], self.tokenizer.pad),
+            image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
+            torch.tensor([[item.head, item.tail] for item in items]),
+            torch.tensor([item.label for item in items]),
+        )
+
+    def parse(
+        self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]
+    ) -> list[RelationItem]:
+        read = zip(records, places, strict=True)
+        return [self.encode(jsonl.parse_relation(record, folder, place)) for record, place in read]
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "tokenizer": self.tokenizer.state(),
+            "relations": list(self.relations),
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        tokenizer = Tokenizer.from_state(state["tokenizer"])
+        return cls(tokenizer, tuple(state["relations"]), DataSettings(**state["settings"]))
+
+
+def _markers_before(example: RelationExample) -> dict[int, list[int]]:
+    """Which markers stand before which word (or behind the last); what ends there is closed before what begins."""
+    before: dict[int, list[int]] = {}
+    for position, marker in (
+        (example.head.end, 1),
+        (example.tail.end, 3),
+        (example.head.start, 0),
+        (example.tail.start, 2),
+    ):
+        before.setdefault(position, []).append(marker)
+    return before
+
+
+def _nearest(example: RelationExample, lengths: Sequence[int], room: int) -> list[int]:
+    """The words nearest to the mentions whose pieces fit into the room."""
+
+    def distance(word: int) -> int:
+        return min(max(s.start - word, word - s.end + 1, 0) for s in (example.head, example.tail))
+
+    kept = []
+    for word in sorted(range(len(lengths)), key=distance):
+        room -= lengths[word]
+        if room < 0:
+            break
+        kept.append(word)
+    return kept
+
+
+def read(
+    settings: DataSettings, tokenizer: Callable[[Iterable[str]], Tokenizer] | None = None, codec: RelationCodec | None = None
+) -> Corpus:
+    """Reads a data set in MNRE's layout, for a trained model's ``codec`` or for a new one.
+
+    Raises:
+        DataError: A file is missing or a line malformed, or too few pictures are usable.
+    """
+    root = Path(settings.root)
+    relations = mnre.read_relations(root)
+    read = {split: mnre.read(root, split, tuple(settings.pictures)) for split in Codec.splits}
+    examples, store, coverage = survey(read, settings)
+    if codec is None:
+        words = tokenizer(" ".join(example.tokens) for example in examples["train"])
+        codec = RelationCodec(words, tuple(sorted(relations, key=relations.__getitem__)), settings)
+    elif strange := relations.keys() - codec.labels.keys():
+        raise DataError(f"the model does not know the relation '{min(strange)}'", root)
+    items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
+    return Corpus(codec, items, store, coverage)

@@ -1,0 +1,70 @@
+"""Multimodal relation extraction as classification of a pair of mentions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mkgc.backbone import Backbone
+from mkgc.errors import ConfigError
+from mkgc.metrics.relation import RelationF1
+from mkgc.task import Optim, Task
+from tasks.mre.data import MARKERS, RelationBatch, RelationCodec
+
+
+class RelationExtraction(Task):
+    """Scores every relation for each example with one linear layer.
+
+    ``readout="markers"`` reads the states at both mentions' opening markers, as the released code of MKGformer does;
+    ``"cls"`` reads the first token's, as its paper writes it (section 3.3).
+    """
+
+    monitor = "dev/f1"
+    codec: RelationCodec
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        codec: RelationCodec,
+        optim: Optim,
+        readout: Literal["markers", "cls"] = "markers",
+    ) -> None:
+        super().__init__(backbone, codec, optim)
+        if readout not in ("markers", "cls"):
+            raise ConfigError(f"task.model.readout={readout}: choose markers or cls")
+        self.readout = readout
+        backbone.text.extend({"markers": len(MARKERS)})
+        inputs = 2 * backbone.width if readout == "markers" else backbone.width
+        self.classifier = nn.Linear(inputs, len(codec.relations))
+        self.build_metrics()
+
+    def make_metric(self) -> RelationF1:
+        return RelationF1(none=self.codec.labels.get("None"))
+
+    def logits(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
+        """A score for each relation."""
+        states = self.backbone(batch.text, batch.images).text
+        if self.readout == "cls":
+            return self.classifier(states[:, 0])
+        rows = torch.arange(states.shape[0], device=states.device)[:, None]
+        return self.classifier(states[rows, batch.markers].flatten(1))
+
+    def loss(self, batch: RelationBatch) -> Tensor:
+        return F.cross_entropy(self.logits(batch), batch.labels)
+
+    def score(self, batch: RelationBatch, metric: RelationF1) -> None:
+        metric.update(self.logits(batch).argmax(-1), batch.labels)
+
+    def predict(self, batch: RelationBatch) -> list[dict[str, Any]]:
+        """The relation, its probability, and the probabilities of all."""
+        relations = self.codec.relations
+        out = []
+        for row in self.logits(batch).float().softmax(-1).tolist():
+            best = max(range(len(row)), key=row.__getitem__)
+            scores = dict(zip(relations, row, strict=True))
+            out.append({"relation": relations[best], "score": row[best], "scores": scores})
+        return out

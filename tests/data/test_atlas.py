@@ -1,0 +1,212 @@
+"""The built-in graph: true to its facts, deterministic, and without a way around the pictures."""
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mkgc.data.atlas import build, relations, triples
+from mkgc.data.atlas.draw import Land
+from mkgc.data.atlas.facts import Country, countries
+from mkgc.data.atlas.mentions import shared_names
+from mkgc.data.formats import mnre, twitter
+
+
+@pytest.fixture(scope="module")
+def world() -> dict[str, Country]:
+    return countries()
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("atlas") / "atlas"
+    build(output, seed=0)
+    return output
+
+
+def rows(path: Path) -> list[list[str]]:
+    return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def graph(atlas: Path) -> dict[str, list[list[str]]]:
+    return {split: rows(atlas / "link_prediction" / f"{split}.tsv") for split in ("train", "dev", "test")}
+
+
+def test_facts_are_read_whole(world) -> None:
+    assert len(world) == 251
+    assert sum(bool(country.rings) for country in world.values()) == 173
+    assert world["FR"].capital == "Paris"
+    assert "DE" in world["FR"].borders
+    assert world["FR"].chinese == "法国"
+    assert all(code in world[other].borders for code, country in world.items() for other in country.borders)
+
+
+def test_the_graph_has_the_promised_entities_and_relations(atlas) -> None:
+    entities = [row[0] for row in rows(atlas / "link_prediction" / "entities.txt")]
+    kinds = Counter(entity.split("/")[0] for entity in entities)
+    assert kinds.keys() == {"country", "city", "language", "currency", "region", "subregion", "zone"}
+    assert 800 <= len(entities) == len(set(entities)) <= 900
+    named = {triple[1] for part in graph(atlas).values() for triple in part}
+    assert named == set(triples.RELATIONS)
+    assert {entity for part in graph(atlas).values() for h, _, t in part for entity in (h, t)} <= set(entities)
+
+
+def test_no_pair_of_entities_is_in_two_splits(atlas) -> None:
+    pairs = {split: {frozenset((h, t)) for h, _, t in part} for split, part in graph(atlas).items()}
+    assert not pairs["train"] & pairs["dev"]
+    assert not pairs["train"] & pairs["test"]
+    assert not pairs["dev"] & pairs["test"]
+
+
+def test_every_entity_asked_about_was_seen_in_training(atlas) -> None:
+    parts = graph(atlas)
+    seen = {entity for h, _, t in parts["train"] for entity in (h, t)}
+    assert {entity for split in ("dev", "test") for h, _, t in parts[split] for entity in (h, t)} <= seen
+
+
+def test_no_description_gives_away_an_answer(atlas) -> None:
+    folder, parts = atlas / "link_prediction", graph(atlas)
+    names, texts = dict(rows(folder / "entity2text.txt")), dict(rows(folder / "entity2textlong.txt"))
+    assert texts.keys() == names.keys()
+    asked = parts["dev"] + parts["test"]
+    assert len(asked) > 500
+    for head, _, tail in asked:
+        assert names[tail].casefold() not in texts[head].casefold().replace(names[head].casefold(), "")
+
+
+def test_pictures_are_the_countries_own(atlas, world) -> None:
+    folders = {path.name for path in (atlas / "link_prediction" / "images").iterdir()}
+    assert folders == {f"country.{code}" for code, country in world.items() if country.rings}
+    for folder in sorted(folders)[:5]:
+        files = sorted(path.name for path in (atlas / "link_prediction" / "images" / folder).iterdir())
+        assert files == ["locator.png", "outline.png"]
+
+
+def test_triples_whose_answer_the_map_shows_are_listed(atlas) -> None:
+    listed = rows(atlas / "link_prediction" / "picture_decides.tsv")
+    asked = {(split, *triple) for split, part in graph(atlas).items() for triple in part}
+    assert len(listed) > 200
+    assert {tuple(row) for row in listed} <= asked
+    assert {row[2] for row in listed} == set(triples.LOCATION)
+
+
+def test_no_country_of_dev_or_test_is_named_in_training_relations(atlas) -> None:
+    named = {split: set() for split in ("train", "dev", "test")}
+    for split, found in named.items():
+        for e in mnre.read(atlas / "mre", split):
+            found |= {" ".join(e.tokens[slice(*e.head)]), " ".join(e.tokens[slice(*e.tail)])}
+    assert not named["train"] & (named["dev"] | named["test"])
+    assert not named["dev"] & named["test"]
+    assert {split: len(mnre.read(atlas / "mre", split)) for split in named} == {"train": 4000, "dev": 500, "test": 500}
+
+
+def test_the_sentence_alone_does_not_tell_the_relation(atlas) -> None:
+    def template(e) -> str:
+        inside = {i for span in (e.head, e.tail) for i in range(*span)}
+        starts = {e.head.start, e.tail.start}
+        return " ".join("X" if i in starts else t for i, t in enumerate(e.tokens) if i in starts or i not in inside)
+
+    votes: dict[str, Counter] = defaultdict(Counter)
+    for e in mnre.read(atlas / "mre", "train"):
+        votes[template(e)][e.relation] += 1
+    test = mnre.read(atlas / "mre", "test")
+    right = Counter(e.relation == votes[template(e)].most_common(1)[0][0] for e in test if "of" in e.relation)
+    assert right[True] / right.total() < 0.35
+    right = Counter(e.relation == votes[template(e)].most_common(1)[0][0] for e in test if "of" not in e.relation)
+    assert right[True] / right.total() < 0.6
+
+
+def _middle(pixels: np.ndarray, colour: str) -> np.ndarray:
+    red, green, blue = (pixels[..., i].astype(int) for i in range(3))
+    hit = (red > 150) & (green < 90) if colour == "red" else (blue > 150) & (green < 130) & (red < 110)
+    return np.argwhere(hit).mean(0) if hit.any() else np.full(2, np.nan)
+
+
+def test_the_label_is_what_the_picture_shows(atlas) -> None:
+    agree = []
+    for e in mnre.read(atlas / "mre", "test"):
+        if not e.relation.endswith("_of"):
+            continue
+        pixels = np.asarray(Image.open(e.pictures["image"][0]))
+        down, right = _middle(pixels, "red") - _middle(pixels, "blue")
+        side = ("east" if right > 0 else "west") if abs(right) > abs(down) else ("south" if down > 0 else "north")
+        agree.append(e.relation == f"{relations.PREFIX}{side}_of")
+    assert len(agree) > 300
+    assert np.mean(agree) > 0.9  # labels are of the boxes, this test of what is filled
+
+
+def test_directions_are_those_of_the_globe(world) -> None:
+    assert relations.direction(world["NO"], world["IT"]) == "north_of"
+    assert relations.direction(world["AR"], world["BR"]) == "south_of"
+    assert relations.direction(world["PL"], world["DE"]) == "east_of"
+    assert relations.direction(world["PT"], world["ES"]) == "west_of"
+    assert relations.direction(world["PT"], world["DE"]) is None
+
+
+def test_a_name_shared_by_country_and_capital_means_both(atlas, world) -> None:
+    shared = shared_names(world)
+    assert {"Luxembourg", "Singapore", "Panama", "Kuwait", "Mexico"} <= shared.keys()
+    for split in ("train", "test"):
+        kinds = Counter()
+        for e in twitter.read(atlas / "mner", split):
+            for token, tag in zip(e.tokens, e.tags, strict=True):
+                if token in shared and e.id in _decided(atlas):
+                    kinds[tag] += 1
+        assert kinds.keys() == {"B-CITY", "B-COUNTRY"}
+        assert 0.4 < kinds["B-CITY"] / kinds.total() < 0.6
+
+
+def _decided(atlas: Path) -> set[str]:
+    return {row[1] for row in rows(atlas / "mner" / "picture_decides.txt")}
+
+
+def test_every_sentence_has_a_picture_and_four_types_occur(atlas) -> None:
+    for split in ("train", "dev", "test"):
+        examples = twitter.read(atlas / "mner", split)
+        assert all(e.pictures["image"][0].is_file() for e in examples)
+        types = {tag[2:] for e in examples for tag in e.tags if tag != "O"}
+        assert types == {"COUNTRY", "CITY", "LANGUAGE", "CURRENCY"}
+
+
+def _digest(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(tmp_path, world, monkeypatch) -> None:
+    monkeypatch.setattr(relations, "COUNTS", {"train": 20, "val": 5, "test": 5})
+    few = {code: world[code] for code in sorted(world)[:170]}
+    few = {c: replace(x, borders=tuple(b for b in x.borders if b in few)) for c, x in few.items()}
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        for write in (triples.write, relations.write):
+            write(tmp_path / name / write.__module__, few, Random(seed))
+    one, same, other = (_digest(tmp_path / name) for name in ("one", "same", "other"))
+    assert one == same
+    changed = {path for path in one if one[path] != other.get(path)}
+    assert any(path.endswith("test.tsv") for path in changed)
+    assert any(path.endswith("ours_test.txt") for path in changed)
+
+
+def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(atlas, monkeypatch, tmp_path) -> None:
+    before = (atlas / "SOURCES.md").stat().st_mtime_ns
+    build(atlas, seed=0)
+    assert (atlas / "SOURCES.md").stat().st_mtime_ns == before
+    monkeypatch.setattr(Land, "seen", lambda self, window: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        build(tmp_path / "half", seed=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_key_is_one_line_and_exit_code_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkgc.data.atlas", "outptu=x"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("mkgc: no such key: outptu;")

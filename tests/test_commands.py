@@ -1,0 +1,157 @@
+"""What a user sees who types something wrong: one line, exit code 2, nothing half-written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mkgc import __main__, check, evaluate, predict
+from mkgc import train as training
+from mkgc.train import train
+from tests.conftest import TINY
+
+COMMANDS = {"train": training, "evaluate": evaluate, "predict": predict, "check": check}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs a command as `python -m mkgc.VERB …` would and returns its exit code and what it printed."""
+
+    def command(verb: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [f"mkgc.{verb}", *arguments])
+        try:
+            COMMANDS[verb].main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return command
+
+
+def said(err: str) -> str:
+    lines = [line for line in err.splitlines() if line.startswith("mkgc: ")]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    return lines[0].removeprefix("mkgc: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["task=mri"], "Could not find 'task/mri'"),
+        (["tsk=mre"], "Could not override 'tsk'"),
+        (["optim.lrr=1"], "Could not override 'optim.lrr'"),
+        (["optim.lr=fast"], "optim.lr=fast: must be a number"),
+        (["optim.lr=-1.0"], "optim.lr=-1.0 must be positive"),
+        (["data.bad_images=ignore"], "data.bad_images=ignore: must be one of mask, skip, fail"),
+        (["data=folder"], "data.root has no value: give data.root=…"),
+        (["data=folder", "data.root=nowhere"], "nowhere"),
+        (["task=link_prediction", "task.stages=[3]"], "task.stages=[3]: choose [1], [2] or [1,2]"),
+        (["weights=none.ckpt"], "no checkpoint at 'none.ckpt'"),
+    ],
+)
+def test_a_wrong_word_to_train_is_one_line_and_leaves_nothing(run, tmp_path, mre_root, kg_root, arguments, line) -> None:
+    root = kg_root if "task=link_prediction" in arguments else mre_root
+    given = [] if any("data=" in a for a in arguments) else [f"data.root={root}", *TINY]
+    code, _, err = run("train", *given, *arguments)
+    assert code == 2
+    assert line in said(err)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_more_fused_layers_than_there_are_is_one_line(run, mre_root) -> None:
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, "size.fused=9")
+    assert code == 2
+    assert "backbone.fused=9 must lie between 1 and 2" in said(err)
+
+
+def test_a_malformed_line_is_named_by_file_and_number(run, mre_root) -> None:
+    path = mre_root / "txt" / "ours_val.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], "{'token': ['Ada'", *lines[4:]]) + "\n")
+    code, _, err = run("train", f"data.root={mre_root}", *TINY)
+    assert code == 2
+    assert f"{path}:4: " in said(err)
+
+
+def test_check_says_what_it_found(run, mre_root) -> None:
+    (mre_root / "img_org" / "train" / "0.png").write_bytes(b"")
+    code, out, _ = run("check", f"data.root={mre_root}", *TINY)
+    assert code == 0
+    assert "can be trained on: 24 train, 8 dev, 8 test examples" in out
+    assert "empty" in out
+
+
+def test_too_few_pictures_stop_a_run_before_it_begins(run, mre_root) -> None:
+    (mre_root / "img_org" / "train" / "0.png").write_bytes(b"")
+    code, _, err = run("check", f"data.root={mre_root}", *TINY, "data.min_image_coverage=1.0")
+    assert code == 2
+    assert "min_image_coverage" in said(err)
+    code, _, err = run("check", f"data.root={mre_root}", *TINY, "data.bad_images=fail")
+    assert code == 2
+    assert "0.png" in said(err)
+
+
+def test_evaluate_repeats_the_figures_of_the_run(run, mre_root, tiny, tmp_path) -> None:
+    figures = train(tiny("mre", mre_root, "task.epochs=1"), tmp_path / "run")
+    checkpoint = f"checkpoint={tmp_path}/run/best.ckpt"
+    code, out, _ = run("evaluate", checkpoint, f"output={tmp_path}/again.json")
+    assert code == 0
+    assert json.loads((tmp_path / "again.json").read_text())["test"] == pytest.approx(figures["test"])
+    assert "test/f1" in out
+    code, _, err = run("evaluate", checkpoint, "split=train")
+    assert (code, said(err)) == (2, "split=train: choose dev or test")
+
+
+def test_predict_answers_each_line_or_names_the_line_it_cannot(run, mre_root, tiny, tmp_path) -> None:
+    train(tiny("mre", mre_root, "task.epochs=1"), tmp_path / "run")
+    checkpoint = f"checkpoint={tmp_path}/run/best.ckpt"
+    asked, answers = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    good = {"text": "Ada and Bob", "head": "Ada", "tail": [2, 3], "image": "mre/img_org/test/0.png"}
+    asked.write_text(json.dumps(good) + "\n" + json.dumps(good | {"image": "none.png"}) + "\n")
+    code, _, _ = run("predict", checkpoint, f"input={asked}", f"output={answers}")
+    rows = [json.loads(line) for line in answers.read_text().splitlines()]
+    assert (code, len(rows)) == (0, 2)
+    assert rows[0]["relation"] in rows[0]["scores"]
+    assert "bad_pictures" not in rows[0]
+    assert "none.png: missing" in rows[1]["bad_pictures"][0]
+    answers.unlink()
+    asked.write_text(json.dumps(good) + "\n" + json.dumps(good | {"tail": [2, 9]}) + "\n")
+    code, _, err = run("predict", checkpoint, f"input={asked}", f"output={answers}")
+    assert code == 2
+    assert f"{asked}:2: " in said(err)
+    assert not answers.exists()
+
+
+def test_a_command_without_its_keys_says_which(run) -> None:
+    code, _, err = run("predict")
+    assert (code, said(err)) == (2, "give checkpoint=… input=… output=…")
+    code, _, err = run("evaluate", "checkpoint=none.ckpt")
+    assert (code, said(err)) == (2, "no checkpoint at 'none.ckpt'")
+
+
+def test_the_console_script_lists_its_verbs(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["mkgc", "trian"])
+    with pytest.raises(SystemExit, match="2"):
+        __main__.main()
+    assert "no command 'trian'; choose train, evaluate, predict, check, convert" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_commands_run_outside_the_checkout(tmp_path, mre_root) -> None:
+    for start in (["-m", "mkgc.check"], ["-m", "mkgc", "check"]):
+        done = subprocess.run(
+            [sys.executable, *start, f"data.root={mre_root}", *TINY],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "can be trained on" in done.stdout
+    assert not list(Path(tmp_path).glob("outputs"))

@@ -1,0 +1,80 @@
+"""Every configuration that can be composed fits what it configures, and a wrong one says so in a line."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.errors import HydraException
+
+from mkgc.config import check, fits
+from mkgc.errors import ConfigError
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+@pytest.mark.parametrize(
+    ("task", "backbone", "size"), list(product(names("task"), names("backbone"), names("size")))
+)
+def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size: str) -> None:
+    check(composed(f"task={task}", f"backbone={backbone}", f"size={size}"))
+
+
+@pytest.mark.parametrize("group", ["trainer", "logger"])
+def test_every_choice_of_a_group_fits(group: str) -> None:
+    for name in names(group):
+        check(composed(f"{group}={name}"))
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_experiment_fits_its_task(experiment: str) -> None:
+    task = experiment.removeprefix("mkgformer_")
+    check(composed(f"task={task}", f"experiment={experiment}", "data.root=somewhere"))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("+optim.lrr=1", "optim.lrr: no such key; optim has lr, head_lr, weight_decay, warmup"),
+        ("optim.lr=fast", "optim.lr=fast: must be a number"),
+        ("+backbone.fussed=2", "backbone.fussed: no such key"),
+        ("backbone.fused=two", "backbone.fused=two: must be a whole number"),
+        ("backbone.fusion.pgi=maybe", "backbone.fusion.pgi=maybe: must be true or false"),
+        ("data.bad_images=ignore", "data.bad_images=ignore: must be one of mask, skip, fail"),
+        ("task.model.readout=mean", "task.model.readout=mean: must be one of markers, cls"),
+        ("trainer.precision=12", "trainer.precision=12: must be one of"),
+        ("data=folder", "data.root has no value: give data.root=…"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(composed(override))
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_mistakes_are_said_at_once() -> None:
+    with pytest.raises(ConfigError, match="optim.lr=fast.*; .*|.*; optim.lr=fast"):
+        check(composed("optim.lr=fast", "data.bad_images=ignore"))
+
+
+def test_an_unknown_task_lists_the_known_ones() -> None:
+    with pytest.raises(HydraException, match="link_prediction"):
+        composed("task=unheard_of")
+
+
+def test_numbers_are_not_truth_values() -> None:
+    assert fits(1, float)
+    assert not fits(True, int)
+    assert not fits(1.5, int)
+    assert fits(None, int | None)
+    assert not fits("x", int | None)

@@ -1,0 +1,168 @@
+"""A run from files to figures, for every task, in process."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import mkgc
+from mkgc.checkpoint import build_task, read
+from mkgc.errors import CheckpointError, MkgcError
+from mkgc.train import train
+
+TASKS = ["mre", "mner", "link_prediction"]
+METRIC = {"mre": "f1", "mner": "f1", "link_prediction": "mrr"}
+ASKED = {
+    "mre": {"text": "Ada and Bob today", "head": "Ada", "tail": "Bob"},
+    "mner": {"text": "We saw Paris Hilton"},
+    "link_prediction": {"head": "name 3", "relation": "near"},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_run_leaves_a_checkpoint_figures_and_its_configuration(task, roots, tiny, tmp_path) -> None:
+    figures = train(tiny(task, roots[task], "task.epochs=2"), tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"best.ckpt", "last.ckpt", "config.yaml"}
+    written = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert written["test"][METRIC[task]] == figures["test"][METRIC[task]]
+    assert 0 <= figures["test"][METRIC[task]] <= 1
+    assert {"dev", "test", "coverage", "seconds", "seed"} <= written.keys()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_checkpoint_alone_predicts_as_the_trained_network_did(task, roots, tiny, tmp_path) -> None:
+    train(tiny(task, roots[task], "task.epochs=1"), tmp_path / "run")
+    first, again = (mkgc.load(tmp_path / "run" / "best.ckpt") for _ in range(2))
+    answer = first.predict([ASKED[task]])
+    assert answer == again.predict([ASKED[task]])
+    assert len(answer) == 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_predictions_do_not_depend_on_batch_mates(task, roots, tiny, tmp_path) -> None:
+    train(tiny(task, roots[task], "task.epochs=1"), tmp_path / "run")
+    model = mkgc.load(tmp_path / "run" / "best.ckpt")
+    longer = dict(ASKED[task])
+    if "text" in longer:
+        longer["text"] += " and so on and so on"
+    records = [ASKED[task], longer, ASKED[task]]
+    together, alone = model.predict(records), model.predict(records, batch_size=1)
+    for one, other in zip(_numbers(together), _numbers(alone), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
+def _numbers(value: object) -> list[float]:
+    if isinstance(value, dict):
+        return [n for part in value.values() for n in _numbers(part)]
+    if isinstance(value, list):
+        return [n for part in value for n in _numbers(part)]
+    return [value] if isinstance(value, float) else []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_one_seed_gives_identical_weights_and_another_seed_others(task, roots, tiny, tmp_path) -> None:
+    weights = []
+    for i, seed in enumerate((0, 0, 1)):
+        train(tiny(task, roots[task], "task.epochs=1", f"seed={seed}"), tmp_path / str(i))
+        weights.append(read(tmp_path / str(i) / "best.ckpt")["state_dict"])
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(mre_root, tiny, tmp_path) -> None:
+    whole = train(tiny("mre", mre_root, "task.epochs=3"), tmp_path / "whole")
+    config = tiny("mre", mre_root, "task.epochs=3", "+trainer.limit_train_batches=1.0")
+    config.trainer.max_epochs = 3
+    _stopped_after(1, config, tmp_path / "cut")
+    config.resume = str(tmp_path / "cut" / "last.ckpt")
+    resumed = train(config, tmp_path / "cut")
+    ours, theirs = (read(tmp_path / name / "last.ckpt")["state_dict"] for name in ("cut", "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert resumed["test"] == whole["test"]
+
+
+def _stopped_after(epochs: int, config, folder: Path) -> None:
+    """Kills the run as an interrupt would, once so many epochs are saved."""
+    from pytorch_lightning.callbacks import Callback
+
+    from mkgc import train as module
+
+    class Killed(Exception):
+        pass
+
+    class Kill(Callback):
+        def on_train_epoch_start(self, trainer, _) -> None:
+            if trainer.current_epoch == epochs:
+                raise Killed
+
+    build = module.build_trainer
+
+    def with_kill(*args):
+        trainer = build(*args)
+        trainer.callbacks.append(Kill())
+        return trainer
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(module, "build_trainer", with_kill)
+        train(config, folder)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("variant", ["", "backbone.fusion.pgi=false", "backbone.independent=true", "backbone=text_only"])
+def test_every_trainable_parameter_gets_a_gradient(task, variant, roots, tiny) -> None:
+    model, data = _built(tiny(task, roots[task], *([variant] if variant else [])))
+    for batch in data.train_dataloader():
+        model.loss(batch).backward()
+    without = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
+    config = tiny("link_prediction", kg_root)
+    model, _ = _built(config)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    figures = model.before_fit(_corpus(config))
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"table.weight", "bias"} | {name for name in before if name.endswith("tables.entities.weight")}
+    assert 0 <= figures["stage1/recognised"] <= 1
+
+
+def _corpus(config):
+    from hydra.utils import instantiate
+
+    settings = instantiate(config.data)
+    return instantiate(config.task.data)(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+
+
+def _built(config):
+    from mkgc.checkpoint import describe
+    from mkgc.data.module import DataModule
+
+    corpus = _corpus(config)
+    model = build_task(config, corpus.codec)
+    model.saved = describe(config, corpus.codec)
+    return model, DataModule(corpus, config.data.batch_size, seed=0)
+
+
+def test_a_damaged_checkpoint_is_named_as_such(tmp_path) -> None:
+    path = tmp_path / "cut.ckpt"
+    torch.save({"state_dict": {}}, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        read(path)
+    path.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="not a checkpoint of mkgc"):
+        read(path)
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        read(tmp_path / "none.ckpt")
+
+
+def test_a_checkpoint_cannot_name_foreign_code(mre_root, tiny, tmp_path) -> None:
+    train(tiny("mre", mre_root, "task.epochs=1"), tmp_path / "run")
+    contents = torch.load(tmp_path / "run" / "best.ckpt", weights_only=True)
+    contents["mkgc"]["recipes"]["text"]["_target_"] = "os.system"
+    torch.save(contents, tmp_path / "evil.ckpt")
+    with pytest.raises(MkgcError, match=r"os\.system"):
+        mkgc.load(tmp_path / "evil.ckpt")
