@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
 
 
+@runtime_checkable
 class Fusion(Protocol):
     """Builds the module that joins one text layer with one side layer."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+
+
+P = TypeVar("P", bound="Part")
 
 
 def _moved(value: Any, device: torch.device) -> Any:
@@ -22,7 +25,7 @@ def _moved(value: Any, device: torch.device) -> Any:
 class Part:
     """A frozen record of tensors and other parts that moves between devices as one."""
 
-    def to(self, device: torch.device) -> Self:
+    def to(self: P, device: torch.device) -> P:
         return replace(self, **{f.name: _moved(getattr(self, f.name), device) for f in fields(self)})
 
 

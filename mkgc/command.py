@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -34,7 +35,6 @@ def run(main: Callable[[], object]) -> None:
         line = explain(error)
         if line is None:
             raise
-        _leave_nothing_empty()
         print(f"mkgc: {line}", file=sys.stderr)
         sys.exit(USER_ERROR)
 
@@ -52,6 +52,18 @@ def quiet() -> None:
         "The number of training batches .* is smaller than the logging interval",
     ):
         warnings.filterwarnings("ignore", message)
+
+
+@contextmanager
+def output_folder() -> Iterator[Path]:
+    """The folder of this run, which Hydra has made; a run that ended before it wrote anything leaves none."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        yield folder
+    finally:
+        while folder.is_dir() and folder != Path.cwd() and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
 
 def require(config: DictConfig, *keys: str) -> None:
@@ -76,13 +88,3 @@ def explain(error: BaseException | None) -> str | None:
         lines = [line.strip() for line in str(first).splitlines() if line.strip()]
         return " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=")))
     return None
-
-
-def _leave_nothing_empty() -> None:
-    """Removes the output folder that Hydra made for a run that never began."""
-    if not HydraConfig.initialized():
-        return
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    while folder.is_dir() and folder != Path.cwd() and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from mkgc.checkpoint import read, restore
 from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
+from mkgc.data.survey import wanted
 from mkgc.errors import DataError
 from mkgc.task import Task
 
@@ -44,7 +45,7 @@ class Predictor:
         """
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
         items = self.task.codec.parse([dict(record) for record in records], Path(folder), named)
-        store = PictureStore(_wanted(items, self.settings), self.settings.pictures)
+        store = PictureStore(wanted([item.pictures for item in items], self.settings), self.settings.pictures)
         out: list[dict[str, Any]] = []
         for start in range(0, len(items), batch_size):
             batch = self.task.codec.collate(items[start : start + batch_size], store)
@@ -58,13 +59,9 @@ class Predictor:
         return answer | {"bad_pictures": bad} if bad else answer
 
 
-def _wanted(items: Iterable[Any], settings: DataSettings) -> dict[str, list[Path]]:
-    return {group: [p for item in items for p in item.pictures.get(group, ())] for group in settings.pictures}
-
-
 def _problems(item: Any, store: PictureStore) -> list[str]:
     paths = [path for group in item.pictures.values() for path in group]
-    return [f"{path}: {store.problems[path]}" for path in paths if path in store.problems]
+    return [str(store.problems[path]) for path in paths if path in store.problems]
 
 
 def load(checkpoint: Path | str, device: str = "cpu") -> Predictor:

@@ -95,9 +95,10 @@ class Task(pl.LightningModule, ABC):
     def test_step(self, batch: Part, _: int) -> None:
         self.score(batch, self.measures["test"])
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout then depends on seed and epoch alone, so that a resumed run equals an uninterrupted one.
-        torch.manual_seed(hash((int(self.saved.get("seed", 0)), self.current_epoch)) % 2**31)
+    def on_train_batch_start(self, batch: Part, batch_idx: int) -> None:
+        # Dropout then depends on seed and place alone, so that a resumed run equals an uninterrupted one.
+        place = (int(self.saved.get("seed", 0)), self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(hash(place) % 2**31)
 
     def on_validation_epoch_end(self) -> None:
         self._log_scores("dev", bar=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc.command import run
+from mkgc.command import output_folder, run
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -72,15 +71,17 @@ def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
 
     from mkgc.checkpoint import WholeCheckpointIO
 
+    # At the end of an epoch, not after its validation: only then does a resumed run go on with the next one.
+    kept = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(
         folder,
         filename="best",
         monitor=task.monitor,
         mode="max",
         save_weights_only=True,
-        enable_version_counter=False,
+        **kept,
     )
-    last = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    last = ModelCheckpoint(folder, filename="last", **kept)
     stop = EarlyStopping(task.monitor, mode="max", patience=config.patience)
     return instantiate(
         config.trainer,
@@ -108,7 +109,8 @@ def _size(task: Task) -> str:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def _main(config: DictConfig) -> float:
-    figures = train(config, Path(HydraConfig.get().runtime.output_dir))
+    with output_folder() as folder:
+        figures = train(config, folder)
     metric = config.task.metric
     print(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
     return float(figures["dev"][metric])

@@ -20,7 +20,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}
 
 TINY = [
     "size.fused=1",
-    "size.tokenizer.vocab_size=200",
+    "task.vocab_size=200",
     "size.text.config.hidden_size=32",
     "size.text.config.intermediate_size=64",
     "size.text.config.num_hidden_layers=2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Int
@@ -14,16 +14,6 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.examples import Pictures
 from mkgc.data.images import PictureStore
-
-
-class Item(Protocol):
-    """An example as numbers: its token ids and its pictures, beside what the task adds."""
-
-    @property
-    def ids(self) -> tuple[int, ...]: ...
-
-    @property
-    def pictures(self) -> Pictures: ...
 
 
 class Codec(ABC):
@@ -49,14 +39,14 @@ class Codec(ABC):
 
     @classmethod
     @abstractmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
+    def from_state(cls, state: dict[str, Any]) -> Codec:
         """Undoes :meth:`state`."""
 
 
 def pad(rows: Sequence[Sequence[int]], value: int) -> Int[Tensor, "B T"]:
     """Rows of numbers as one tensor, filled up to the longest."""
     width = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.long)
 
 
 def text_batch(rows: Sequence[Sequence[int]], pad_id: int) -> Text:
@@ -79,4 +69,4 @@ def _group(pictures: Sequence[Pictures], group: str, size: int, most: int, store
     place = {row: i for i, row in enumerate(found)}
     slots = [[place[row] for row in rows_ if row is not None] for rows_ in rows]
     pixels = store.pixels(size)[torch.tensor(found, dtype=torch.long)]
-    return Images(group, pixels, pad(slots, -1).long().reshape(len(slots), -1))
+    return Images(group, pixels, pad(slots, -1))

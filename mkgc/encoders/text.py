@@ -60,7 +60,7 @@ class TextEncoder(nn.Module):
 
     def recipe(self) -> dict[str, Any]:
         """A configuration that builds this architecture again, without weights and without a hub."""
-        return {"_target_": f"{__name__}.random_text", "config": self.config.to_dict()}
+        return {"_target_": f"{__name__}.random_text", "_convert_": "all", "config": self.config.to_dict()}
 
 
 def random_text(config: dict[str, Any]) -> TextEncoder:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int
@@ -119,7 +119,7 @@ class LinkCodec(Codec):
 
     def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
         return [
-            self._parsed(jsonl.parse_query(record, folder, place), place)
+            self._parsed(jsonl.parse_query(record, place), place)
             for record, place in zip(records, places, strict=True)
         ]
 
@@ -143,7 +143,7 @@ class LinkCodec(Codec):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
+    def from_state(cls, state: dict[str, Any]) -> LinkCodec:
         pictures = [{g: tuple(map(Path, paths)) for g, paths in p.items()} for p in state["pictures"]]
         parts = {
             "tokenizer": Tokenizer.from_state(state["tokenizer"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from jaxtyping import Bool, Int
 from mkgc.data.survey import survey
@@ -74,7 +74,7 @@ class TaggingCodec(Codec):
         return TaggedBatch(
             text_batch([item.ids for item in items], self.tokenizer.pad),
             image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
-            pad([item.first for item in items], False),
+            pad([[int(first) for first in item.first] for item in items], 0).bool(),
             pad([item.tags for item in items], 0),
             tuple(item.words for item in items),
             tuple(item.gold for item in items),
@@ -94,7 +94,7 @@ class TaggingCodec(Codec):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
+    def from_state(cls, state: dict[str, Any]) -> TaggingCodec:
         tokenizer = Tokenizer.from_state(state["tokenizer"])
         return cls(tokenizer, tuple(state["types"]), DataSettings(**state["settings"]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -92,7 +92,7 @@ class RelationCodec(Codec):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
+    def from_state(cls, state: dict[str, Any]) -> RelationCodec:
         tokenizer = Tokenizer.from_state(state["tokenizer"])
         return cls(tokenizer, tuple(state["relations"]), DataSettings(**state["settings"]))
 

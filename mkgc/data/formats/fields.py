@@ -1,0 +1,53 @@
+"""What a record must hold, checked one field at a time; every message begins with the record's place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mkgc.data.examples import Span
+from mkgc.errors import DataError
+
+
+def need(record: Mapping[str, Any], key: str, place: str, inside: str = "") -> Any:
+    """The value of a key that must be there; ``inside`` names the field that holds the record.
+
+    Raises:
+        DataError: It is not there, or what should hold it is no mapping.
+    """
+    if not isinstance(record, Mapping):
+        where = f"'{inside}'" if inside else "the record"
+        raise DataError(f"{where} must be a mapping of keys to values, not {record!r:.40}", place)
+    if key not in record:
+        raise DataError(f"the key '{key}' is missing" + (f" in '{inside}'" if inside else ""), place)
+    return record[key]
+
+
+def tokens(value: Any, key: str, place: str) -> tuple[str, ...]:
+    """A list of words, none of them empty.
+
+    Raises:
+        DataError: It is anything else, or a word holds half a character (as when an emoji was cut through).
+    """
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(v, str) and v for v in value):
+        raise DataError(f"'{key}' must be a list of words, none of them empty, not {value!r:.40}", place)
+    for word in value:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise DataError(f"'{key}' holds half a character (a lone surrogate): {word!a:.40}", place)
+    return tuple(value)
+
+
+def span(value: Any, count: int, key: str, place: str) -> Span:
+    """A half-open range that holds at least one of ``count`` tokens.
+
+    Raises:
+        DataError: It is anything else.
+    """
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(v) is int for v in value):
+        raise DataError(f"'{key}' must be two token positions [start, end), not {value!r:.40}", place)
+    start, end = value
+    if start >= end:
+        raise DataError(f"'{key}' is empty: its start {start} is not before its end {end}", place)
+    if start < 0 or end > count:
+        raise DataError(f"'{key}' [{start}, {end}) lies outside the sentence of {count} tokens", place)
+    return Span(start, end)

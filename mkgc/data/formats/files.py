@@ -1,0 +1,55 @@
+"""Files of data sets: found under one of several names, read line by line as strict UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkgc.errors import DataError
+
+
+def find(*candidates: Path, why: str = "") -> Path:
+    """The first of the files that exists; ``why`` says what needs it, where that is not obvious.
+
+    Raises:
+        DataError: None does.
+    """
+    for path in candidates:
+        if path.is_file():
+            return path
+    first, *others = candidates
+    if not first.parent.is_dir():
+        raise DataError("no such folder", first.parent)
+    names = dict.fromkeys(path.name for path in others if path.name != first.name)
+    reason = ", nor ".join(["no such file", *names])
+    raise DataError(f"{reason}, {why}" if why else reason, first)
+
+
+def locate(folders: tuple[Path, ...], name: str) -> Path:
+    """The file in the first folder that has it, or where it should have been: in the first folder."""
+    return next((folder / name for folder in folders if (folder / name).is_file()), folders[0] / name)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines numbered from 1, without their ends (LF or CRLF) and without a byte order mark.
+
+    Raises:
+        DataError: There is no such file, it cannot be read, or a line is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield number, _decoded(line, path, number)
+    except FileNotFoundError:
+        raise DataError("no such file", path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path) from error
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+        raise DataError(f"{byte} is not UTF-8: save the file as UTF-8", path, number) from None
+    return text.rstrip("\r\n")

@@ -1,0 +1,113 @@
+"""MNRE: sentences from tweets, each with a picture, two marked mentions and the relation between them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from mkgc.data.examples import Pictures, RelationExample
+from mkgc.data.formats import crops, fields
+from mkgc.data.formats.files import find, locate, read_lines
+from mkgc.errors import DataError
+
+NAMES = {"train": ("train",), "dev": ("val", "dev"), "test": ("test",)}
+"""What the files call each split."""
+
+Find = Callable[[int, str], tuple[Path, ...]]
+"""From a row and the name of its whole picture to the files of one group."""
+
+
+def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[RelationExample]:
+    """The examples of ``train``, ``dev`` or ``test``, in the order of the file.
+
+    Raises:
+        DataError: A file is missing, empty or damaged, or a line cannot be used.
+    """
+    path = find(*(root / "txt" / f"ours_{name}.txt" for name in NAMES[split]))
+    relations = read_relations(root)
+    finders = {group: _finder(root, split, group) for group in groups}
+    lines = ((f"{path}:{number}", line) for number, line in read_lines(path) if line.strip())
+    examples = []
+    for row, (place, line) in enumerate(lines):
+        record = _record(line, place)
+        image = _image(record, place)
+        pictures = {group: at(row, image) for group, at in finders.items()}
+        examples.append(_example(record, row, relations, pictures, place))
+    if not examples:
+        raise DataError("is empty", path)
+    return examples
+
+
+def read_relations(root: Path) -> dict[str, int]:
+    """Relations and their numbers, from ``ours_rel2id.json`` in the folder or in the one above.
+
+    Raises:
+        DataError: There is no such file, or it does not number relations 0, 1, 2, ….
+    """
+    path = find(root / "ours_rel2id.json", root.parent / "ours_rel2id.json")
+    try:
+        relations = json.loads("\n".join(line for _, line in read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise DataError(f"is not JSON: {error.msg}", path, error.lineno) from None
+    if not isinstance(relations, dict) or not relations:
+        raise DataError("must map the names of relations to numbers", path)
+    numbers = list(relations.values())
+    if not all(type(n) is int for n in numbers) or sorted(numbers) != list(range(len(numbers))):
+        raise DataError(f"must number its {len(numbers)} relations from 0 to {len(numbers) - 1}", path)
+    return relations
+
+
+def _record(line: str, place: str) -> dict[str, Any]:
+    try:
+        record = ast.literal_eval(line.strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise DataError(f"not a Python dictionary: {line.strip()[:40]}", place) from None
+    if not isinstance(record, dict):
+        raise DataError(f"not a Python dictionary: {line.strip()[:40]}", place)
+    return record
+
+
+def _image(record: dict[str, Any], place: str) -> str:
+    image = fields.need(record, "img_id", place)
+    if not isinstance(image, str) or not image:
+        raise DataError(f"'img_id' must be the name of a picture, not {image!r:.40}", place)
+    return image
+
+
+def _example(
+    record: dict[str, Any], row: int, relations: dict[str, int], pictures: Pictures, place: str
+) -> RelationExample:
+    tokens = fields.tokens(fields.need(record, "token", place), "token", place)
+    head, tail = (
+        fields.span(fields.need(fields.need(record, key, place), "pos", place, key), len(tokens), key, place)
+        for key in ("h", "t")
+    )
+    relation = fields.need(record, "relation", place)
+    if not isinstance(relation, str) or relation not in relations:
+        raise DataError(f"the relation '{relation}' is not among the {len(relations)} of ours_rel2id.json", place)
+    return RelationExample(str(row), tokens, head, tail, relation, pictures)
+
+
+def _finder(root: Path, split: str, group: str) -> Find:
+    names = NAMES[split]
+    if group == "image":
+        whole = root / "img_org"
+        folders = (*(whole / name for name in names if (whole / name).is_dir()), whole)
+        return lambda row, image: (locate(folders, image),)
+    why = f"which data.pictures.{group} needs"
+    if group == "crops":
+        cut = root / "img_vg"
+        listed = find(*(root / "txt" / f"mre_{name}_dict.pth" for name in names), why=why)
+        by_row = crops.read(listed, *(cut / name / "crops" for name in names), cut / "crops")
+        return lambda row, image: by_row.of(image, row)
+    detected = root / "img_detect"
+    listed = find(
+        *(folder / f"{name}_img2crop.pth" for name in names for folder in (root / "txt", detected / name)),
+        why=why,
+    )
+    # The released dictionaries name objects from the root of the data.
+    by_image = crops.read(listed, *(detected / name / "crops" for name in names), detected / "crops", root)
+    return lambda row, image: by_image.of(image)

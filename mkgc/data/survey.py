@@ -1,0 +1,78 @@
+"""From paths to pixels: reads the pictures of a data set once, reports them, and applies the user's policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from mkgc.data.coverage import Coverage, Row, check_minimum, check_none_broken, count
+from mkgc.data.examples import Pictures, RelationExample, TaggedExample
+from mkgc.data.graph import Graph
+from mkgc.data.images import PictureStore
+from mkgc.data.settings import DataSettings
+from mkgc.errors import DataError
+
+Example = TypeVar("Example", RelationExample, TaggedExample)
+
+
+def survey(
+    read: Mapping[str, Sequence[Example]], settings: DataSettings
+) -> tuple[dict[str, list[Example]], PictureStore, Coverage]:
+    """The examples that may be used, their pictures, and a report of what was found.
+
+    What cannot be used is masked (the example goes without it), skipped (the example is left out) or fatal, as
+    ``settings.bad_images`` says.
+
+    Raises:
+        DataError: A picture is broken and the policy is ``fail``, too few are usable, or a split has no example left.
+    """
+    limited = {s: [replace(e, pictures=_first(e.pictures, settings)) for e in part] for s, part in read.items()}
+    store = _read([e.pictures for part in limited.values() for e in part], settings)
+    rows = [row for s, part in limited.items() for row in _count(s, [e.pictures for e in part], store, settings)]
+    coverage = Coverage(tuple(rows))
+    check_minimum(coverage, settings.min_image_coverage)
+    if settings.bad_images == "skip":
+        limited = {s: [e for e in part if not _broken(e.pictures, store)] for s, part in limited.items()}
+    for split, part in limited.items():
+        if not part:
+            raise DataError(f"no example of {split} is left: all have a broken picture, and data.bad_images=skip")
+    return limited, store, coverage
+
+
+def survey_graph(graph: Graph, settings: DataSettings) -> tuple[Graph, PictureStore, Coverage]:
+    """The same for a graph, whose entities have the pictures; an entity is never left out.
+
+    Raises:
+        DataError: A picture is broken and the policy is ``fail``, or too few entities have one.
+    """
+    graph = replace(graph, pictures=tuple(_first(pictures, settings) for pictures in graph.pictures))
+    store = _read(graph.pictures, settings)
+    coverage = Coverage(tuple(_count("entities", graph.pictures, store, settings)))
+    check_minimum(coverage, settings.min_image_coverage)
+    return graph, store, coverage
+
+
+def wanted(pictures: Sequence[Pictures], settings: DataSettings) -> dict[str, list[Path]]:
+    """All files of each group that is read."""
+    return {group: [path for p in pictures for path in p.get(group, ())] for group in settings.pictures}
+
+
+def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
+    store = PictureStore(wanted(pictures, settings), settings.pictures)
+    if settings.bad_images == "fail":
+        check_none_broken(store.problems)
+    return store
+
+
+def _first(pictures: Pictures, settings: DataSettings) -> Pictures:
+    return {group: tuple(pictures.get(group, ()))[: settings.most] for group in settings.pictures}
+
+
+def _count(split: str, pictures: Sequence[Pictures], store: PictureStore, settings: DataSettings) -> list[Row]:
+    return count(split, pictures, settings.pictures, store.problems)
+
+
+def _broken(pictures: Pictures, store: PictureStore) -> bool:
+    return any(path in store.problems for paths in pictures.values() for path in paths)
