@@ -11,11 +11,15 @@ import torch
 from torch import nn
 
 from mkgc.batch import Images, Text
+from mkgc.encoders.released import ReleasedVision
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
+
+
+Side = VisionEncoder | ReleasedVision
 
 
 @runtime_checkable
@@ -40,7 +44,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         text: TextEncoder,
-        side: VisionEncoder | None = None,
+        side: Side | None = None,
         fusion: Fusion | None = None,
         fused: int = 0,
         independent: bool = False,
@@ -97,7 +101,7 @@ class Backbone(nn.Module):
         return {"text": self.text.recipe(), "side": None if self.side is None else self.side.recipe()}
 
 
-def _check_depth(fused: int, text: TextEncoder, side: VisionEncoder, fusion: Fusion | None) -> None:
+def _check_depth(fused: int, text: TextEncoder, side: Side, fusion: Fusion | None) -> None:
     depth = min(len(text.layers), len(side.layers))
     if not 1 <= fused <= depth:
         raise ConfigError(
@@ -108,7 +112,7 @@ def _check_depth(fused: int, text: TextEncoder, side: VisionEncoder, fusion: Fus
         raise ConfigError("backbone.fusion is missing: two encoders need a fusion to join them")
 
 
-def _add_layers(encoder: TextEncoder | VisionEncoder, count: int) -> None:
+def _add_layers(encoder: TextEncoder | Side, count: int) -> None:
     """Puts fresh layers of the same shape on top."""
     for _ in range(count):
         layer = deepcopy(encoder.layers[-1])

@@ -14,12 +14,21 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.examples import Pictures
 from mkgc.data.images import PictureStore
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer
 
 
 class Codec(ABC):
     """Turns a task's examples into items and items into batches."""
 
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
+
+    tokenizer: Tokenizer
+    settings: DataSettings
+
+    def tables(self) -> dict[str, int]:
+        """Tables of new tokens behind the vocabulary, in the order of their ids; most tasks need none."""
+        return {}
 
     @abstractmethod
     def collate(self, items: Sequence[Any], store: PictureStore) -> Part:

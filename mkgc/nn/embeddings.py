@@ -18,6 +18,7 @@ class ExtendedEmbedding(nn.Module):
         """Adds a table of so many rows under each name, drawn like the words: normal, with their spread."""
         super().__init__()
         self.words = words
+        words.padding_idx = None  # as transformers does where it resizes: padding gets the gradient it earns
         spread = float(words.weight.detach().std())
         self.tables = nn.ModuleDict({name: nn.Embedding(n, words.embedding_dim) for name, n in tables.items()})
         for table in self.tables.values():

@@ -81,6 +81,9 @@ class LinkCodec(Codec):
         self._texts = [tokenizer.ids(long or short) for short, long in zip(names, descriptions, strict=True)]
         self._asks = [tokenizer.ids(name) for name in relation_names]
 
+    def tables(self) -> dict[str, int]:
+        return {"entities": len(self.entities), "relations": len(self.relations)}
+
     def query(self, shown: int, relation: int, side: Side) -> LinkItem:
         """The prompt that asks for the ``side`` of a triple of which relation and other side are known."""
         t = self.tokenizer

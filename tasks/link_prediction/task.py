@@ -47,8 +47,7 @@ class LinkPrediction(Task):
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.stages, self.stage1, self.top_k = tuple(stages), stage1, top_k
-        sizes = {"entities": len(codec.entities), "relations": len(codec.relations)}
-        self.table = backbone.text.extend(sizes).tables["entities"]
+        self.table = backbone.text.extend(codec.tables()).tables["entities"]
         width = backbone.width
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
         # Few entities answer a query. Starting from that share (Lin et al., 2017, section 4.1) keeps the network from

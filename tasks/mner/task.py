@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.backbone import Backbone
+from mkgc.errors import ConfigError
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.nn.crf import Crf, select_words
 from mkgc.task import Optim, Task
@@ -15,7 +17,10 @@ from tasks.mner.data import TaggedBatch, TaggingCodec
 
 
 class EntityRecognition(Task):
-    """Emissions from the state of each word's first piece; the CRF knows which tags may follow which.
+    """A CRF over the words, each read at its first piece, that knows which tags may follow which.
+
+    ``readout="pieces"`` is the released code's: the CRF runs over all pieces, with states of their own for continuations
+    (X), [CLS] and [SEP] and one that padding would have, and no constraint.
 
     Source: MKGformer (Chen et al., 2022), section 3.3.
     """
@@ -23,30 +28,57 @@ class EntityRecognition(Task):
     monitor = "dev/f1"
     codec: TaggingCodec
 
-    def __init__(self, backbone: Backbone, codec: TaggingCodec, optim: Optim, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        codec: TaggingCodec,
+        optim: Optim,
+        readout: Literal["words", "pieces"] = "words",
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__(backbone, codec, optim)
+        if readout not in ("words", "pieces"):
+            raise ConfigError(f"task.model.readout={readout}: choose words or pieces")
+        self.readout = readout
+        self.states = codec.tags if readout == "words" else ("PAD", *codec.tags, "X", "[CLS]", "[SEP]")
         self.dropout = nn.Dropout(dropout)
-        self.emit = nn.Linear(backbone.width, len(codec.tags))
-        self.crf = Crf(codec.tags)
+        self.emit = nn.Linear(backbone.width, len(self.states))
+        self.crf = Crf(self.states, bio=readout == "words")
         self.build_metrics()
 
     def make_metric(self) -> SpanF1:
         return SpanF1(self.codec.types)
 
-    def emissions(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B W C"], Bool[Tensor, "B W"]]:
-        """A score per word and tag, and the mask of the words."""
-        words, mask = select_words(self.backbone(batch.text, batch.images).text, batch.first)
+    def emissions(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
+        """A score for each state at each word (or piece), and the mask of these."""
+        states = self.backbone(batch.text, batch.images).text
+        if self.readout == "pieces":
+            return self.emit(self.dropout(states)), batch.text.mask
+        words, mask = select_words(states, batch.first)
         return self.emit(self.dropout(words)), mask
 
     def loss(self, batch: TaggedBatch) -> Tensor:
         emissions, mask = self.emissions(batch)
-        return self.crf(emissions, batch.tags, mask)
+        return self.crf(emissions, batch.tags if self.readout == "words" else self._piece_states(batch), mask)
+
+    def _piece_states(self, batch: TaggedBatch) -> Int[Tensor, "B T"]:
+        """The state of every piece: [CLS] first, [SEP] last, a word's tag at its first piece, X at its others."""
+        out = torch.where(batch.text.mask, self.states.index("X"), self.states.index("PAD"))
+        places = batch.first.cumsum(1) - 1
+        tags = batch.tags.gather(1, places.clamp(0, batch.tags.shape[1] - 1)) + self.states.index("O")
+        out = torch.where(batch.first, tags, out)
+        out[:, 0] = self.states.index("[CLS]")
+        last = batch.text.mask.sum(1, keepdim=True) - 1
+        return out.scatter(1, last, self.states.index("[SEP]"))
 
     def _decode(self, batch: TaggedBatch, emissions: Tensor, mask: Tensor) -> list[list[str]]:
-        """A tag for every word of the sentences, O for those that were cut."""
-        paths = self.crf.decode(emissions, mask)
-        named = [[self.codec.tags[tag] for tag in path] for path in paths]
-        return [tags + ["O"] * (len(words) - len(tags)) for tags, words in zip(named, batch.words, strict=True)]
+        """A tag for every word of the sentences; O for those that were cut, and for states that are no tag."""
+        paths = [[self.states[state] for state in path] for path in self.crf.decode(emissions, mask)]
+        if self.readout == "pieces":
+            firsts = batch.first.tolist()
+            paths = [[s for s, is_first in zip(p, f, strict=False) if is_first] for p, f in zip(paths, firsts, strict=True)]
+            paths = [[state if state in self.codec.index else "O" for state in path] for path in paths]
+        return [tags + ["O"] * (len(words) - len(tags)) for tags, words in zip(paths, batch.words, strict=True)]
 
     def score(self, batch: TaggedBatch, metric: SpanF1) -> None:
         metric.update(self._decode(batch, *self.emissions(batch)), [list(tags) for tags in batch.gold])
@@ -55,11 +87,13 @@ class EntityRecognition(Task):
         """Spans with their type, their words and the mean marginal probability of their tags."""
         emissions, mask = self.emissions(batch)
         marginals = self.crf.marginals(emissions, mask)
+        if self.readout == "pieces":
+            marginals, _ = select_words(marginals, batch.first)
         out = []
         for i, tags in enumerate(self._decode(batch, emissions, mask)):
             spans = []
             for kind, start, end in bio_spans(tags):
-                certain = [float(marginals[i, w, self.codec.index[tags[w]]]) for w in range(start, end)]
+                certain = [float(marginals[i, w, self.states.index(tags[w])]) for w in range(start, end)]
                 words = " ".join(batch.words[i][start:end])
                 score = sum(certain) / len(certain)
                 spans.append({"type": kind, "start": start, "end": end, "text": words, "score": score})

@@ -52,6 +52,9 @@ class RelationCodec(Codec):
         self.tokenizer, self.relations, self.settings = tokenizer, relations, settings
         self.labels = {name: i for i, name in enumerate(relations)}
 
+    def tables(self) -> dict[str, int]:
+        return {"markers": len(MARKERS)}
+
     def encode(self, example: RelationExample) -> RelationItem:
         """Ids with the markers in place; what is over ``max_length`` is cut farthest from both mentions first."""
         tokenizer = self.tokenizer

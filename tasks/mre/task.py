@@ -13,7 +13,7 @@ from mkgc.backbone import Backbone
 from mkgc.errors import ConfigError
 from mkgc.metrics.relation import RelationF1
 from mkgc.task import Optim, Task
-from tasks.mre.data import MARKERS, RelationBatch, RelationCodec
+from tasks.mre.data import RelationBatch, RelationCodec
 
 
 class RelationExtraction(Task):
@@ -37,7 +37,7 @@ class RelationExtraction(Task):
         if readout not in ("markers", "cls"):
             raise ConfigError(f"task.model.readout={readout}: choose markers or cls")
         self.readout = readout
-        backbone.text.extend({"markers": len(MARKERS)})
+        backbone.text.extend(codec.tables())
         inputs = 2 * backbone.width if readout == "markers" else backbone.width
         self.classifier = nn.Linear(inputs, len(codec.relations))
         self.build_metrics()

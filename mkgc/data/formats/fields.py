@@ -9,7 +9,7 @@ from mkgc.data.examples import Span
 from mkgc.errors import DataError
 
 
-def need(record: Mapping[str, Any], key: str, place: str, inside: str = "") -> Any:
+def need(record: Any, key: str, place: str, inside: str = "") -> Any:
     """The value of a key that must be there; ``inside`` names the field that holds the record.
 
     Raises:

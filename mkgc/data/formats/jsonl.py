@@ -103,7 +103,7 @@ def _words(record: Mapping[str, Any], place: str) -> tuple[str, ...]:
     text = record["text"]
     if not isinstance(text, str) or not text.split():
         raise DataError(f"'text' must be a sentence, not {text!r:.40}", place)
-    return tuple(text.split())
+    return fields.tokens(text.split(), "text", place)
 
 
 def _mention(value: Any, words: tuple[str, ...], key: str, place: str) -> Span:

@@ -33,7 +33,7 @@ def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[T
         DataError: A file is missing, empty or damaged, or a line cannot be used, as when its tag has an entity type
             that does not occur in train.
     """
-    types = read_labels(root)
+    types = None if split == "train" else read_labels(root)
     blocks = _blocks(_file(root, split), types)
     finders = {group: _finder(root, split, group) for group in groups}
     return [

@@ -1,0 +1,101 @@
+"""The vision side of MKGformer as its authors released it: a fixed number of pictures per group, all of them attended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from timm.layers import QuickGELU
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from mkgc.batch import Images
+from mkgc.encoders.vision import normalise, unpack
+from mkgc.errors import ConfigError
+from mkgc.nn.layers import VisionLayer
+
+SLOTS = {"image": 1, "crops": 3, "objects": 3}
+"""How many pictures of a group there always are; those that do not exist are zeros after normalisation."""
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""Of CLIP's training pictures (Radford et al., 2021)."""
+
+
+class ReleasedVision(nn.Module):
+    """A class embedding, then the patches of each group, each group with a position table of its own; then a norm.
+
+    The class embedding has no position. Relation extraction and entity recognition use crops at 128 and objects at 64
+    pixels: 61 tokens with patches of 32. Link prediction has neither class embedding nor positions, and the whole
+    picture at 224 besides: 109 tokens. Nothing is masked.
+
+    Source: zjunlp/MKGformer, modeling_unimo.py and modeling_clip.py.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        inner: int,
+        pictures: Mapping[str, int],
+        patch: int = 32,
+        class_token: bool = True,
+        positions: bool = True,
+    ) -> None:
+        super().__init__()
+        self.width, self.patch, self.pictures = width, patch, dict(pictures)
+        self.options = {"width": width, "depth": depth, "heads": heads, "inner": inner, "patch": patch}
+        self.options |= {"pictures": self.pictures, "class_token": class_token, "positions": positions}
+        self.patches = nn.Conv2d(3, width, patch, stride=patch, bias=False)
+        self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5) if class_token else None
+        rows = {group: SLOTS[group] * (size // patch) ** 2 for group, size in self.pictures.items()}
+        tables = {group: nn.Embedding(n, width) for group, n in rows.items()} if positions else {}
+        self.positions = nn.ModuleDict(tables)
+        for table in tables.values():
+            nn.init.normal_(table.weight, std=0.02)
+        self.norm = nn.LayerNorm(width, eps=1e-5)
+        block = partial(Block, width, heads, inner / width, qkv_bias=True, act_layer=QuickGELU)
+        self.layers = nn.ModuleList(
+            VisionLayer(block(norm_layer=partial(nn.LayerNorm, eps=1e-5))) for _ in range(depth)
+        )
+        self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
+        self.register_buffer("std", torch.tensor(STD), persistent=False)
+
+    def tokens(self, images: Sequence[Images], size: int) -> Float[Tensor, "B V W"]:
+        """Class embedding and patches with their positions, before the norm."""
+        given = {group.group: group for group in images}
+        parts = [] if self.class_embedding is None else [self.class_embedding.expand(size, 1, -1)]
+        for group, pixels in self.pictures.items():
+            patches = self._patches(given.get(group), SLOTS[group], pixels, size)
+            parts.append(patches + self.positions[group].weight if group in self.positions else patches)
+        return torch.cat(parts, 1)
+
+    def _patches(self, images: Images | None, slots: int, pixels: int, size: int) -> Float[Tensor, "B n W"]:
+        count = (pixels // self.patch) ** 2
+        if images is None:
+            return self.norm.weight.new_zeros(size, slots * count, self.width)
+        tokens = self.patches(normalise(images.pixels, self.mean, self.std)).flatten(2).transpose(1, 2)
+        if tokens.shape[1] != count:
+            raise ConfigError(f"pictures of '{images.group}' are {images.pixels.shape[-1]} pixels wide, not {pixels}")
+        laid, mask = unpack(tokens, _filled(images.slots, slots))
+        return laid * mask[..., None]
+
+    def embed(self, images: Sequence[Images], size: int) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+        """The input of the first layer, and a mask that hides nothing."""
+        states = self.norm(self.tokens(images, size))
+        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+
+    def final_parts(self) -> list[nn.Module]:
+        """Modules behind the last layer: none."""
+        return []
+
+    def recipe(self) -> dict[str, Any]:
+        """A configuration that builds this architecture again, without weights."""
+        return {"_target_": f"{__name__}.ReleasedVision", "_convert_": "all", **self.options}
+
+
+def _filled(slots: Int[Tensor, "B I"], count: int) -> Int[Tensor, "B S"]:
+    """The first ``count`` slots, with empty ones where there are fewer."""
+    return nn.functional.pad(slots, (0, max(count - slots.shape[1], 0)), value=-1)[:, :count]

@@ -1,0 +1,25 @@
+import tarfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ARCHIVES = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpacks a public data set whose archive lies beside the checkout; without it the test is skipped."""
+    folder = tmp_path_factory.mktemp("real")
+
+    @cache
+    def unpacked(name: str) -> Path:
+        archive = ARCHIVES / f"{name}.tar.xz"
+        if not archive.is_file():
+            pytest.skip(f"../shared/data/{archive.name} is not there: public data are not part of the repository")
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        return folder / name
+
+    return unpacked

@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mkgc.data.examples import RelationExample, Span, TaggedExample
+from mkgc.data.formats import jsonl
+from mkgc.errors import DataError
+
+WORDS = ("New", "York", "is", "east", "of", "Ohio")
+PLACE = "in.jsonl:3"
+
+
+def sentence(**changes: Any) -> dict[str, Any]:
+    record = {"tokens": list(WORDS), "head": [0, 2], "tail": [5, 6], **changes}
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def test_a_record_is_a_sentence_with_spans_and_pictures_beside_the_file(tmp_path: Path) -> None:
+    record = sentence(id="a", image="maps/1.jpg", crops=["2.png", "/elsewhere/3.png"])
+    pictures = {"image": (tmp_path / "maps/1.jpg",), "crops": (tmp_path / "2.png", Path("/elsewhere/3.png"))}
+    expected = RelationExample("a", WORDS, Span(0, 2), Span(5, 6), None, pictures)
+    assert jsonl.parse_relation(record, tmp_path, PLACE) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tokens": None, "text": " New York is\teast of Ohio\n"}, {"head": "New York", "tail": "Ohio"}],
+)
+def test_text_is_split_at_spaces_and_mentions_may_be_words(changes: dict[str, Any], tmp_path: Path) -> None:
+    expected = RelationExample(PLACE, WORDS, Span(0, 2), Span(5, 6))
+    assert jsonl.parse_relation(sentence(**changes), tmp_path, PLACE) == expected
+
+
+def test_a_tagged_record_needs_its_words_only(tmp_path: Path) -> None:
+    assert jsonl.parse_tagged({"text": "New York", "id": 7}, tmp_path, PLACE) == TaggedExample("7", ("New", "York"))
+
+
+@pytest.mark.parametrize(("head", "tail"), [("France", None), (None, "Spain")])
+def test_a_query_lacks_its_head_or_its_tail(head: str | None, tail: str | None) -> None:
+    record = {"head": head, "relation": "borders", "tail": tail}
+    query = jsonl.LinkQuery(head, "borders", tail)
+    assert jsonl.parse_query(record, PLACE) == query
+    assert jsonl.parse_query({k: v for k, v in record.items() if v}, PLACE) == query
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"tokens": None}, "give one of 'text' and 'tokens'"),
+        ({"text": "New York"}, "give one of 'text' and 'tokens'"),
+        ({"tokens": []}, "'tokens' must be a list of words, none of them empty, not []"),
+        ({"tokens": ["a", 1]}, "'tokens' must be a list of words, none of them empty, not ['a', 1]"),
+        ({"tokens": ["half", "\ud83d"]}, "'tokens' holds half a character (a lone surrogate): '\\ud83d'"),
+        ({"tokens": None, "text": " "}, "'text' must be a sentence, not ' '"),
+        ({"tokens": None, "text": "half \ud83d"}, "'text' holds half a character (a lone surrogate): '\\ud83d'"),
+        ({"head": None}, "the key 'head' is missing"),
+        ({"head": [0]}, "'head' must be two token positions [start, end), not [0]"),
+        ({"head": [0, True]}, "'head' must be two token positions [start, end), not [0, True]"),
+        ({"head": [2, 1]}, "'head' is empty: its start 2 is not before its end 1"),
+        ({"tail": [5, 7]}, "'tail' [5, 7) lies outside the sentence of 6 tokens"),
+        (
+            {"head": "York New"},
+            "'head' \"York New\" does not stand in the sentence as whole words: give [start, end)",
+        ),
+        (
+            {"tokens": ["a", "b", "a", "b", "a", "c"], "head": "a b"},
+            "'head' \"a b\" stands 2 times in the sentence as whole words: give [start, end)",
+        ),
+        ({"head": ""}, "'head' \"\" does not stand in the sentence as whole words: give [start, end)"),
+        ({"image": 7}, "'image' must be the name of a file or a list of such, not 7"),
+        ({"objects": ["a.png", ""]}, "'objects' must be the name of a file or a list of such, not ['a.png', '']"),
+        ({"images": "a"}, "no such key: 'images'; there are crops, head, id, image, objects, tail, text, tokens"),
+    ],
+)
+def test_a_sentence_that_cannot_be_used_is_named_with_its_reason(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as error:
+        jsonl.parse_relation(sentence(**changes), tmp_path, PLACE)
+    assert str(error.value) == f"{PLACE}: {reason}"
+
+
+def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such key: 'head'; there are crops, id, image, objects, text, tokens$"):
+        jsonl.parse_tagged(sentence(), tmp_path, PLACE)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"head": "France"}, "the key 'relation' is missing"),
+        ({"relation": "borders"}, "give one of 'head' and 'tail': the other is what is asked for"),
+        ({"head": "a", "relation": "b", "tail": "c"}, "give one of 'head' and 'tail': the other is what is asked for"),
+        ({"head": 7, "relation": "borders"}, "'head' must be text, not 7"),
+        ({"head": "a", "relation": ["b"]}, "'relation' must be text, not ['b']"),
+        ({"head": "a", "relation": "b", "tale": "c"}, "no such key: 'tale'; a query has head or tail, and relation"),
+    ],
+)
+def test_a_query_that_cannot_be_used_is_named_with_its_reason(record: dict[str, Any], reason: str) -> None:
+    with pytest.raises(DataError) as error:
+        jsonl.parse_query(record, PLACE)
+    assert str(error.value) == f"{PLACE}: {reason}"
+
+
+def test_records_come_with_their_places_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('\ufeff{"text": "a"}\r\n\r\n{"text": "\u2028b"}', encoding="utf-8")
+    assert jsonl.read_records(path) == ([{"text": "a"}, {"text": "\u2028b"}], [f"{path}:1", f"{path}:3"])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"text": "a"}\n{"text": \n', ":2: is not JSON: Expecting value at column 10"),
+        (b"['a']\n", ":1: is not JSON: Expecting value at column 2"),
+        (b'{"text": "a"}\n["b"]\n', ':2: must be a JSON object, not ["b"]'),
+        (b'{"text": "caf\xe9"}\n', ":1: byte 0xe9 at column 14 is not UTF-8: save the file as UTF-8"),
+        (b"\n \n", ": is empty"),
+        (None, ": no such file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "in.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        jsonl.read_records(path)
+    assert str(error.value) == f"{path}{reason}"
+
+
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        jsonl.read_records(tmp_path)
+    assert str(error.value) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+def test_json_escapes_of_whole_characters_are_fine(tmp_path: Path) -> None:
+    record = json.loads('{"text": "\\ud83d\\ude00"}')
+    assert jsonl.parse_tagged(record, tmp_path, PLACE).tokens == ("😀",)
