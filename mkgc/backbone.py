@@ -18,7 +18,6 @@ from mkgc.errors import ConfigError
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
 
-
 Side = VisionEncoder | ReleasedVision
 
 
@@ -40,6 +39,8 @@ class Backbone(nn.Module):
     Raises:
         ConfigError: More layers are to be fused than the encoders have, or there is a side and no fusion.
     """
+
+    fusions: Any
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-
 P = TypeVar("P", bound="Part")
 
 

@@ -78,7 +78,8 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
     config.backbone.text = saved["recipes"]["text"]
     if "side" in config.backbone:
         config.backbone.side = saved["recipes"]["side"]
-    codec = get_class(saved["codec_kind"]).from_state(saved["codec"])
+    kind: Any = get_class(saved["codec_kind"])
+    codec = kind.from_state(saved["codec"])
     task = build_task(config, codec)
     task.load_state_dict(contents["state_dict"])
     task.saved = {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}

@@ -37,7 +37,7 @@ def _nodes(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
             yield path, config
         for key in config:
             if not OmegaConf.is_missing(config, key):
-                yield from _nodes(config[key], f"{path}.{key}".lstrip("."))
+                yield from _nodes(config[key], f"{path}.{key!s}".lstrip("."))
     elif isinstance(config, ListConfig):
         for i, item in enumerate(config):
             yield from _nodes(item, f"{path}.{i}")
@@ -49,7 +49,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = _hints(target)
     for key in node:
-        place = f"{path}.{key}"
+        place = f"{path}.{key!s}"
         if key in GIVEN or place in missing:
             continue
         if key not in parameters and not open_ended:
@@ -61,8 +61,8 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
 
 def _hints(target: Any) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(target.__init__ if isinstance(target, type) else target)
-    except (NameError, AttributeError, TypeError):
+        return typing.get_type_hints(vars(target)["__init__"] if isinstance(target, type) else target)
+    except (NameError, AttributeError, TypeError, KeyError):
         return {}  # a foreign signature that names what only its type checker imports
 
 

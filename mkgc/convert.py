@@ -50,7 +50,9 @@ def kind_of(state: Mapping[str, Tensor]) -> str:
         return "mner"
     if "cls.predictions.bias" in state:
         return "link_prediction"
-    raise CheckpointError("the weights are of none of MKGformer's tasks: there is no classifier, no CRF, no cls.predictions")
+    raise CheckpointError(
+        "the weights are of none of MKGformer's tasks: there is no classifier, no CRF, no cls.predictions"
+    )
 
 
 def sizes(state: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
@@ -78,7 +80,12 @@ def sizes(state: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
     except KeyError as error:
         raise CheckpointError(f"the weights lack {error}: they are no whole state dictionary of MKGformer") from None
     linking = task == "link_prediction"
-    side = {"width": patches.shape[0], "depth": _depth(backbone, "vision_layers"), "heads": heads, "inner": inner}
+    side: dict[str, Any] = {
+        "width": patches.shape[0],
+        "depth": _depth(backbone, "vision_layers"),
+        "heads": heads,
+        "inner": inner,
+    }
     side |= {"patch": patches.shape[-1], "class_token": not linking, "positions": not linking}
     side["pictures"] = {"image": 224, "crops": 128, "objects": 64} if linking else {"crops": 128, "objects": 64}
     return {"text": text, "side": side}
@@ -134,7 +141,9 @@ def reordered_states(state: Mapping[str, Tensor], tags: list[str], ours: tuple[s
     """
     theirs = ["PAD", *tags, "X", "[CLS]", "[SEP]"]
     if sorted(theirs) != sorted(ours) or len(theirs) != state["fc.bias"].shape[0]:
-        raise CheckpointError(f"the weights have {state['fc.bias'].shape[0]} states, tags={theirs}, the data set {ours}")
+        raise CheckpointError(
+            f"the weights have {state['fc.bias'].shape[0]} states, tags={theirs}, the data set {ours}"
+        )
     order = [theirs.index(name) for name in ours]
     rows = {name: state[name][order] for name in HEADS["mner"] if name != "crf.transitions"}
     return {**state, **rows, "crf.transitions": state["crf.transitions"][order][:, order]}
@@ -179,7 +188,7 @@ def convert(config: DictConfig) -> str:
         "fused": FUSED,
         "fusion": {"_target_": "mkgc.fusion.released.ReleasedFusion", "_partial_": True},
     }
-    model = build_task(config, corpus.codec)
+    model: Any = build_task(config, corpus.codec)
     model.saved = describe(config, corpus.codec)
     if task == "mner":
         state = reordered_states(state, list(config.tags), model.states)

@@ -49,6 +49,7 @@ class Task(pl.LightningModule, ABC):
     """
 
     monitor: ClassVar[str]
+    measures: Any
 
     def __init__(self, backbone: Backbone, codec: Codec, optim: Optim) -> None:
         super().__init__()

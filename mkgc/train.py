@@ -72,7 +72,7 @@ def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
     from mkgc.checkpoint import WholeCheckpointIO
 
     # At the end of an epoch, not after its validation: only then does a resumed run go on with the next one.
-    kept = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    kept: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(
         folder,
         filename="best",

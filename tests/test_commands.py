@@ -55,7 +55,9 @@ def said(err: str) -> str:
         (["weights=none.ckpt"], "no checkpoint at 'none.ckpt'"),
     ],
 )
-def test_a_wrong_word_to_train_is_one_line_and_leaves_nothing(run, tmp_path, mre_root, kg_root, arguments, line) -> None:
+def test_a_wrong_word_to_train_is_one_line_and_leaves_nothing(
+    run, tmp_path, mre_root, kg_root, arguments, line
+) -> None:
     root = kg_root if "task=link_prediction" in arguments else mre_root
     given = [] if any("data=" in a for a in arguments) else [f"data.root={root}", *TINY]
     code, _, err = run("train", *given, *arguments)

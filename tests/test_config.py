@@ -22,9 +22,7 @@ def composed(*overrides: str):
         return compose("train", list(overrides))
 
 
-@pytest.mark.parametrize(
-    ("task", "backbone", "size"), list(product(names("task"), names("backbone"), names("size")))
-)
+@pytest.mark.parametrize(("task", "backbone", "size"), list(product(names("task"), names("backbone"), names("size"))))
 def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size: str) -> None:
     check(composed(f"task={task}", f"backbone={backbone}", f"size={size}"))
 

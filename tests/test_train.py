@@ -87,13 +87,13 @@ def _stopped_after(epochs: int, config, folder: Path) -> None:
 
     from mkgc import train as module
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class Kill(Callback):
         def on_train_epoch_start(self, trainer, _) -> None:
             if trainer.current_epoch == epochs:
-                raise Killed
+                raise KilledError
 
     build = module.build_trainer
 
@@ -102,13 +102,15 @@ def _stopped_after(epochs: int, config, folder: Path) -> None:
         trainer.callbacks.append(Kill())
         return trainer
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):  # noqa: PT012
         patch.setattr(module, "build_trainer", with_kill)
         train(config, folder)
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("variant", ["", "backbone.fusion.pgi=false", "backbone.independent=true", "backbone=text_only"])
+@pytest.mark.parametrize(
+    "variant", ["", "backbone.fusion.pgi=false", "backbone.independent=true", "backbone=text_only"]
+)
 def test_every_trainable_parameter_gets_a_gradient(task, variant, roots, tiny) -> None:
     model, data = _built(tiny(task, roots[task], *([variant] if variant else [])))
     for batch in data.train_dataloader():

@@ -24,9 +24,7 @@ class LengthBatches(Sampler[list[int]]):
     batch twice); in evaluation nothing is repeated and nothing left out.
     """
 
-    def __init__(
-        self, lengths: Sequence[int], size: int, seed: int | None, rank: int = 0, world: int = 1
-    ) -> None:
+    def __init__(self, lengths: Sequence[int], size: int, seed: int | None, rank: int = 0, world: int = 1) -> None:
         self.lengths, self.size, self.seed, self.rank, self.world = np.asarray(lengths), size, seed, rank, world
         self.epoch = 0
 

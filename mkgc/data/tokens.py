@@ -56,15 +56,16 @@ class Tokenizer:
         return cls(**{**state, "backend": tokenizers.Tokenizer.from_str(state["backend"])})
 
 
-def learned(texts: Iterable[str], vocab_size: int, lowercase: bool = True) -> Tokenizer:
+def learned(texts: Iterable[str], vocab_size: int = 3000) -> Tokenizer:
     """Word pieces learned from the training texts by byte pair encoding; the same texts give the same vocabulary."""
     # Not WordPiece: the library numbers its ##-pieces in the order of a hash table, anew in each process.
     backend = tokenizers.Tokenizer(BPE(unk_token="[UNK]"))
-    backend.normalizer = BertNormalizer(lowercase=lowercase)
+    backend.normalizer = BertNormalizer()
     backend.pre_tokenizer = BertPreTokenizer()
     trainer = BpeTrainer(vocab_size=vocab_size, special_tokens=list(SPECIALS), show_progress=False)
     backend.train_from_iterator(texts, trainer)
-    return Tokenizer(backend, vocab_size, *(backend.token_to_id(token) for token in SPECIALS))
+    ids: dict[str, int] = backend.get_vocab()
+    return Tokenizer(backend, vocab_size, *(ids[token] for token in SPECIALS))
 
 
 def pretrained(texts: Iterable[str], name: str) -> Tokenizer:

@@ -1,4 +1,4 @@
-"""The vision side of MKGformer as its authors released it: a fixed number of pictures per group, all of them attended."""
+"""The vision side of MKGformer as its authors released it: a fixed number of pictures, all of them attended."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class ReleasedVision(nn.Module):
     Source: zjunlp/MKGformer, modeling_unimo.py and modeling_clip.py.
     """
 
+    positions: Any
+    layers: Any
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         width: int,
@@ -46,7 +51,7 @@ class ReleasedVision(nn.Module):
     ) -> None:
         super().__init__()
         self.width, self.patch, self.pictures = width, patch, dict(pictures)
-        self.options = {"width": width, "depth": depth, "heads": heads, "inner": inner, "patch": patch}
+        self.options: dict[str, Any] = {"width": width, "depth": depth, "heads": heads, "inner": inner, "patch": patch}
         self.options |= {"pictures": self.pictures, "class_token": class_token, "positions": positions}
         self.patches = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5) if class_token else None
@@ -56,7 +61,7 @@ class ReleasedVision(nn.Module):
         for table in tables.values():
             nn.init.normal_(table.weight, std=0.02)
         self.norm = nn.LayerNorm(width, eps=1e-5)
-        block = partial(Block, width, heads, inner / width, qkv_bias=True, act_layer=QuickGELU)
+        block: Any = partial(Block, width, heads, inner / width, qkv_bias=True, act_layer=QuickGELU)
         self.layers = nn.ModuleList(
             VisionLayer(block(norm_layer=partial(nn.LayerNorm, eps=1e-5))) for _ in range(depth)
         )

@@ -21,7 +21,10 @@ class TextEncoder(nn.Module):
         ConfigError: The model is not of the BERT family.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    embeddings: Any  # transformers' own, of whichever family
+    layers: Any
+
+    def __init__(self, model: Any) -> None:
         super().__init__()
         layers = getattr(getattr(model, "encoder", None), "layer", None)
         if layers is None or not hasattr(layers[0], "intermediate") or not hasattr(model, "embeddings"):
@@ -40,8 +43,10 @@ class TextEncoder(nn.Module):
 
     def extend(self, tables: dict[str, int]) -> ExtendedEmbedding:
         """Adds tables of new tokens behind the vocabulary and returns the joint embedding."""
-        words = self.embeddings.word_embeddings = ExtendedEmbedding(self.words, tables)
-        return words
+        if isinstance(self.words, ExtendedEmbedding):
+            raise ConfigError("the text encoder has been given new tokens already")
+        self.embeddings.word_embeddings = extended = ExtendedEmbedding(self.words, tables)
+        return extended
 
     def embed(self, text: Text) -> Float[Tensor, "B T D"]:
         """The input of the first layer.

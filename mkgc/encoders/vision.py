@@ -24,9 +24,7 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Float[Tensor, "P 3 S
     return (pixels.to(mean.dtype) / 255 - mean[:, None, None]) / std[:, None, None]
 
 
-def unpack(
-    tokens: Float[Tensor, "P n W"], slots: Tensor
-) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+def unpack(tokens: Float[Tensor, "P n W"], slots: Tensor) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
     """Lays the tokens of packed pictures out by example; slots of -1 are masked."""
     there = slots >= 0
     if tokens.shape[0] == 0:
@@ -44,7 +42,12 @@ class VisionEncoder(nn.Module):
     resampled, as timm does it. With one picture of the native size the states are timm's own.
     """
 
-    def __init__(self, model: VisionTransformer, name: str, options: dict[str, Any]) -> None:
+    stem: Any  # the timm model without its blocks
+    layers: Any
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: Any, name: str, options: dict[str, Any]) -> None:
         super().__init__()
         config = model.pretrained_cfg
         self.name, self.options = name, options
@@ -62,9 +65,7 @@ class VisionEncoder(nn.Module):
         embedded = stem._pos_embed(stem.patch_embed(normalise(pixels, self.mean, self.std)))
         return stem.norm_pre(stem.patch_drop(embedded))
 
-    def embed(
-        self, images: Sequence[Images], size: int
-    ) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+    def embed(self, images: Sequence[Images], size: int) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
         """The input of the first layer and its mask, for ``size`` examples."""
         prefixes = self.stem.num_prefix_tokens
         prefix: Tensor | None = None

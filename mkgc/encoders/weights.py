@@ -39,7 +39,9 @@ UNUSED = {
 }
 """What the released code has and no output depends on."""
 
-UNPOSITIONED = {r"^vision_embeddings\.(class|aux_position|rcnn_position)_embedding": "link prediction adds none of them"}
+UNPOSITIONED = {
+    r"^vision_embeddings\.(class|aux_position|rcnn_position)_embedding": "link prediction adds none of them"
+}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

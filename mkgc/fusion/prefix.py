@@ -1,4 +1,4 @@
-"""M-Encoder layer of MKGformer: prefix-guided interaction in attention, correlation-aware fusion in the feed-forward."""
+"""M-Encoder layer of MKGformer: prefix-guided interaction and correlation-aware fusion."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def _adapter(width: int, other: int) -> nn.Module:
 class PrefixFusion(nn.Module):
     """Joins one text layer and one vision layer; the new parameters are CAF's projection and width adapters.
 
-    PGI: vision attends to the text's keys and values of the same layer, put before its own. CAF: the text's feed-forward
-    network reads, for each token, the picture tokens that correlate with it. Padding tokens and absent pictures are
-    masked in both. CAF is the one way from pictures to text: without it, text states do not depend on pictures.
+    PGI: vision attends to the text's keys and values of the same layer, put before its own. CAF: the text's
+    feed-forward network reads, for each token, the picture tokens that correlate with it. Padding tokens and absent
+    pictures are masked in both. CAF is the one way from pictures to text: without it, text states do not depend on
+    pictures.
 
     Source: MKGformer (Chen et al., 2022), equation 10 (PGI) and equations 13 to 16 (CAF); the bracket printed in
     equation 16 is a misprint, W_3 stands inside the activation.

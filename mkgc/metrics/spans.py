@@ -59,9 +59,7 @@ class SpanF1(Metric):
         """
         lengths = [len(tags) for tags in predicted], [len(tags) for tags in gold]
         if lengths[0] != lengths[1]:
-            raise MetricError(
-                f"sentences of {lengths[0]} predicted tags and {lengths[1]} right ones do not match"
-            )
+            raise MetricError(f"sentences of {lengths[0]} predicted tags and {lengths[1]} right ones do not match")
         found, true = _numbered(predicted), _numbered(gold)
         columns = [self._count(spans) for spans in (found & true, found, true)]
         self.counts += torch.tensor(columns, device=self.counts.device).T

@@ -99,9 +99,7 @@ class Crf(nn.Module):
         paths = iter(self._run(CRF.decode, emissions[rows], mask[rows]) if rows.any() else ())
         return [next(paths) if row else [] for row in rows.tolist()]
 
-    def marginals(
-        self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]
-    ) -> Float[Tensor, "B W C"]:
+    def marginals(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> Float[Tensor, "B W C"]:
         """The probability of each tag at each word, given the sentence; zero where there is no word.
 
         Source: the gradient of the log-partition function with respect to the emissions is exactly that.

@@ -21,18 +21,21 @@ class ExtendedEmbedding(nn.Module):
         words.padding_idx = None  # as transformers does where it resizes: padding gets the gradient it earns
         spread = float(words.weight.detach().std())
         self.tables = nn.ModuleDict({name: nn.Embedding(n, words.embedding_dim) for name, n in tables.items()})
-        for table in self.tables.values():
+        for table in self._tables():
             nn.init.normal_(table.weight, std=spread)
+
+    def _tables(self) -> list[nn.Embedding]:
+        return [table for table in self.tables.values() if isinstance(table, nn.Embedding)]
 
     @property
     def weight(self) -> Float[Tensor, "V D"]:
         """All rows in the order of their ids."""
-        return torch.cat([self.words.weight, *(table.weight for table in self.tables.values())])
+        return torch.cat([self.words.weight, *(table.weight for table in self._tables())])
 
     def forward(self, ids: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape D"]:
         start = self.words.num_embeddings
         out = self.words(ids.clamp(max=start - 1))
-        for table in self.tables.values():
+        for table in self._tables():
             rows = ids - start
             mine = (rows >= 0) & (rows < table.num_embeddings)
             out = torch.where(mine[..., None], table(rows.clamp(0, table.num_embeddings - 1)), out)

@@ -6,6 +6,8 @@ names come from there.
 
 from __future__ import annotations
 
+from typing import Any
+
 from jaxtyping import Bool, Float
 from timm.layers import Attention
 from timm.models.vision_transformer import Block
@@ -19,16 +21,16 @@ from mkgc.streams import Attended, KeyValue
 class TextLayer(nn.Module):
     """A post-norm block of the BERT family: transformers' BertLayer or one with the same parts (RobertaLayer, …)."""
 
-    def __init__(self, block: nn.Module) -> None:
+    block: Any  # transformers' layers share their parts, not a type
+
+    def __init__(self, block: Any) -> None:
         super().__init__()
         self.block = block
         self.heads: int = block.attention.self.num_attention_heads
         self.width: int = block.attention.output.dense.out_features
         self.inner: int = block.intermediate.dense.out_features
 
-    def attend(
-        self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], prefix: KeyValue | None = None
-    ) -> Attended:
+    def attend(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], prefix: KeyValue | None = None) -> Attended:
         """Self-attention over the prefix, if any, and the text itself, with residual and norm."""
         part = self.block.attention.self
         memory = KeyValue(split_heads(part.key(x), self.heads), split_heads(part.value(x), self.heads), mask)
@@ -37,9 +39,7 @@ class TextLayer(nn.Module):
         context = join_heads(mix(query, seen, part.dropout.p if self.training else 0.0))
         return Attended(self.block.attention.output(context, x), context, memory)
 
-    def feed(
-        self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None
-    ) -> Float[Tensor, "B T D"]:
+    def feed(self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None) -> Float[Tensor, "B T D"]:
         """Feed-forward network with residual and norm; ``extra`` joins its hidden units before the activation."""
         if extra is None:
             return self.block.output(self.block.intermediate(x), x)
@@ -54,7 +54,9 @@ class VisionLayer(nn.Module):
         ConfigError: The block is of a kind whose parts have another order (parallel, rotary, post-norm …).
     """
 
-    def __init__(self, block: nn.Module) -> None:
+    block: Any
+
+    def __init__(self, block: Any) -> None:
         super().__init__()
         if type(block) is not Block or type(block.attn) is not Attention:
             raise ConfigError(
@@ -63,11 +65,9 @@ class VisionLayer(nn.Module):
             )
         self.block = block
         self.heads: int = block.attn.num_heads
-        self.width: int = block.norm1.normalized_shape[0]
+        self.width: int = self.block.norm1.normalized_shape[0]
 
-    def attend(
-        self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B V"], prefix: KeyValue | None = None
-    ) -> Attended:
+    def attend(self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B V"], prefix: KeyValue | None = None) -> Attended:
         """Self-attention over the prefix, if any, and the picture tokens themselves, with residual."""
         part = self.block.attn
         normed = self.block.norm1(x)

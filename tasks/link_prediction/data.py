@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Int
-from mkgc.data.survey import survey_graph
-from mkgc.data.images import PictureStore
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
@@ -20,8 +18,10 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures
 from mkgc.data.formats import jsonl, kg
 from mkgc.data.graph import Graph
+from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
-from mkgc.data.tokens import Tokenizer
+from mkgc.data.survey import survey_graph
+from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
 
 Side = Literal["head", "tail"]
@@ -106,7 +106,9 @@ class LinkCodec(Codec):
     def _closed(self, ids: list[int], text: list[int]) -> tuple[int, ...]:
         room = self.settings.max_length - len(ids) - 1
         if room < 0:
-            raise DataError(f"a prompt of {len(ids) + 1} tokens does not fit data.max_length={self.settings.max_length}")
+            raise DataError(
+                f"a prompt of {len(ids) + 1} tokens does not fit data.max_length={self.settings.max_length}"
+            )
         return (*ids, *text[:room], self.tokenizer.stop)
 
     def collate(self, items: Sequence[LinkItem], store: PictureStore) -> LinkBatch:
@@ -122,8 +124,7 @@ class LinkCodec(Codec):
 
     def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
         return [
-            self._parsed(jsonl.parse_query(record, place), place)
-            for record, place in zip(records, places, strict=True)
+            self._parsed(jsonl.parse_query(record, place), place) for record, place in zip(records, places, strict=True)
         ]
 
     def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
@@ -196,7 +197,9 @@ def queries(graph: Graph, codec: LinkCodec, split: str) -> list[LinkItem]:
 
 
 def read(
-    settings: DataSettings, tokenizer: Callable[[Iterable[str]], Tokenizer] | None = None, codec: LinkCodec | None = None
+    settings: DataSettings,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
+    codec: LinkCodec | None = None,
 ) -> Corpus:
     """Reads a graph in the layout of FB15k-237-IMG, for a trained model's ``codec`` or for a new one.
 

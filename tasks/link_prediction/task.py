@@ -31,6 +31,7 @@ class LinkPrediction(Task):
 
     monitor = "dev/mrr"
     codec: LinkCodec
+    table: Any
 
     def __init__(
         self,

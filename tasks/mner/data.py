@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxtyping import Bool, Int
-from mkgc.data.survey import survey
-from mkgc.data.images import PictureStore
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
@@ -17,8 +15,10 @@ from mkgc.data.codec import Codec, image_batch, pad, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, TaggedExample
 from mkgc.data.formats import jsonl, twitter
+from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
-from mkgc.data.tokens import Tokenizer
+from mkgc.data.survey import survey
+from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
 from mkgc.nn.crf import repair_bio
 
@@ -80,9 +80,7 @@ class TaggingCodec(Codec):
             tuple(item.gold for item in items),
         )
 
-    def parse(
-        self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]
-    ) -> list[TaggedItem]:
+    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[TaggedItem]:
         read = zip(records, places, strict=True)
         return [self.encode(jsonl.parse_tagged(record, folder, place)) for record, place in read]
 
@@ -100,7 +98,9 @@ class TaggingCodec(Codec):
 
 
 def read(
-    settings: DataSettings, tokenizer: Callable[[Iterable[str]], Tokenizer] | None = None, codec: TaggingCodec | None = None
+    settings: DataSettings,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
+    codec: TaggingCodec | None = None,
 ) -> Corpus:
     """Reads a data set in the layout of Twitter-2015/2017, for a trained model's ``codec`` or for a new one.
 

@@ -19,8 +19,8 @@ from tasks.mner.data import TaggedBatch, TaggingCodec
 class EntityRecognition(Task):
     """A CRF over the words, each read at its first piece, that knows which tags may follow which.
 
-    ``readout="pieces"`` is the released code's: the CRF runs over all pieces, with states of their own for continuations
-    (X), [CLS] and [SEP] and one that padding would have, and no constraint.
+    ``readout="pieces"`` is the released code's: the CRF runs over all pieces, with states of their own for
+    continuations (X), [CLS] and [SEP] and one that padding would have, and no constraint.
 
     Source: MKGformer (Chen et al., 2022), section 3.3.
     """
@@ -76,7 +76,9 @@ class EntityRecognition(Task):
         paths = [[self.states[state] for state in path] for path in self.crf.decode(emissions, mask)]
         if self.readout == "pieces":
             firsts = batch.first.tolist()
-            paths = [[s for s, is_first in zip(p, f, strict=False) if is_first] for p, f in zip(paths, firsts, strict=True)]
+            paths = [
+                [s for s, is_first in zip(p, f, strict=False) if is_first] for p, f in zip(paths, firsts, strict=True)
+            ]
             paths = [[state if state in self.codec.index else "O" for state in path] for path in paths]
         return [tags + ["O"] * (len(words) - len(tags)) for tags, words in zip(paths, batch.words, strict=True)]
 

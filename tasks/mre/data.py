@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Int
-from mkgc.data.survey import survey
-from mkgc.data.images import PictureStore
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
@@ -18,8 +16,10 @@ from mkgc.data.codec import Codec, image_batch, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, RelationExample
 from mkgc.data.formats import jsonl, mnre
+from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
-from mkgc.data.tokens import Tokenizer
+from mkgc.data.survey import survey
+from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
@@ -81,9 +81,7 @@ class RelationCodec(Codec):
             torch.tensor([item.label for item in items]),
         )
 
-    def parse(
-        self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]
-    ) -> list[RelationItem]:
+    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[RelationItem]:
         read = zip(records, places, strict=True)
         return [self.encode(jsonl.parse_relation(record, folder, place)) for record, place in read]
 
@@ -129,7 +127,9 @@ def _nearest(example: RelationExample, lengths: Sequence[int], room: int) -> lis
 
 
 def read(
-    settings: DataSettings, tokenizer: Callable[[Iterable[str]], Tokenizer] | None = None, codec: RelationCodec | None = None
+    settings: DataSettings,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
+    codec: RelationCodec | None = None,
 ) -> Corpus:
     """Reads a data set in MNRE's layout, for a trained model's ``codec`` or for a new one.
 

@@ -42,7 +42,7 @@ def text_embeddings(s, ids, segments):
 
 def patches(s, pictures):
     """Pictures [B, I, 3, S, S] as patch embeddings [B, I * n, D]."""
-    b, i = pictures.shape[:2]
+    b = len(pictures)
     x = F.conv2d(pictures.flatten(0, 1), s["vision_embeddings.patch_embedding.weight"], stride=32)
     return x.flatten(2).transpose(1, 2).reshape(b, -1, x.shape[1])
 

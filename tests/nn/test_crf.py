@@ -49,9 +49,7 @@ def test_loss_and_its_gradients_are_those_of_a_sum_over_all_paths(bio: bool) -> 
         expected = expected - logs[paths.index(tuple(gold))] / 3
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
     weights = [emissions, *crf.parameters()]
-    for found, right in zip(
-        torch.autograd.grad(loss, weights), torch.autograd.grad(expected, weights), strict=True
-    ):
+    for found, right in zip(torch.autograd.grad(loss, weights), torch.autograd.grad(expected, weights), strict=True):
         torch.testing.assert_close(found, right, rtol=0, atol=1e-5)
 
 
@@ -88,9 +86,7 @@ def test_what_bio_forbids_gets_no_gradient_and_all_else_does() -> None:
     crf(torch.randn(3, 4, 5), torch.zeros(3, 4, dtype=torch.long), EVERY_WORD).backward()
     chain = crf.chain
     assert torch.equal(chain.start_transitions.grad == 0, torch.tensor([False, False, True, False, True]))
-    assert (chain.transitions.grad == 0).tolist() == [
-        [not may_follow(before, tag) for tag in TAGS] for before in TAGS
-    ]
+    assert (chain.transitions.grad == 0).tolist() == [[not may_follow(before, tag) for tag in TAGS] for before in TAGS]
 
 
 def test_a_gold_path_that_bio_forbids_costs_so_much_that_it_is_noticed() -> None:

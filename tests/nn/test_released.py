@@ -17,7 +17,6 @@ from mkgc.encoders.weights import load_strictly, read_tensors, released_names, w
 from mkgc.errors import CheckpointError
 from mkgc.fusion import released as fusion
 from mkgc.fusion.released import ReleasedFusion
-from mkgc.nn.attention import split_heads
 from tests.nn import released_reference as reference
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
@@ -77,7 +76,10 @@ def _record(patch, out, side, i, layer) -> None:
     def attended(*args):
         done = attend(*args)
         if side == "text":
-            out[f"mid.text_layer.{i:02d}.key"], out[f"mid.text_layer.{i:02d}.value"] = done.memory.key, done.memory.value
+            out[f"mid.text_layer.{i:02d}.key"], out[f"mid.text_layer.{i:02d}.value"] = (
+                done.memory.key,
+                done.memory.value,
+            )
             out[f"mid.text_layer.{i:02d}.context"] = done.context
         return done
 

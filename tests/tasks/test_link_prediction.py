@@ -8,10 +8,9 @@ import torch
 from hydra.utils import instantiate
 
 from mkgc.checkpoint import build_task, describe
-from mkgc.data.coverage import survey_graph
 from mkgc.data.formats import kg
 from mkgc.errors import DataError
-from tasks.link_prediction.data import LinkCodec, answers, queries
+from tasks.link_prediction.data import LinkCodec, answers
 from tasks.link_prediction.modelling import mask_vectors
 
 

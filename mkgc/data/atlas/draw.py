@@ -71,7 +71,7 @@ class Land:
         """The rings of which some part may lie inside."""
         low, high = window.corners
         inside = (self.high > low).all(1) & (self.low < high).all(1)
-        return [self.rings[i] for i in inside.nonzero()[0]]
+        return [self.rings[i] for i in np.flatnonzero(inside)]
 
 
 class Map:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -121,18 +121,19 @@ def _wanted(triples: Sequence[Triple], held: Mapping[str, str], random: Random) 
     return "dev" if draw < 0.03 else "test" if draw < 0.06 else "train"
 
 
-def describe(entity: str, whole: World, known: Iterable[Triple], hidden: Iterable[str]) -> str:
-    """What may be said of an entity: facts that are no triples, then its training triples, never a hidden answer."""
-    country = whole.countries.get(entity)
+def describe(entity: str, whole: World) -> str:
+    """What is said of an entity: its kind, and of a country facts that are no triples.
+
+    A description that repeated triples would hold the answers of the training queries and none of the others: a model
+    would learn to copy, not to look.
+    """
     said = [f"{whole.names[entity]} is a {entity.split('/')[0]} ."]
-    if country:
+    if country := whole.countries.get(entity):
         said += [f"It covers {country.area:.0f} square kilometres ."] if country.area else []
         said += [f"About {country.population} people live there ."] if country.population else []
         said += [f"It is called {country.native} there ."] if country.native else []
         said += [f"In Chinese it is {country.chinese} ."] if country.chinese else []
-    said += [f"It {RELATIONS[relation]} {whole.names[tail]} ." for _, relation, tail in known]
-    secrets = [whole.names[answer].casefold() for answer in hidden]
-    return " ".join(line for line in said if not any(secret in line.casefold() for secret in secrets))
+    return " ".join(said)
 
 
 def locator(country: Country, land: Land) -> Map:
@@ -157,12 +158,7 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
     splits = split(whole, random)
     for name, part in splits.items():
         _lines(folder / f"{name}.tsv", part)
-    known, hidden = defaultdict(list), defaultdict(set)
-    for head, relation, tail in splits["train"]:
-        known[head].append((head, relation, tail))
-    for head, _, tail in splits["dev"] + splits["test"]:
-        hidden[head].add(tail)
-    texts = [(e, describe(e, whole, known[e][:12], sorted(hidden[e]))) for e in whole.names]
+    texts = [(entity, describe(entity, whole)) for entity in whole.names]
     _lines(folder / "entities.txt", [(entity,) for entity in whole.names])
     _lines(folder / "relations.txt", [(relation,) for relation in RELATIONS])
     _lines(folder / "entity2text.txt", list(whole.names.items()))
