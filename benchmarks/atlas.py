@@ -31,10 +31,13 @@ VARIANTS = {
 
 
 def main() -> None:
-    """Runs what has not been run, then writes the figures and the table."""
-    wanted = [(task, variant, seed) for seed in SEEDS for task in TASKS for variant in VARIANTS]
+    """Runs what has not been run, of all tasks or of those named; once all is there, writes figures and table."""
+    tasks = sys.argv[1:] or list(TASKS)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda job: _run(*job), wanted))
+        list(pool.map(lambda job: _run(*job), [(t, v, seed) for seed in SEEDS for t in tasks for v in VARIANTS]))
+    wanted = [(task, variant, seed) for task in TASKS for variant in VARIANTS for seed in SEEDS]
+    if not all((_folder(*job) / "metrics.json").exists() for job in wanted):
+        return
     figures = {f"{t}/{v}/{s}": _figures(t, v, s) for t, v, s in wanted}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     RESULTS.write_text(json.dumps({"machine": machine, "runs": figures}, indent=1) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,9 @@ class LinkPrediction(Task):
     """Stage 1 learns entity vectors from descriptions and pictures, stage 2 completes triples.
 
     An entity's vector is its token's embedding, shared between input and output, and a bias; a query's is the state at
-    the mask, transformed as in BERT's masked language model: LN(gelu(W h)).
+    the mask, transformed as in BERT's masked language model: LN(gelu(W h)). ``objective`` is "bce" as released (each
+    entity is an answer or not) or "softmax" (probability spread evenly over all answers), which learns faster from few
+    triples.
 
     Source: MKGformer (Chen et al., 2022), section 3.3; prompts and head as in its released code.
     """
@@ -40,6 +42,7 @@ class LinkPrediction(Task):
         optim: Optim,
         stage1: Stage1,
         stages: Sequence[int] = (1, 2),
+        objective: Literal["bce", "softmax"] = "bce",
         top_k: int = 10,
     ) -> None:
         super().__init__(backbone, codec, optim)
@@ -47,6 +50,9 @@ class LinkPrediction(Task):
             raise ConfigError(f"task.stages={list(stages)}: choose [1], [2] or [1,2]")
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
+        if objective not in ("bce", "softmax"):
+            raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
+        self.objective = objective
         self.stages, self.stage1, self.top_k = tuple(stages), stage1, top_k
         self.table = backbone.text.extend(codec.tables()).tables["entities"]
         width = backbone.width
@@ -85,11 +91,13 @@ class LinkPrediction(Task):
         return self.queries(batch) @ self.entities().T
 
     def loss(self, batch: LinkBatch) -> Tensor:
-        """Binary cross-entropy of every entity as an answer, against all answers of the training split."""
+        """Every entity is scored as an answer, against all answers of the training split."""
         scores = self.scores(batch)
         right = torch.zeros_like(scores)
         right[batch.targets[:, 0], batch.targets[:, 1]] = 1.0
-        return F.binary_cross_entropy_with_logits(scores, right)
+        if self.objective == "bce":
+            return F.binary_cross_entropy_with_logits(scores, right)
+        return F.cross_entropy(scores, right / right.sum(1, keepdim=True))
 
     def score(self, batch: LinkBatch, metric: RankingMetrics) -> None:
         """Ranks each target of each query among the entities that are no other known answer."""
@@ -102,8 +110,10 @@ class LinkPrediction(Task):
                 metric.update(ranks(scores[asked[:, 0]], asked[:, 1], known), side)
 
     def predict(self, batch: LinkBatch) -> list[dict[str, Any]]:
-        """The ``top_k`` entities of each query with their probabilities, each judged on its own."""
-        best = self.scores(batch).float().sigmoid().topk(min(self.top_k, len(self.codec.entities)))
+        """The ``top_k`` entities of each query, with probabilities: each on its own (bce) or among all (softmax)."""
+        scores = self.scores(batch).float()
+        probable = scores.sigmoid() if self.objective == "bce" else scores.softmax(-1)
+        best = probable.topk(min(self.top_k, len(self.codec.entities)))
         return [
             {"side": side, "entities": [self._named(e, p) for p, e in zip(*row, strict=True)]}
             for side, *row in zip(batch.sides, best.values.tolist(), best.indices.tolist(), strict=True)
