@@ -1,0 +1,108 @@
+"""The released weights, all the way from a file to predictions."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torchcrf import CRF
+
+import mkgc
+from mkgc import convert
+from mkgc.data.examples import TaggedExample
+from mkgc.data.images import PictureStore
+from mkgc.encoders.weights import without_prefix
+from tests.nn.released_reference import linear, run
+from tests.nn.test_released import HEADS, PREFIX, random_state
+
+
+def tokenizer(folder: Path, words: int) -> str:
+    """A saved BERT tokeniser with a given number of word pieces."""
+    from transformers import BertConfig, BertTokenizer
+
+    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ada", "and", "bob", "today", ".", "we", "saw", "paris"]
+    vocabulary = {word: i for i, word in enumerate([*known, *(f"w{i}" for i in range(words - len(known)))])}
+    BertTokenizer(vocab=vocabulary).save_pretrained(folder)
+    BertConfig(vocab_size=words).save_pretrained(folder)
+    return str(folder)
+
+
+def converted(task: str, root: Path, state: dict, words: int, tmp_path: Path, monkeypatch, *more: str) -> int:
+    torch.save({"state_dict": state}, tmp_path / "released.ckpt")
+    keys = {
+        "task": task,
+        "data": "folder",
+        "data.root": root,
+        "data.max_length": 20,
+        "input": tmp_path / "released.ckpt",
+        "output": tmp_path / "ours.ckpt",
+        "tokenizer": tokenizer(tmp_path / "tokens", words),
+        "heads": HEADS,
+    }
+    monkeypatch.setattr(sys, "argv", ["mkgc.convert", *(f"{k}={v}" for k, v in keys.items()), *more])
+    try:
+        convert.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture
+def no_crops(mre_root: Path) -> Path:
+    for split in ("train", "val", "test"):
+        torch.save({}, mre_root / "txt" / f"mre_{split}_dict.pth")
+        torch.save({}, mre_root / "txt" / f"{split}_img2crop.pth")
+    return mre_root
+
+
+def test_relation_weights_predict_what_the_released_arithmetic_says(no_crops, tmp_path, monkeypatch) -> None:
+    state = random_state("mre", words=50, labels=3)
+    assert converted("mre", no_crops, state, 46, tmp_path, monkeypatch) == 0
+    model = mkgc.load(tmp_path / "ours.ckpt")
+    answer = model.predict([{"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}])[0]
+    ids = torch.tensor([[2, 46, 5, 47, 6, 48, 7, 49, 3]])
+    none = torch.zeros(1, 3, 3, 128, 128), torch.zeros(1, 3, 3, 64, 64)
+    own = without_prefix(state, PREFIX["mre"])
+    last = run(own, HEADS, ids, torch.ones(1, 9), torch.zeros_like(ids), None, *none)["out.last_hidden_state"]
+    expected = linear(state, "classifier", torch.cat([last[:, 1], last[:, 5]], 1)).softmax(-1)[0]
+    assert list(answer["scores"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
+    assert list(answer["scores"]) == list(json.loads((no_crops / "ours_rel2id.json").read_text()))
+
+
+def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch) -> None:
+    state = random_state("mner")
+    for name in ("fc.weight", "fc.bias", "crf.start_transitions", "crf.end_transitions"):
+        state[name] = state[name][:9]
+    state["crf.transitions"] = state["crf.transitions"][:9, :9]
+    for name in ("twitter_train_dict", "twitter_val_dict", "twitter_test_dict", "mner_img2crop"):
+        torch.save({}, mner_root / f"{name}.pth")
+    theirs = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    assert converted("mner", mner_root, state, 50, tmp_path, monkeypatch, f"tags=[{','.join(theirs)}]") == 0
+
+    # We saw Paris Hilton: the last word is unknown; no word has a continuation, so that no piece is an X.
+    ids = torch.tensor([[2, 10, 11, 12, 1, 3]])
+    none = torch.zeros(1, 3, 3, 128, 128), torch.zeros(1, 3, 3, 64, 64)
+    own = without_prefix(state, PREFIX["mner"])
+    last = run(own, HEADS, ids, torch.ones(1, 6), torch.zeros_like(ids), None, *none)["out.last_hidden_state"]
+    crf = CRF(9, batch_first=True)
+    crf.load_state_dict(without_prefix(state, "crf."))
+    states = ["PAD", *theirs, "X", "[CLS]", "[SEP]"]
+    path = torch.tensor([[states.index(s) for s in ("[CLS]", "O", "O", "B-PER", "I-PER", "[SEP]")]])
+    expected = -crf(linear(state, "fc", last), path, torch.ones(1, 6, dtype=torch.bool), reduction="mean")
+
+    task = mkgc.load(tmp_path / "ours.ckpt").task
+    example = TaggedExample("1", ("We", "saw", "Paris", "Hilton"), ("O", "O", "B-PER", "I-PER"))
+    batch = task.codec.collate([task.codec.encode(example)], PictureStore({}, task.codec.settings.pictures))
+    torch.testing.assert_close(task.loss(batch), expected, rtol=0, atol=1e-4)
+
+
+def test_weights_of_another_task_are_refused(no_crops, tmp_path, monkeypatch, capsys) -> None:
+    assert converted("mre", no_crops, random_state("mner"), 46, tmp_path, monkeypatch) == 2
+    assert "the weights are of task=mner, not task=mre" in capsys.readouterr().err
+    assert not (tmp_path / "ours.ckpt").exists()
+
+
+def test_a_tokeniser_of_another_size_is_refused(no_crops, tmp_path, monkeypatch, capsys) -> None:
+    assert converted("mre", no_crops, random_state("mre", labels=3), 40, tmp_path, monkeypatch) == 2
+    assert "vocabulary of 46 word pieces beside {'markers': 4}" in capsys.readouterr().err
