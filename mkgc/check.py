@@ -14,13 +14,11 @@ def check_data(config: DictConfig) -> None:
     Raises:
         MkgcError: Training could not begin on them.
     """
-    from hydra.utils import instantiate
-
     from mkgc.config import check
+    from mkgc.data.corpus import read_corpus
 
     check(config)
-    reader, settings = instantiate(config.task.data), instantiate(config.data)
-    corpus = reader(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    corpus = read_corpus(config)
     corpus.coverage.show()
     counts = ", ".join(f"{len(items):,} {split}" for split, items in corpus.items.items())
     print(f"{config.task.name}: {config.data.root} can be trained on: {counts} examples")

@@ -155,12 +155,8 @@ def convert(config: DictConfig) -> str:
     Raises:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
-    from functools import partial
-
-    from hydra.utils import instantiate
-
     from mkgc.checkpoint import WholeCheckpointIO, build_task, describe
-    from mkgc.data.tokens import pretrained
+    from mkgc.data.corpus import read_corpus
     from mkgc.encoders.weights import load_strictly, read_tensors
 
     state = read_tensors(Path(config.input))
@@ -171,8 +167,8 @@ def convert(config: DictConfig) -> str:
     OmegaConf.update(config, "data.pictures", found["side"]["pictures"], merge=False)
     if task == "mner":
         config.task.model.readout = "pieces"
-    settings = instantiate(config.data)
-    corpus = instantiate(config.task.data)(settings=settings, tokenizer=partial(pretrained, name=config.tokenizer))
+    config.size.tokenizer = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
+    corpus = read_corpus(config)
     tables = corpus.codec.tables()
     vocabulary = found["text"]["vocab_size"] - sum(tables.values())
     if corpus.codec.tokenizer.size != vocabulary:

@@ -16,15 +16,17 @@ from mkgc.errors import ConfigError
 def evaluate(config: DictConfig) -> dict[str, float]:
     """The metrics of the checkpoint on ``config.split`` of its own data set, or of the one at ``config.root``."""
     import pytorch_lightning as pl
-    from hydra.utils import instantiate
 
     from mkgc.checkpoint import read, restore
+    from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
 
     task, trained = restore(read(config.checkpoint))
     changes: dict[str, Any] = {key: config[key] for key in ("root", "bad_images") if config[key] is not None}
-    settings = instantiate(OmegaConf.merge(trained.data, changes))
-    corpus = instantiate(trained.task.data)(settings=settings, codec=task.codec)
+    if "root" in changes:
+        changes["atlas_seed"] = None  # the user's own files
+    trained.data = OmegaConf.merge(trained.data, changes)
+    corpus = read_corpus(trained, task.codec)
     corpus.coverage.show()
     data = DataModule(corpus, config.batch_size, trained.seed)
     trainer = pl.Trainer(

@@ -25,22 +25,21 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         The figures that ``metrics.json`` holds.
     """
     import pytorch_lightning as pl
-    from hydra.utils import instantiate
 
     from mkgc.checkpoint import build_task, describe, read
     from mkgc.config import check
+    from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
 
     check(config)
     began = time.perf_counter()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    settings = instantiate(config.data)
-    corpus = instantiate(config.task.data)(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    corpus = read_corpus(config)
     task = build_task(config, corpus.codec)
     task.saved = describe(config, corpus.codec)
     if config.weights is not None:
         task.load_state_dict(read(config.weights)["state_dict"])
-    data = DataModule(corpus, settings.batch_size, config.seed, settings.workers)
+    data = DataModule(corpus, config.data.batch_size, config.seed, config.data.workers)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer = build_trainer(config, folder, task)

@@ -8,6 +8,7 @@ import torch
 
 import mkgc
 from mkgc.checkpoint import build_task, read
+from mkgc.data.corpus import read_corpus
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.train import train
 
@@ -130,10 +131,7 @@ def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
 
 
 def _corpus(config):
-    from hydra.utils import instantiate
-
-    settings = instantiate(config.data)
-    return instantiate(config.task.data)(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    return read_corpus(config)
 
 
 def _built(config):

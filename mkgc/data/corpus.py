@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from mkgc.data import atlas
 from mkgc.data.codec import Codec
 from mkgc.data.coverage import Coverage
 from mkgc.data.images import PictureStore
@@ -19,3 +24,20 @@ class Corpus:
     items: Mapping[str, Sequence[Any]]
     store: PictureStore
     coverage: Coverage
+
+
+def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
+    """Reads the data set of a configuration with its task's reader; the Atlas is built first, where it is not there.
+
+    With the ``codec`` of a trained model the data are encoded as that model knows them.
+
+    Raises:
+        MkgcError: The data or the settings cannot be used.
+    """
+    settings = instantiate(config.data)
+    if settings.atlas_seed is not None:
+        atlas.build(Path(settings.root).parent, settings.atlas_seed)
+    reader = instantiate(config.task.data)
+    if codec is not None:
+        return reader(settings=settings, codec=codec)
+    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer))

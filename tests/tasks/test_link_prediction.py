@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from PIL import Image
 
 from mkgc.checkpoint import build_task, describe
+from mkgc.data.corpus import read_corpus
 from mkgc.data.formats import kg
 from mkgc.errors import DataError
 from tasks.link_prediction.modelling import mask_vectors
@@ -18,8 +18,7 @@ from tasks.link_prediction.modelling import mask_vectors
 @pytest.fixture
 def corpus(kg_root: Path, tiny):
     config = tiny("link_prediction", kg_root)
-    settings = instantiate(config.data)
-    return instantiate(config.task.data)(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    return read_corpus(config)
 
 
 def test_every_query_shows_the_known_entity_and_hides_the_answer(corpus) -> None:
@@ -111,8 +110,7 @@ def _identity_graph(root: Path, entities: int = 10, relations: int = 4) -> Path:
 def _tested(root: Path, tiny, leaky: bool) -> float:
     """The test MRR of a few hundred steps, with the pipeline as it is or with the answer's pictures."""
     config = tiny("link_prediction", root, "data.pictures.image=32", "task.model.objective=softmax")
-    settings = instantiate(config.data)
-    corpus = instantiate(config.task.data)(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    corpus = read_corpus(config)
     codec, items = corpus.codec, dict(corpus.items)
     if leaky:  # the mistake of the first published figures
         items = {s: [replace(i, pictures=codec.pictures[i.targets[0]]) for i in part] for s, part in items.items()}
