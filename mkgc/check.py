@@ -5,7 +5,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.command import run
+from mkgc.command import reported, run
 
 
 def check_data(config: DictConfig) -> None:
@@ -25,6 +25,7 @@ def check_data(config: DictConfig) -> None:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check")
+@reported
 def _main(config: DictConfig) -> None:
     check_data(config)
 

@@ -8,10 +8,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,11 +35,33 @@ def run(main: Callable[[], object]) -> None:
         print("mkgc: interrupted; what was saved last is kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        line = explain(error)
-        if line is None:
-            raise
-        print(f"mkgc: {line}", file=sys.stderr)
-        sys.exit(USER_ERROR)
+        _fail(error)
+
+
+def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """For what stands under ``@hydra.main``: ends the command before Hydra adds lines of its own to the user's one.
+
+    In a sweep the error goes on to Hydra, which runs the other jobs first.
+    """
+
+    @wraps(function)
+    def wrapped(config: DictConfig) -> Any:
+        try:
+            return function(config)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            _fail(error)
+
+    return wrapped
+
+
+def _fail(error: Exception) -> NoReturn:
+    line = explain(error)
+    if line is None:
+        raise error
+    print(f"mkgc: {line}", file=sys.stderr)
+    sys.exit(USER_ERROR)
 
 
 def quiet() -> None:

@@ -13,7 +13,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from mkgc.command import require, run
+from mkgc.command import reported, require, run
 from mkgc.errors import CheckpointError, ConfigError
 
 PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
@@ -167,7 +167,8 @@ def convert(config: DictConfig) -> str:
     OmegaConf.update(config, "data.pictures", found["side"]["pictures"], merge=False)
     if task == "mner":
         config.task.model.readout = "pieces"
-    config.size.tokenizer = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
+    tokens = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
+    config.size = {"tokenizer": tokens}
     corpus = read_corpus(config)
     tables = corpus.codec.tables()
     vocabulary = found["text"]["vocab_size"] - sum(tables.values())
@@ -196,6 +197,7 @@ def convert(config: DictConfig) -> str:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="convert")
+@reported
 def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")
     print(f"converted: {convert(config)} of the released MKGformer, into {config.output}")

@@ -9,7 +9,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc.command import require, run
+from mkgc.command import reported, require, run
 from mkgc.errors import ConfigError
 
 
@@ -38,6 +38,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+@reported
 def _main(config: DictConfig) -> None:
     require(config, "checkpoint")
     if config.split not in ("dev", "test"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.command import require, run
+from mkgc.command import reported, require, run
 from mkgc.data.formats.jsonl import read_records
 from mkgc.errors import DataError
 
@@ -31,6 +31,7 @@ def predict(checkpoint: str, source: Path, target: Path, batch_size: int, device
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="predict")
+@reported
 def _main(config: DictConfig) -> None:
     require(config, "checkpoint", "input", "output")
     target = Path(config.output)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc.command import output_folder, run
+from mkgc.command import output_folder, reported, run
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -107,6 +107,7 @@ def _size(task: Task) -> str:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+@reported
 def _main(config: DictConfig) -> float:
     with output_folder() as folder:
         figures = train(config, folder)
