@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.runs import trained
+from mkgc.command import quiet
 from mkgc.data.formats import kg, mnre, twitter
 from mkgc.predict import predict
 
@@ -19,6 +20,7 @@ SHOWN = 4
 
 def main() -> None:
     """Trains what is not yet trained, then predicts; every step can be repeated."""
+    quiet()
     summary = []
     for task, metric in (("mre", "f1"), ("mner", "f1"), ("link_prediction", "mrr")):
         folder = RUNS / task
