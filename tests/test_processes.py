@@ -1,0 +1,49 @@
+"""Runs as a user starts them, in processes of their own: loggers without a network, two processes, a sweep."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+
+pytestmark = pytest.mark.slow
+
+
+def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mkgc.train", *arguments, "task=mre", *TINY, "task.epochs=1"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("logger", ["csv", "tensorboard", "wandb"])
+def test_every_logger_works_without_network_or_account(logger: str, mre_root: Path, tmp_path: Path) -> None:
+    done = started(tmp_path, f"data.root={mre_root}", f"logger={logger}", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    kept = {path.name for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert any(
+        name.startswith({"csv": "metrics.csv", "tensorboard": "events", "wandb": "run-"}[logger]) for name in kept
+    )
+
+
+def test_two_processes_count_every_example_once(mre_root: Path, tmp_path: Path) -> None:
+    done = started(
+        tmp_path,
+        f"data.root={mre_root}",
+        "trainer.devices=2",
+        "+trainer.strategy=ddp",
+        "hydra.run.dir=run",
+        "data.batch_size=3",
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    gold = [line for line in (mre_root / "txt" / "ours_test.txt").read_text().splitlines() if "'None'" not in line]
+    assert figures["test"]["support"] == len(gold)
+    assert (tmp_path / "run" / "best.ckpt").is_file()
+
+
+def test_a_sweep_leaves_a_folder_for_each_job(mre_root: Path, tmp_path: Path) -> None:
+    done = started(tmp_path, "-m", f"data.root={mre_root}", "backbone.fused=1,2", "hydra.sweep.dir=sweep")
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in ("0", "1")] == [True, True]
