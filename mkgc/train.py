@@ -25,6 +25,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         The figures that ``metrics.json`` holds.
     """
     import pytorch_lightning as pl
+    import torch
 
     from mkgc.checkpoint import build_task, describe, read
     from mkgc.config import check
@@ -33,6 +34,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
     check(config)
     began = time.perf_counter()
+    if config.size.threads is not None:
+        torch.set_num_threads(config.size.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     corpus = read_corpus(config)
     task = build_task(config, corpus.codec)
