@@ -29,6 +29,7 @@ TINY = [
     "size.vision.depth=2",
     "size.vision.num_heads=2",
     "size.vision.img_size=32",
+    "size.released={width: 32, depth: 2, heads: 2, inner: 64, fused: 1}",
     "data.pictures.image=32",
     "data.atlas_seed=null",
     "trainer.enable_progress_bar=false",

@@ -110,7 +110,8 @@ def _stopped_after(epochs: int, config, folder: Path) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "variant", ["", "backbone.fusion.pgi=false", "backbone.independent=true", "backbone=text_only"]
+    "variant",
+    ["", "backbone.fusion.pgi=false", "backbone.independent=true", "backbone=text_only", "backbone=mkgformer_released"],
 )
 def test_every_trainable_parameter_gets_a_gradient(task, variant, roots, tiny) -> None:
     model, data = _built(tiny(task, roots[task], *([variant] if variant else [])))

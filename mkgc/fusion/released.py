@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from mkgc.errors import ConfigError
 from mkgc.nn.attention import aggregate
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
@@ -20,12 +21,20 @@ class ReleasedFusion(nn.Module):
     projection; the visual side is the vision layer's output; W_3 has a bias; no mask hides absent pictures.
 
     Source: zjunlp/MKGformer, modeling_unimo.py.
+
+    Raises:
+        ConfigError: The two layers differ in width or heads.
     """
 
     feeds_text = True
 
     def __init__(self, text: TextLayer, side: VisionLayer) -> None:
         super().__init__()
+        if text.width != side.width or text.heads != side.heads:
+            raise ConfigError(
+                f"the released fusion needs equal widths and heads, got text {text.width} with {text.heads} heads and "
+                f"vision {side.width} with {side.heads}: set size.released.width and size.released.heads to the text's"
+            )
         self.project = nn.Linear(side.width, text.inner)
         nn.init.normal_(self.project.weight, std=0.02)
         nn.init.zeros_(self.project.bias)
