@@ -1,10 +1,9 @@
 """The built-in graph: true to its facts, deterministic, and without a way around the pictures."""
 
+import ast
 import hashlib
-import subprocess
 import sys
 from collections import Counter, defaultdict
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -12,11 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mkgc.data.atlas import build, relations, triples
+from mkgc.command import run as command
+from mkgc.data import atlas as atlas_package
+from mkgc.data.atlas import build, mentions, relations, triples
+from mkgc.data.atlas.__main__ import main
 from mkgc.data.atlas.draw import Land
 from mkgc.data.atlas.facts import Country, countries
 from mkgc.data.atlas.mentions import shared_names
 from mkgc.data.formats import mnre, twitter
+from mkgc.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +156,12 @@ def test_directions_are_those_of_the_globe(world) -> None:
 def test_a_name_shared_by_country_and_capital_means_both(atlas, world) -> None:
     shared = shared_names(world)
     assert {"Luxembourg", "Singapore", "Panama", "Kuwait", "Mexico"} <= shared.keys()
+    decided = _decided(atlas)
     for split in ("train", "test"):
         kinds = Counter()
         for e in twitter.read(atlas / "mner", split):
             for token, tag in zip(e.tokens, e.tags, strict=True):
-                if token in shared and e.id in _decided(atlas):
+                if token in shared and e.id in decided:
                     kinds[tag] += 1
         assert kinds.keys() == {"B-CITY", "B-COUNTRY"}
         assert 0.4 < kinds["B-CITY"] / kinds.total() < 0.6
@@ -175,6 +179,20 @@ def test_every_sentence_has_a_picture_and_four_types_occur(atlas) -> None:
         assert types == {"COUNTRY", "CITY", "LANGUAGE", "CURRENCY"}
 
 
+def test_tags_are_those_of_bio(atlas) -> None:
+    for split in ("train", "dev", "test"):
+        for e in twitter.read(atlas / "mner", split):
+            for before, tag in zip(["O", *e.tags], e.tags, strict=False):
+                assert tag[0] in "OB" or before in (f"B-{tag[2:]}", tag)
+
+
+def test_spans_hold_the_names_of_the_countries(atlas) -> None:
+    for line in (atlas / "mre" / "txt" / "ours_test.txt").read_text(encoding="utf-8").splitlines():
+        row = ast.literal_eval(line)
+        for end in ("h", "t"):
+            assert " ".join(row["token"][slice(*row[end]["pos"])]) == row[end]["name"]
+
+
 def _digest(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -182,16 +200,14 @@ def _digest(folder: Path) -> dict[str, str]:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(tmp_path, world, monkeypatch) -> None:
     monkeypatch.setattr(relations, "COUNTS", {"train": 20, "val": 5, "test": 5})
-    few = {code: world[code] for code in sorted(world)[:170]}
-    few = {c: replace(x, borders=tuple(b for b in x.borders if b in few)) for c, x in few.items()}
+    monkeypatch.setattr(mentions, "COUNTS", {"train": 20, "valid": 5, "test": 5})
+    monkeypatch.setattr(triples, "locator", lambda country, land: triples.outline(country))  # the slowest pictures
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
-        for write in (triples.write, relations.write):
-            write(tmp_path / name / write.__module__, few, Random(seed))
+        build(tmp_path / name, seed)
     one, same, other = (_digest(tmp_path / name) for name in ("one", "same", "other"))
     assert one == same
     changed = {path for path in one if one[path] != other.get(path)}
-    assert any(path.endswith("test.tsv") for path in changed)
-    assert any(path.endswith("ours_test.txt") for path in changed)
+    assert {"link_prediction/test.tsv", "mre/txt/ours_test.txt", "mner/test.txt", "SOURCES.md"} <= changed
 
 
 def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(atlas, monkeypatch, tmp_path) -> None:
@@ -204,9 +220,86 @@ def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(atlas, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_key_is_one_line_and_exit_code_2() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mkgc.data.atlas", "outptu=x"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("mkgc: no such key: outptu;")
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """An Atlas of one file, so that building takes no time."""
+
+    def write(folder: Path, countries: dict[str, Country], random: Random) -> None:
+        folder.mkdir(parents=True)
+        (folder / "train.txt").write_text(str(random.random()))
+
+    monkeypatch.setattr(atlas_package, "SETS", {"mner": write})
+
+
+@pytest.mark.parametrize("theirs", ["notes.txt", "mner/train.txt", "SOURCES.md"])
+def test_a_folder_of_the_users_own_files_is_never_touched(quick, tmp_path, theirs) -> None:
+    (tmp_path / "own" / theirs).parent.mkdir(parents=True)
+    (tmp_path / "own" / theirs).write_text("years of work")
+    with pytest.raises(DataError, match=r"own: holds \S+, which is not of an Atlas: .* data=folder"):
+        build(tmp_path / "own")
+    assert _digest(tmp_path) == {f"own/{theirs}": hashlib.sha256(b"years of work").hexdigest()}
+
+
+def test_what_a_user_put_into_an_atlas_is_not_lost_with_it(quick, tmp_path) -> None:
+    build(tmp_path / "atlas", seed=0)
+    (tmp_path / "atlas" / "mine").mkdir()
+    build(tmp_path / "atlas", seed=0)
+    with pytest.raises(DataError, match="holds mine"):
+        build(tmp_path / "atlas", seed=1)
+
+
+def test_a_file_in_the_way_or_a_closed_place_is_named(quick, tmp_path) -> None:
+    (tmp_path / "file").write_text("years of work")
+    for output in (tmp_path / "file", tmp_path / "file" / "atlas"):
+        with pytest.raises(DataError, match=str(output)):
+            build(output)
+    assert (tmp_path / "file").read_text() == "years of work"
+
+
+def test_another_seed_takes_the_place_of_an_atlas_and_leaves_nothing_beside(quick, tmp_path) -> None:
+    build(tmp_path / "atlas", seed=0)
+    before = _digest(tmp_path)
+    build(tmp_path / "atlas", seed=1)
+    after = _digest(tmp_path)
+    assert after.keys() == before.keys()
+    assert after["atlas/mner/train.txt"] != before["atlas/mner/train.txt"]
+
+
+def test_of_two_processes_that_build_at_once_the_first_to_end_is_kept(quick, tmp_path, monkeypatch) -> None:
+    write = atlas_package.SETS["mner"]
+
+    def slow(*arguments: object) -> None:
+        monkeypatch.setattr(atlas_package, "SETS", {"mner": write})
+        build(tmp_path / "atlas")
+        (tmp_path / "atlas" / "mner" / "read").touch()
+        write(*arguments)
+
+    monkeypatch.setattr(atlas_package, "SETS", {"mner": slow})
+    build(tmp_path / "atlas")
+    assert (tmp_path / "atlas" / "mner" / "read").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["atlas"]
+
+
+def test_an_atlas_may_be_read_by_whom_other_folders_may(quick, tmp_path) -> None:
+    (tmp_path / "ordinary").mkdir()
+    build(tmp_path / "atlas")
+    assert (tmp_path / "atlas").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["outptu=x"], "no such key: outptu; give output=DIR"),
+        (["somewhere"], "no such key: somewhere; give output=DIR"),
+        ([], "give output=DIR"),
+        (["output=x", "seed=-1"], "seed=-1 must be a whole number"),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, line) -> None:
+    monkeypatch.setattr(sys, "argv", ["atlas", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        command(main)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"mkgc: {line}")
+    assert said.count("\n") == 1

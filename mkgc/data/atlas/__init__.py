@@ -2,42 +2,102 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
+from rich.progress import track
+
 from mkgc.data.atlas import mentions, relations, triples
 from mkgc.data.atlas.facts import countries
+from mkgc.errors import DataError
 
 FORMAT = 1
 """Raised when the same seed begins to give other bytes."""
+
+TITLE = "# The Atlas graph"
 
 SETS = {"link_prediction": triples.write, "mre": relations.write, "mner": mentions.write}
 
 
 def build(output: Path, seed: int = 0) -> None:
-    """Writes the three data sets below ``output``: all of it or nothing; what is there of this seed is kept."""
-    stamp = _stamp(seed)
-    if (output / "SOURCES.md").is_file() and (output / "SOURCES.md").read_text(encoding="utf-8") == stamp:
+    """Writes the three data sets below ``output``: all of it or nothing; what is there of this seed is kept.
+
+    An Atlas of another seed or format is replaced, anything else never.
+
+    Raises:
+        DataError: ``output`` holds something that is no Atlas, or cannot be written.
+    """
+    output, stamp = output.resolve(), _stamp(seed)
+    if _reads(output) == stamp:
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
+    _spare(output)
     facts = countries()
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as beside:
-        for name, write in SETS.items():
+    with _beside(output) as beside:
+        fresh = beside / "fresh"
+        for name, write in track(SETS.items(), "Atlas", transient=True, disable=not sys.stdout.isatty()):
             print(f"Atlas: drawing {name}", flush=True)
-            write(Path(beside) / name, facts, Random(f"{seed}/{name}"))
-        (Path(beside) / "SOURCES.md").write_text(stamp, encoding="utf-8")
-        if output.exists():
-            shutil.rmtree(output)
-        Path(beside).rename(output)
-        Path(beside).mkdir()  # for the context manager to remove
+            write(fresh / name, facts, Random(f"{seed}/{name}"))
+        (fresh / "SOURCES.md").write_text(stamp, encoding="utf-8")
+        if _reads(output) != stamp:  # another process may have been faster
+            _replace(output, fresh, beside / "old", stamp)
     print(f"Atlas: built in {output}")
 
 
+def _reads(folder: Path) -> str | None:
+    """What the folder says of itself; None where it is no Atlas."""
+    page = folder / "SOURCES.md"
+    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    return text if text.startswith(TITLE) else None
+
+
+def _spare(output: Path) -> None:
+    """Refuses to build where a user's files lie.
+
+    ``data.root`` without ``data=folder`` ends here, too: the folder above it is taken for an Atlas.
+    """
+    if not output.exists():
+        return
+    found = {path.name for path in output.iterdir()} if output.is_dir() else {output.name}
+    strange = found - {*SETS, "SOURCES.md"} if _reads(output) else found
+    if strange:
+        reason = f"holds {min(strange)}, which is not of an Atlas"
+        raise DataError(f"{reason}: name a new or empty folder, or read your own files with data=folder", output)
+
+
+@contextmanager
+def _beside(output: Path) -> Iterator[Path]:
+    """A folder on the same disk as the output, gone at the end with all it holds.
+
+    Raises:
+        DataError: No folder can be made there.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-")
+    except OSError as error:
+        raise DataError(f"cannot be built: {error.strerror}; name a place that can be written", output) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _replace(output: Path, fresh: Path, old: Path, stamp: str) -> None:
+    """Moves what is there out of the way and the new one in, unless another process has just done so."""
+    if output.exists():
+        output.rename(old)
+    try:
+        fresh.rename(output)
+    except OSError:
+        if _reads(output) != stamp:
+            raise
+
+
 def _stamp(seed: int) -> str:
-    return f"""# The Atlas graph
+    return f"""{TITLE}
 
 Built by `python -m mkgc.data.atlas` with seed {seed}, format {FORMAT}.
 
