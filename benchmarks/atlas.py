@@ -61,7 +61,15 @@ def _run(task: str, variant: str, seed: int) -> None:
     folder = _folder(task, variant, seed)
     if (folder / "metrics.json").exists():
         return
-    command = [sys.executable, "-m", "mkgc.train", f"task={task}", f"seed={seed}", *LONGER.get(task, []), *VARIANTS[variant]]
+    command = [
+        sys.executable,
+        "-m",
+        "mkgc.train",
+        f"task={task}",
+        f"seed={seed}",
+        *LONGER.get(task, []),
+        *VARIANTS[variant],
+    ]
     print(" ".join(["python", *command[1:]]), flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("w") as log:

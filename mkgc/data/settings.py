@@ -16,11 +16,14 @@ class DataSettings:
 
     ``pictures`` maps a group to the size in pixels its pictures are brought to; groups that are not named are not read.
     ``most`` limits the pictures of a group per example. ``atlas_seed`` builds the embedded data set below ``root`` on
-    first use; None means that the files are the user's.
+    first use; None means that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the
+    published data set that the files should be, against whose counts `mkgc.check` holds them.
     """
 
     root: str
     atlas_seed: int | None = None
+    format: str | None = None
+    name: str | None = None
     pictures: dict[str, int] = field(default_factory=dict)
     most: int = 3
     bad_images: Literal["mask", "skip", "fail"] = "mask"

@@ -16,7 +16,7 @@ from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import Codec, image_batch, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures
-from mkgc.data.formats import jsonl, kg
+from mkgc.data.formats import chosen, jsonl, kg
 from mkgc.data.graph import Graph
 from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
@@ -196,18 +196,23 @@ def queries(graph: Graph, codec: LinkCodec, split: str) -> list[LinkItem]:
     return items
 
 
+FORMATS = {"kg": kg.read}
+
+
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
     codec: LinkCodec | None = None,
 ) -> Corpus:
-    """Reads a graph in the layout of FB15k-237-IMG, for a trained model's ``codec`` or for a new one.
+    """Reads a graph in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
 
     Raises:
+        ConfigError: There is no such format.
         DataError: A file is missing or a line malformed, or too few pictures are usable.
     """
     root = Path(settings.root)
-    graph, store, coverage = survey_graph(kg.read(root, tuple(settings.pictures)), settings)
+    graph = chosen(FORMATS, settings.format)(root, tuple(settings.pictures))
+    graph, store, coverage = survey_graph(graph, settings)
     if codec is None:
         words = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
         codec = LinkCodec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
-from mkgc.data.codec import Codec, image_batch, pad, text_batch
+from mkgc.data.codec import image_batch, pad, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, TaggedExample
 from mkgc.data.formats import jsonl, twitter
 from mkgc.data.images import PictureStore
+from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
 from mkgc.data.settings import DataSettings
-from mkgc.data.survey import survey
 from mkgc.data.tokens import Tokenizer, learned
-from mkgc.errors import DataError
 from mkgc.nn.crf import repair_bio
 
 
@@ -47,12 +46,14 @@ class TaggedBatch(Part):
     gold: tuple[tuple[str, ...], ...]
 
 
-class TaggingCodec(Codec):
-    """Splits words into pieces and cuts sentences that are too long at their end."""
+class TaggingCodec(SentenceCodec):
+    """Splits words into pieces and cuts sentences that are too long at their end; the labels are entity types."""
 
-    def __init__(self, tokenizer: Tokenizer, types: tuple[str, ...], settings: DataSettings) -> None:
-        self.tokenizer, self.types, self.settings = tokenizer, types, settings
-        self.tags = ("O", *(f"{mark}-{kind}" for kind in types for mark in "BI"))
+    kind = "entity type"
+
+    def __init__(self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings) -> None:
+        super().__init__(tokenizer, labels, settings)
+        self.tags = ("O", *(f"{mark}-{label}" for label in labels for mark in "BI"))
         self.index = {tag: i for i, tag in enumerate(self.tags)}
 
     def encode(self, example: TaggedExample) -> TaggedItem:
@@ -84,17 +85,8 @@ class TaggingCodec(Codec):
         read = zip(records, places, strict=True)
         return [self.encode(jsonl.parse_tagged(record, folder, place)) for record, place in read]
 
-    def state(self) -> dict[str, Any]:
-        return {
-            "tokenizer": self.tokenizer.state(),
-            "types": list(self.types),
-            "settings": asdict(self.settings),
-        }
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TaggingCodec:
-        tokenizer = Tokenizer.from_state(state["tokenizer"])
-        return cls(tokenizer, tuple(state["types"]), DataSettings(**state["settings"]))
+FORMATS = {"twitter": SentenceFormat(twitter.read, twitter.read_labels)}
 
 
 def read(
@@ -102,19 +94,5 @@ def read(
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
     codec: TaggingCodec | None = None,
 ) -> Corpus:
-    """Reads a data set in the layout of Twitter-2015/2017, for a trained model's ``codec`` or for a new one.
-
-    Raises:
-        DataError: A file is missing or a line malformed, or too few pictures are usable.
-    """
-    root = Path(settings.root)
-    types = twitter.read_labels(root)
-    read = {split: twitter.read(root, split, tuple(settings.pictures)) for split in Codec.splits}
-    examples, store, coverage = survey(read, settings)
-    if codec is None:
-        words = tokenizer(" ".join(example.tokens) for example in examples["train"])
-        codec = TaggingCodec(words, types, settings)
-    elif strange := set(types) - set(codec.types):
-        raise DataError(f"the model does not know the entity type '{min(strange)}'", root)
-    items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
-    return Corpus(codec, items, store, coverage)
+    """Reads tagged sentences in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
+    return read_sentences(settings, FORMATS, TaggingCodec, tokenizer, codec)

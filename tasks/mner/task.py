@@ -47,7 +47,7 @@ class EntityRecognition(Task):
         self.build_metrics()
 
     def make_metric(self) -> SpanF1:
-        return SpanF1(self.codec.types)
+        return SpanF1(self.codec.labels)
 
     def emissions(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
         """A score for each state at each word (or piece), and the mask of these."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,14 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
-from mkgc.data.codec import Codec, image_batch, text_batch
+from mkgc.data.codec import image_batch, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, RelationExample
 from mkgc.data.formats import jsonl, mnre
 from mkgc.data.images import PictureStore
+from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
 from mkgc.data.settings import DataSettings
-from mkgc.data.survey import survey
 from mkgc.data.tokens import Tokenizer, learned
-from mkgc.errors import DataError
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
 """New tokens around head and tail, numbered behind the vocabulary in this order."""
@@ -45,12 +44,10 @@ class RelationBatch(Part):
     labels: Int[Tensor, " B"]
 
 
-class RelationCodec(Codec):
+class RelationCodec(SentenceCodec):
     """Marks head and tail, cuts what is too long around them, and pads."""
 
-    def __init__(self, tokenizer: Tokenizer, relations: tuple[str, ...], settings: DataSettings) -> None:
-        self.tokenizer, self.relations, self.settings = tokenizer, relations, settings
-        self.labels = {name: i for i, name in enumerate(relations)}
+    kind = "relation"
 
     def tables(self) -> dict[str, int]:
         return {"markers": len(MARKERS)}
@@ -69,7 +66,7 @@ class RelationCodec(Codec):
                 ids.append(tokenizer.size + marker)
             if word in kept:
                 ids += pieces[word]
-        label = -1 if example.relation is None else self.labels[example.relation]
+        label = -1 if example.relation is None else self.labels.index(example.relation)
         return RelationItem((*ids, tokenizer.stop), opened[0], opened[2], label, example.pictures)
 
     def collate(self, items: Sequence[RelationItem], store: PictureStore) -> RelationBatch:
@@ -84,18 +81,6 @@ class RelationCodec(Codec):
     def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[RelationItem]:
         read = zip(records, places, strict=True)
         return [self.encode(jsonl.parse_relation(record, folder, place)) for record, place in read]
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "tokenizer": self.tokenizer.state(),
-            "relations": list(self.relations),
-            "settings": asdict(self.settings),
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> RelationCodec:
-        tokenizer = Tokenizer.from_state(state["tokenizer"])
-        return cls(tokenizer, tuple(state["relations"]), DataSettings(**state["settings"]))
 
 
 def _markers_before(example: RelationExample) -> dict[int, list[int]]:
@@ -126,24 +111,13 @@ def _nearest(example: RelationExample, lengths: Sequence[int], room: int) -> lis
     return kept
 
 
+FORMATS = {"mnre": SentenceFormat(mnre.read, mnre.read_labels)}
+
+
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
     codec: RelationCodec | None = None,
 ) -> Corpus:
-    """Reads a data set in MNRE's layout, for a trained model's ``codec`` or for a new one.
-
-    Raises:
-        DataError: A file is missing or a line malformed, or too few pictures are usable.
-    """
-    root = Path(settings.root)
-    relations = mnre.read_relations(root)
-    read = {split: mnre.read(root, split, tuple(settings.pictures)) for split in Codec.splits}
-    examples, store, coverage = survey(read, settings)
-    if codec is None:
-        words = tokenizer(" ".join(example.tokens) for example in examples["train"])
-        codec = RelationCodec(words, tuple(sorted(relations, key=relations.__getitem__)), settings)
-    elif strange := relations.keys() - codec.labels.keys():
-        raise DataError(f"the model does not know the relation '{min(strange)}'", root)
-    items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
-    return Corpus(codec, items, store, coverage)
+    """Reads sentences with marked mentions in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
+    return read_sentences(settings, FORMATS, RelationCodec, tokenizer, codec)

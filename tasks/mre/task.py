@@ -39,11 +39,11 @@ class RelationExtraction(Task):
         self.readout = readout
         backbone.text.extend(codec.tables())
         inputs = 2 * backbone.width if readout == "markers" else backbone.width
-        self.classifier = nn.Linear(inputs, len(codec.relations))
+        self.classifier = nn.Linear(inputs, len(codec.labels))
         self.build_metrics()
 
     def make_metric(self) -> RelationF1:
-        return RelationF1(none=self.codec.labels.get("None"))
+        return RelationF1(none=self.codec.labels.index("None") if "None" in self.codec.labels else None)
 
     def logits(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""
@@ -61,7 +61,7 @@ class RelationExtraction(Task):
 
     def predict(self, batch: RelationBatch) -> list[dict[str, Any]]:
         """The relation, its probability, and the probabilities of all."""
-        relations = self.codec.relations
+        relations = self.codec.labels
         out = []
         for row in self.logits(batch).float().softmax(-1).tolist():
             best = max(range(len(row)), key=row.__getitem__)

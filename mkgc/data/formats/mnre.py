@@ -60,6 +60,12 @@ def read_relations(root: Path) -> dict[str, int]:
     return relations
 
 
+def read_labels(root: Path) -> tuple[str, ...]:
+    """The relations in the order of their numbers; raises as :func:`read_relations` does."""
+    relations = read_relations(root)
+    return tuple(sorted(relations, key=relations.__getitem__))
+
+
 def _record(line: str, place: str) -> dict[str, Any]:
     try:
         record = ast.literal_eval(line.strip())

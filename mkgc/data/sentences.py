@@ -1,0 +1,75 @@
+"""Labelled sentences, whatever their file format: what the tasks over sentences share on the way to items."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from mkgc.data.codec import Codec
+from mkgc.data.corpus import Corpus
+from mkgc.data.formats import chosen
+from mkgc.data.settings import DataSettings
+from mkgc.data.survey import survey
+from mkgc.data.tokens import Tokenizer
+from mkgc.errors import DataError
+
+
+class SentenceFormat(NamedTuple):
+    """How a format is read: the examples of a split with the named groups of pictures, and all labels in order."""
+
+    examples: Callable[[Path, str, Collection[str]], Sequence[Any]]
+    labels: Callable[[Path], tuple[str, ...]]
+
+
+class SentenceCodec(Codec):
+    """A codec whose examples are sentences with labels from a fixed set; ``kind`` is what the field calls a label."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings) -> None:
+        self.tokenizer, self.labels, self.settings = tokenizer, labels, settings
+
+    @abstractmethod
+    def encode(self, example: Any) -> Any:
+        """The item of an example."""
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "tokenizer": self.tokenizer.state(),
+            "labels": list(self.labels),
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> SentenceCodec:
+        tokenizer = Tokenizer.from_state(state["tokenizer"])
+        return cls(tokenizer, tuple(state["labels"]), DataSettings(**state["settings"]))
+
+
+def read_sentences(
+    settings: DataSettings,
+    formats: Mapping[str, SentenceFormat],
+    make: type[SentenceCodec],
+    tokenizer: Callable[[Iterable[str]], Tokenizer],
+    codec: SentenceCodec | None,
+) -> Corpus:
+    """Reads the data set that ``settings`` name, for a trained model's ``codec`` or for a new one of kind ``make``.
+
+    Raises:
+        ConfigError: The task has no such format.
+        DataError: A file is missing or a line malformed, too few pictures are usable, or the trained model does not
+            know a label.
+    """
+    root, source = Path(settings.root), chosen(formats, settings.format)
+    labels = source.labels(root)
+    read = {split: source.examples(root, split, tuple(settings.pictures)) for split in Codec.splits}
+    examples, store, coverage = survey(read, settings)
+    if codec is None:
+        codec = make(tokenizer(" ".join(example.tokens) for example in examples["train"]), labels, settings)
+    elif strange := set(labels) - set(codec.labels):
+        raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", root)
+    items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
+    return Corpus(codec, items, store, coverage)
