@@ -13,13 +13,16 @@ from omegaconf import DictConfig
 from mkgc.data import atlas
 from mkgc.data.codec import Codec
 from mkgc.data.coverage import Coverage
+from mkgc.data.examples import Sentences
+from mkgc.data.graph import Graph
 from mkgc.data.images import PictureStore
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a task's reader returns."""
+    """What a task's reader returns; ``source`` is what was in the files, before pictures decided what may be used."""
 
+    source: Sentences | Graph
     codec: Codec
     items: Mapping[str, Sequence[Any]]
     store: PictureStore

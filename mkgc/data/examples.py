@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -38,3 +38,11 @@ class TaggedExample:
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
     pictures: Pictures = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """A data set of sentences: all labels in their order, and the examples of each split."""
+
+    labels: tuple[str, ...]
+    splits: Mapping[str, Sequence[RelationExample] | Sequence[TaggedExample]]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
+from mkgc.data.examples import Sentences
 from mkgc.data.formats import chosen
 from mkgc.data.settings import DataSettings
 from mkgc.data.survey import survey
@@ -72,4 +73,4 @@ def read_sentences(
     elif strange := set(labels) - set(codec.labels):
         raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", root)
     items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
-    return Corpus(codec, items, store, coverage)
+    return Corpus(Sentences(labels, read), codec, items, store, coverage)

@@ -227,4 +227,4 @@ def read(
         )
     elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
         raise DataError("the graph has other entities or relations than the one the model was trained on", root)
-    return Corpus(codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)
+    return Corpus(graph, codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)
