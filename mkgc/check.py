@@ -1,33 +1,77 @@
-"""`python -m mkgc.check task=mre data.root=DIR`: reads a data set as training would, and says what it found."""
+"""`python -m mkgc.check task=mre data.root=DIR`: reads a data set as training would, and reports what it found.
+
+The exit code is 0 where training may go on, 1 where it may not, and 2 where the data cannot be read at all.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mkgc.command import reported, run
+from mkgc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mkgc.data.inspect.report import Report
+
+UNFIT = 1
 
 
-def check_data(config: DictConfig) -> None:
-    """Reads the task's data with its own reader and prints how many examples and pictures are usable.
+def check_data(config: DictConfig) -> Report:
+    """The report of the task's data, read with its own reader.
+
+    Broken pictures are masked while reading, so that all are found; the findings follow the user's own policy.
 
     Raises:
-        MkgcError: Training could not begin on them.
+        MkgcError: The settings or the data cannot be read.
     """
+    from hydra.utils import instantiate
+
     from mkgc.config import check
     from mkgc.data.corpus import read_corpus
+    from mkgc.data.inspect.overview import inspect_corpus
 
     check(config)
-    corpus = read_corpus(config)
-    corpus.coverage.show()
-    counts = ", ".join(f"{len(items):,} {split}" for split, items in corpus.items.items())
-    print(f"{config.task.name}: {config.data.root} can be trained on: {counts} examples")
+    settings = instantiate(config.data)
+    lenient = OmegaConf.merge(config, {"data": {"bad_images": "mask", "min_image_coverage": 0.0}})
+    assert isinstance(lenient, DictConfig)
+    return inspect_corpus(read_corpus(lenient), settings, config.task.name)
+
+
+def write(report: Report, folder: Path) -> None:
+    """Writes ``report.html`` and ``report.json``.
+
+    Raises:
+        ConfigError: The folder cannot be written to.
+    """
+    from mkgc.data.inspect import html
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.html").write_text(html.page(report), encoding="utf-8")
+        (folder / "report.json").write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise ConfigError(f"output={folder}: cannot be written: {error.strerror}") from error
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check")
 @reported
 def _main(config: DictConfig) -> None:
-    check_data(config)
+    from rich.console import Console
+
+    from mkgc.data.inspect.terminal import show
+
+    report, folder = check_data(config), Path(config.output)
+    write(report, folder)
+    show(report, Console())
+    print(f"written to {folder}/report.html and {folder}/report.json")
+    if report.fatal:
+        sys.exit(UNFIT)
 
 
 def main() -> None:

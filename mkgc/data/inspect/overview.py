@@ -1,0 +1,49 @@
+"""From a data set that has been read to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mkgc.data.corpus import Corpus
+from mkgc.data.examples import Sentences
+from mkgc.data.inspect.files import name_files
+from mkgc.data.inspect.graphs import inspect_graph
+from mkgc.data.inspect.pictures import inspect_pictures, judge_skipping
+from mkgc.data.inspect.published import PUBLISHED, find_published
+from mkgc.data.inspect.report import Cell, Finding, Report, Section, Table, collect
+from mkgc.data.inspect.sentences import inspect_sentences, spread
+from mkgc.data.settings import DataSettings
+
+
+def inspect_corpus(corpus: Corpus, settings: DataSettings, task: str) -> Report:
+    """The report of a corpus that was read with broken pictures masked, judged by the user's own ``settings``."""
+    published, problems = find_published(settings.name), corpus.store.problems
+    sections = [_named(settings)]
+    if isinstance(corpus.source, Sentences):
+        sections += inspect_sentences(corpus.source, corpus.codec, published)
+        sections.append(judge_skipping(corpus.source, problems, settings))
+    else:
+        sections += [*inspect_graph(corpus.source, published), _prompts(corpus)]
+    sections += [inspect_pictures(corpus.coverage, problems, settings), name_files(Path(settings.root), published)]
+    return collect(f"{task}: {settings.root}", sections)
+
+
+def _named(settings: DataSettings) -> Section:
+    if settings.name is None:
+        return Section()
+    published = find_published(settings.name)
+    if published is None:
+        known = ", ".join(PUBLISHED)
+        return Section((), (Finding("warning", f"data.name={settings.name} is not known here; known are {known}"),))
+    return Section((), (Finding("info", f"held against {published.title} ({published.source})"),))
+
+
+def _prompts(corpus: Corpus) -> Section:
+    """Lengths of link prediction's prompts; those that fill ``data.max_length`` hold no more of their text."""
+    limit = corpus.codec.settings.max_length
+    rows: list[tuple[Cell, ...]] = []
+    for split, items in corpus.items.items():
+        lengths = [len(item.ids) for item in items]
+        rows.append((split, len(lengths), *spread(lengths), sum(length >= limit for length in lengths)))
+    columns = ("split", "prompts", "median", "90th percentile", "longest", f"that fill {limit}")
+    return Section((Table("Prompts, in pieces", columns, tuple(rows)),))

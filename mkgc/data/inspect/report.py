@@ -1,0 +1,79 @@
+"""The form of a report: tables, and findings that say whether training may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+Severity = Literal["fatal", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("fatal", "warning", "info")
+
+Cell = str | int | float | None
+"""A float is a share between 0 and 1; None is a cell where nothing applies."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as wide as ``columns``."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``fatal``: training may not go on; ``warning``: its results may mislead; ``info``: good to know."""
+
+    severity: Severity
+    text: str
+
+
+class Section(NamedTuple):
+    """What one inspection contributes to a report."""
+
+    tables: tuple[Table, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found, the gravest findings first."""
+
+    title: str
+    tables: tuple[Table, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def fatal(self) -> bool:
+        """Whether training may not go on."""
+        return any(finding.severity == "fatal" for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for ``report.json``."""
+        return {"fatal": self.fatal, **asdict(self)}
+
+
+def collect(title: str, sections: Iterable[Section]) -> Report:
+    """One report of several inspections; tables without rows are left out."""
+    parts = list(sections)
+    tables = tuple(table for part in parts for table in part.tables if table.rows)
+    findings = [finding for part in parts for finding in part.findings]
+    return Report(title, tables, tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))))
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text: ``1,234``, ``93.9 %``; nothing where nothing applies."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.1%}".replace("%", " %")
+    return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def verdict(report: Report) -> str:
+    """The report in one line."""
+    numbers = [sum(f.severity == severity for f in report.findings) for severity in SEVERITIES]
+    said = "training may not go on" if report.fatal else "training may go on"
+    return f"{said}: {numbers[0]} fatal, {numbers[1]} warnings, {numbers[2]} remarks"
