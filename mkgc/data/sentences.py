@@ -13,6 +13,7 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Sentences
 from mkgc.data.formats import chosen
 from mkgc.data.settings import DataSettings
+from mkgc.data.subsets import cut_sentences
 from mkgc.data.survey import survey
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import DataError
@@ -67,7 +68,8 @@ def read_sentences(
     root, source = Path(settings.root), chosen(formats, settings.format)
     labels = source.labels(root)
     read = {split: source.examples(root, split, tuple(settings.pictures)) for split in Codec.splits}
-    examples, store, coverage = survey(read, settings)
+    used = {**read, "train": cut_sentences(read["train"], settings)}
+    examples, store, coverage = survey(used, settings)
     if codec is None:
         codec = make(tokenizer(" ".join(example.tokens) for example in examples["train"]), labels, settings)
     elif strange := set(labels) - set(codec.labels):

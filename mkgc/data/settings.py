@@ -18,6 +18,9 @@ class DataSettings:
     ``most`` limits the pictures of a group per example. ``atlas_seed`` builds the embedded data set below ``root`` on
     first use; None means that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the
     published data set that the files should be, against whose counts `mkgc.check` holds them.
+
+    ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``draw`` is the seed
+    of either choice. Dev and test stay whole.
     """
 
     root: str
@@ -31,6 +34,9 @@ class DataSettings:
     max_length: int = 128
     batch_size: int = 32
     workers: int = 0
+    shots: int | None = None
+    fraction: float | None = None
+    draw: int = 42
 
     def __post_init__(self) -> None:
         if self.bad_images not in ("mask", "skip", "fail"):
@@ -47,3 +53,14 @@ class DataSettings:
                 raise ConfigError(f"data.pictures.{group}: no such group of pictures; choose {', '.join(GROUPS)}")
             if size < 1:
                 raise ConfigError(f"data.pictures.{group}={size} must be a size in pixels")
+        self._check_subset()
+
+    def _check_subset(self) -> None:
+        if self.shots is not None and self.fraction is not None:
+            raise ConfigError(f"data.shots={self.shots} and data.fraction={self.fraction} exclude each other: set one")
+        if self.shots is not None and self.shots < 1:
+            raise ConfigError(f"data.shots={self.shots} must be at least 1")
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise ConfigError(f"data.fraction={self.fraction} must lie above 0 and not above 1")
+        if self.draw < 0:
+            raise ConfigError(f"data.draw={self.draw} must not be negative")

@@ -20,6 +20,7 @@ from mkgc.data.formats import chosen, jsonl, kg
 from mkgc.data.graph import Graph
 from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
+from mkgc.data.subsets import cut_graph
 from mkgc.data.survey import survey_graph
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
@@ -211,8 +212,8 @@ def read(
         DataError: A file is missing or a line malformed, or too few pictures are usable.
     """
     root = Path(settings.root)
-    graph = chosen(FORMATS, settings.format)(root, tuple(settings.pictures))
-    graph, store, coverage = survey_graph(graph, settings)
+    whole = chosen(FORMATS, settings.format)(root, tuple(settings.pictures))
+    graph, store, coverage = survey_graph(cut_graph(whole, settings), settings)
     if codec is None:
         words = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
         codec = LinkCodec(
@@ -227,4 +228,4 @@ def read(
         )
     elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
         raise DataError("the graph has other entities or relations than the one the model was trained on", root)
-    return Corpus(graph, codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)
+    return Corpus(whole, codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)
