@@ -16,7 +16,7 @@ from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import Codec, image_batch, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures
-from mkgc.data.formats import chosen, jsonl, kg
+from mkgc.data.formats import chosen, jsonl, kg, mmkg, tsv
 from mkgc.data.graph import Graph
 from mkgc.data.images import PictureStore
 from mkgc.data.settings import DataSettings
@@ -197,7 +197,7 @@ def queries(graph: Graph, codec: LinkCodec, split: str) -> list[LinkItem]:
     return items
 
 
-FORMATS = {"kg": kg.read}
+FORMATS = {"kg": kg.read, "mmkg": mmkg.read, "tsv": tsv.read}
 
 
 def read(

@@ -14,7 +14,7 @@ from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import image_batch, pad, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, TaggedExample
-from mkgc.data.formats import jsonl, twitter
+from mkgc.data.formats import jsonl, labelled, twitter
 from mkgc.data.images import PictureStore
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
 from mkgc.data.settings import DataSettings
@@ -86,7 +86,10 @@ class TaggingCodec(SentenceCodec):
         return [self.encode(jsonl.parse_tagged(record, folder, place)) for record, place in read]
 
 
-FORMATS = {"twitter": SentenceFormat(twitter.read, twitter.read_labels)}
+FORMATS = {
+    "twitter": SentenceFormat(twitter.read, twitter.read_labels),
+    "jsonl": SentenceFormat(labelled.read_tagged, labelled.types),
+}
 
 
 def read(

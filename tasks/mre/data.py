@@ -15,7 +15,7 @@ from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import image_batch, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, RelationExample
-from mkgc.data.formats import jsonl, mnre
+from mkgc.data.formats import jsonl, labelled, mnre
 from mkgc.data.images import PictureStore
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
 from mkgc.data.settings import DataSettings
@@ -111,7 +111,10 @@ def _nearest(example: RelationExample, lengths: Sequence[int], room: int) -> lis
     return kept
 
 
-FORMATS = {"mnre": SentenceFormat(mnre.read, mnre.read_labels)}
+FORMATS = {
+    "mnre": SentenceFormat(mnre.read, mnre.read_labels),
+    "jsonl": SentenceFormat(labelled.read_relations, labelled.relations),
+}
 
 
 def read(

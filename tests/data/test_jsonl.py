@@ -71,7 +71,10 @@ def test_a_query_lacks_its_head_or_its_tail(head: str | None, tail: str | None) 
         ({"head": ""}, "'head' \"\" does not stand in the sentence as whole words: give [start, end)"),
         ({"image": 7}, "'image' must be the name of a file or a list of such, not 7"),
         ({"objects": ["a.png", ""]}, "'objects' must be the name of a file or a list of such, not ['a.png', '']"),
-        ({"images": "a"}, "no such key: 'images'; there are crops, head, id, image, objects, tail, text, tokens"),
+        (
+            {"images": "a"},
+            "no such key: 'images'; there are crops, head, id, image, objects, relation, tail, text, tokens",
+        ),
     ],
 )
 def test_a_sentence_that_cannot_be_used_is_named_with_its_reason(
@@ -83,7 +86,9 @@ def test_a_sentence_that_cannot_be_used_is_named_with_its_reason(
 
 
 def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such key: 'head'; there are crops, id, image, objects, text, tokens$"):
+    with pytest.raises(
+        DataError, match="no such key: 'head'; there are crops, id, image, objects, spans, tags, text, tokens$"
+    ):
         jsonl.parse_tagged(sentence(), tmp_path, PLACE)
 
 

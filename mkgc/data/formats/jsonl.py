@@ -49,24 +49,24 @@ def read_records(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
-    """``text`` or ``tokens``, with ``head`` and ``tail`` as positions or as words of it.
+    """``text`` or ``tokens``, with ``head`` and ``tail`` as positions or as words of it; ``relation`` is passed over.
 
     Raises:
         DataError: Something is missing or of another kind.
     """
-    _known(record, {"text", "tokens", "head", "tail"}, place)
+    _known(record, {"text", "tokens", "head", "tail", "relation"}, place)
     words = _words(record, place)
     head, tail = (_mention(fields.need(record, key, place), words, key, place) for key in ("head", "tail"))
     return RelationExample(str(record.get("id", place)), words, head, tail, None, _pictures(record, folder, place))
 
 
 def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:
-    """``text`` or ``tokens``.
+    """``text`` or ``tokens``; ``tags`` and ``spans`` are passed over.
 
     Raises:
         DataError: Something is missing or of another kind.
     """
-    _known(record, {"text", "tokens"}, place)
+    _known(record, {"text", "tokens", "tags", "spans"}, place)
     words = _words(record, place)
     return TaggedExample(str(record.get("id", place)), words, None, _pictures(record, folder, place))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mkgc.data.examples import Pictures
-from mkgc.data.formats.files import find, read_lines
+from mkgc.data.formats.files import read_lines
+from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
 from mkgc.errors import DataError
 
@@ -19,90 +18,90 @@ IMAGES = ("images", "FB15k-images", "wn18-images", "../FB15k-images", "../wn18-i
 SHARES = {"image": slice(0, 1), "crops": slice(1, 4), "objects": slice(4, 7)}
 """Which of an entity's pictures each group gets where several are read. Source: MKGformer's released code."""
 
-Row = tuple[int, list[str]]
-
 
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     """The whole graph. Entities and relations are those that are listed, else those of the triples.
 
     An entity's picture folder is named after it, with a dot for each slash (FB15k-images) or an ``n`` in front
     (wn18-images); an entity without a folder has no pictures. Texts of what the graph does not have are left out.
+    Duplicate triples, triples of an entity with itself and relations that training does not show are kept.
 
     Raises:
-        DataError: A file is missing or a line malformed, a triple names what is not listed, or a split is empty.
+        DataError: A file is missing or a line malformed, a triple names what is not listed, a split is empty, or there
+            is but one entity.
     """
-    rows = {split: _rows(find(*(root / name for name in names)), 3) for split, names in NAMES.items()}
-    entities = _listed(root / "entities.txt", (x for part in rows.values() for _, (h, _, t) in part for x in (h, t)))
-    relations = _listed(root / "relations.txt", (r for part in rows.values() for _, (_, r, _) in part))
-    names = _texts(find(root / "entity2text.txt")) if (root / "entity2text.txt").is_file() else {}
-    long = _texts(root / "entity2textlong.txt") if (root / "entity2textlong.txt").is_file() else {}
-    said = _texts(root / "relation2text.txt") if (root / "relation2text.txt").is_file() else {}
-    files = {split: find(*(root / name for name in paths)) for split, paths in NAMES.items()}
+    files = find_splits(root, NAMES)
+    entities = Index.of_file("entity", root / "entities.txt")
+    relations = Index.of_file("relation", root / "relations.txt")
+    triples = {split: read_triples(path, cells(path, 3), entities, relations) for split, path in files.items()}
+    return assemble(root, entities, relations, triples, groups)
+
+
+def assemble(
+    root: Path,
+    entities: Index,
+    relations: Index,
+    triples: Mapping[str, Triples],
+    groups: Collection[str],
+    name: Callable[[str], str] = str,
+) -> Graph:
+    """A graph with the texts and pictures that lie in its folder; ``name`` makes a name of an id that has no text.
+
+    Raises:
+        DataError: A text is malformed, or there is but one entity.
+    """
+    if len(entities.positions) < 2:
+        raise DataError("the graph has one entity only: there must be another that could complete a triple", root)
+    short, long, said = (
+        read_texts(root / f"{file}.txt") for file in ("entity2text", "entity2textlong", "relation2text")
+    )
     return Graph(
-        entities=tuple(entities),
-        names=tuple(names.get(entity, entity) for entity in entities),
-        descriptions=tuple(long.get(entity, "") for entity in entities),
-        relations=tuple(relations),
-        relation_names=tuple(said.get(relation, relation) for relation in relations),
-        pictures=tuple(_pictures(root, entity, groups) for entity in entities),
-        triples={split: _triples(files[split], part, entities, relations) for split, part in rows.items()},
+        entities=tuple(entities.positions),
+        names=tuple(short.get(entity) or name(entity) for entity in entities.positions),
+        descriptions=tuple(long.get(entity, "") for entity in entities.positions),
+        relations=tuple(relations.positions),
+        relation_names=tuple(said.get(relation) or name(relation) for relation in relations.positions),
+        pictures=tuple(find_pictures(root, entity, groups) for entity in entities.positions),
+        triples=triples,
     )
 
 
-def _rows(path: Path, columns: int) -> list[Row]:
-    rows = []
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        row = line.split("\t")
-        if len(row) != columns or not all(cell.strip() for cell in row):
-            raise DataError(f"{len(row)} columns instead of {columns} filled ones between tabs", path, number)
-        rows.append((number, row))
-    if not rows:
-        raise DataError("is empty", path)
-    return rows
+def read_texts(path: Path) -> dict[str, str]:
+    """Texts by id, none where there is no such file; a tab within a text becomes a space.
 
-
-def _listed(path: Path, found: Iterable[str]) -> dict[str, int]:
-    """Positions by id: of the file's first column if there is one, else in the order of appearance."""
-    if path.is_file():
-        found = (line.split("\t")[0] for _, line in read_lines(path) if line.strip())
-    return {name: i for i, name in enumerate(dict.fromkeys(found))}
-
-
-def _texts(path: Path) -> dict[str, str]:
-    texts = {}
+    Raises:
+        DataError: A line has no tab.
+    """
+    texts: dict[str, str] = {}
+    if not path.is_file():
+        return texts
     for number, line in read_lines(path):
         if line.strip():
             key, tab, text = line.partition("\t")
             if not tab:
                 raise DataError("no tab between id and text", path, number)
-            texts[key] = text.strip()
+            texts[key] = text.replace("\t", " ").strip()
     return texts
 
 
-def _triples(path: Path, rows: list[Row], entities: Mapping[str, int], relations: Mapping[str, int]) -> Triples:
-    def place(name: str, known: Mapping[str, int], kind: str, file: str, number: int) -> int:
-        if name not in known:
-            raise DataError(f"the triple names the {kind} '{name}', which {file} does not list", path, number)
-        return known[name]
-
-    triples = [
-        (
-            place(head, entities, "entity", "entities.txt", number),
-            place(relation, relations, "relation", "relations.txt", number),
-            place(tail, entities, "entity", "entities.txt", number),
-        )
-        for number, (head, relation, tail) in rows
-    ]
-    return np.array(triples, dtype=np.int64)
+def folder_name(entity: str) -> str:
+    """What an entity's pictures are filed under: its id, with a dot for each slash."""
+    return entity.replace("/", ".").strip(".")
 
 
-def _pictures(root: Path, entity: str, groups: Collection[str]) -> Pictures:
-    """The files of the entity's folder, sorted by name: all to the only group, or to each group its share."""
-    name = entity.replace("/", ".").strip(".")
+def find_pictures(root: Path, entity: str, groups: Collection[str]) -> Pictures:
+    """The files of the entity's folder, shared out to the groups."""
+    name = folder_name(entity)
     folders = (root / top / folder for top in IMAGES for folder in (name, f"n{name}"))
-    folder = next((f for f in folders if f.is_dir()), None)
-    inside = () if folder is None else sorted(folder.iterdir())
-    files = tuple(path for path in inside if path.is_file() and not path.name.startswith("."))
-    return {group: files if len(groups) == 1 else files[SHARES[group]] for group in groups}
+    folder = next((f for f in folders if f.is_dir()), None) if groups else None
+    return share(() if folder is None else files_of(folder), groups)
+
+
+def files_of(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder sorted by name, without hidden ones."""
+    return tuple(path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("."))
+
+
+def share(files: Sequence[Path], groups: Collection[str]) -> Pictures:
+    """All files to the only group, or to each group its share."""
+    return {group: tuple(files if len(groups) == 1 else files[SHARES[group]]) for group in groups}

@@ -1,0 +1,88 @@
+"""Triples line by line, whatever separates their cells, and the positions of the names in them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mkgc.data.formats.files import find, read_lines
+from mkgc.data.graph import Triples
+from mkgc.errors import DataError
+
+Row = tuple[int, Sequence[str]]
+"""The number of a line, and its cells."""
+
+
+class Index:
+    """Positions of entities or relations by id: those of a list, or without one in the order of their appearance."""
+
+    def __init__(self, kind: str, listed: Iterable[str] = (), source: str | None = None) -> None:
+        self.kind, self.source = kind, source
+        self.positions = {name: i for i, name in enumerate(dict.fromkeys(listed))}
+
+    @classmethod
+    def of_file(cls, kind: str, path: Path) -> Index:
+        """The ids in the first column of a file, if it is there.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        if not path.is_file():
+            return cls(kind)
+        return cls(kind, (line.split("\t")[0].strip() for _, line in read_lines(path) if line.strip()), path.name)
+
+    def at(self, name: str, path: Path, number: int) -> int:
+        """The position of an id that a line of a file names.
+
+        Raises:
+            DataError: There is a list without it.
+        """
+        if name not in self.positions:
+            if self.source is not None:
+                reason = f"the triple names the {self.kind} '{name}', which {self.source} does not list"
+                raise DataError(reason, path, number)
+            self.positions[name] = len(self.positions)
+        return self.positions[name]
+
+
+def find_splits(root: Path, names: Mapping[str, Sequence[str]], why: str = "") -> dict[str, Path]:
+    """The file of each split, under the first of its names that is there; ``why`` says what needs it.
+
+    Raises:
+        DataError: One has no file.
+    """
+    return {split: find(*(root / name for name in candidates), why=why) for split, candidates in names.items()}
+
+
+def cells(path: Path, columns: int, header: Sequence[str] = ()) -> Iterator[Row]:
+    """The filled cells between tabs of all lines but blank ones, and but the first where it is just the header.
+
+    Raises:
+        DataError: A line has more or fewer.
+    """
+    for number, line in read_lines(path):
+        row = [cell.strip() for cell in line.split("\t")]
+        if not any(row) or (number == 1 and [cell.lower() for cell in row] == list(header)):
+            continue
+        if len(row) != columns or not all(row):
+            raise DataError(f"{len(row)} columns instead of {columns} filled ones between tabs", path, number)
+        yield number, row
+
+
+def read_triples(path: Path, rows: Iterable[Row], entities: Index, relations: Index) -> Triples:
+    """Rows (head, relation, tail) of the file as positions; duplicates and loops are kept as they are.
+
+    Raises:
+        DataError: A list lacks an id, or there is no row.
+    """
+    flat = array("q")
+    for number, (head, relation, tail) in rows:
+        flat.append(entities.at(head, path, number))
+        flat.append(relations.at(relation, path, number))
+        flat.append(entities.at(tail, path, number))
+    if not flat:
+        raise DataError("is empty", path)
+    return np.array(flat, dtype=np.int64).reshape(-1, 3)

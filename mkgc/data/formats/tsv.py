@@ -1,0 +1,83 @@
+"""People's own graphs: three files of triples, and where there are any a table of entities and a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mkgc.data.formats.files import read_lines
+from mkgc.data.formats.kg import assemble, files_of, folder_name, share
+from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
+from mkgc.data.graph import Graph
+from mkgc.errors import DataError
+
+NAMES = {
+    "train": ("train.tsv", "train.txt"),
+    "dev": ("dev.tsv", "valid.tsv", "dev.txt", "valid.txt"),
+    "test": ("test.tsv", "test.txt"),
+}
+"""What the files call each split."""
+
+TRIPLE = ("head", "relation", "tail")
+ENTITY = ("id", "name", "description")
+"""Column names that the first line may give."""
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+
+
+def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
+    """The whole graph. Its entities are those of ``entities.tsv`` (id, name, description), else those of the triples.
+
+    Name and description may be left out. A picture is ``images/ID.jpg`` (or of another usual suffix), several lie in
+    ``images/ID/``; a slash in the id is a dot there.
+
+    Raises:
+        DataError: A split is missing or empty, a line malformed, a triple names an entity that is not in the table, or
+            there is but one entity.
+    """
+    files = find_splits(root, NAMES, why="and a graph needs triples for train, dev and test")
+    texts = _table(root / "entities.tsv")
+    entities, relations = Index("entity", texts, "entities.tsv" if texts else None), Index("relation")
+    rows = {split: cells(path, 3, TRIPLE) for split, path in files.items()}
+    triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
+    graph = assemble(root, entities, relations, triples, ())
+    images = _images(root / "images") if groups else {}
+    return replace(
+        graph,
+        names=tuple(texts[entity][0] if entity in texts else entity for entity in graph.entities),
+        descriptions=tuple(texts[entity][1] if entity in texts else "" for entity in graph.entities),
+        pictures=tuple(share(images.get(folder_name(entity), ()), groups) for entity in graph.entities),
+    )
+
+
+def _table(path: Path) -> dict[str, tuple[str, str]]:
+    """Name and description by id; none where there is no such file."""
+    texts: dict[str, tuple[str, str]] = {}
+    for number, row in _rows(path) if path.is_file() else ():
+        key, name, description = (cell.strip() for cell in (*row, "", "", "")[:3])
+        if len(row) > len(ENTITY) or not key:
+            raise DataError(f"{len(row)} columns instead of id, name, description between tabs", path, number)
+        if key in texts:
+            raise DataError(f"the entity '{key}' is listed before", path, number)
+        texts[key] = (name or key, description)
+    return texts
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    for number, line in read_lines(path):
+        row = line.split("\t")
+        titles = number == 1 and tuple(cell.strip().lower() for cell in row) == ENTITY[: len(row)]
+        if line.strip() and not titles:
+            yield number, row
+
+
+def _images(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The files of each entity, by the name they are filed under."""
+    images: dict[str, tuple[Path, ...]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir():
+            images[path.name] = files_of(path)
+        elif path.suffix.lower() in SUFFIXES:
+            images.setdefault(path.stem, (path,))
+    return images
