@@ -223,6 +223,7 @@ def test_link_prediction_trains_on_the_draw_and_filters_by_what_it_knows(tmp_pat
     assert len(corpus.source.triples["train"]) == 3
 
 
+@pytest.mark.slow
 def test_mkgformers_eight_shots_are_read_as_published(real: Callable[[str], Path]) -> None:
     root = real("fb15k237")
     whole = kg.read(root, ())
