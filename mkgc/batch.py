@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import torch
@@ -36,6 +38,16 @@ class Text(Part):
     mask: Bool[Tensor, "B T"]
     segments: Int[Tensor, "B T"]
 
+    def rows(self, rows: Sequence[int]) -> Text:
+        """Some of the texts."""
+        chosen = torch.as_tensor(rows, device=self.ids.device)
+        return Text(self.ids[chosen], self.mask[chosen], self.segments[chosen])
+
+    def keys(self) -> list[bytes]:
+        """What tells each text from others, whatever it is padded to."""
+        both = torch.stack([self.ids, self.segments], dim=-1).cpu().numpy()
+        return [pair[mask].tobytes() for pair, mask in zip(both, self.mask.cpu().numpy(), strict=True)]
+
 
 @dataclass(frozen=True)
 class Images(Part):
@@ -48,3 +60,18 @@ class Images(Part):
     group: str
     pixels: UInt8[Tensor, "P 3 S S"] | Float[Tensor, "P 3 S S"]
     slots: Int[Tensor, "B I"]
+
+    def rows(self, rows: Sequence[int]) -> Images:
+        """Some of the examples' pictures."""
+        return replace(self, slots=self.slots[torch.as_tensor(rows, device=self.slots.device)])
+
+
+def picture_keys(images: Sequence[Images], size: int) -> list[bytes]:
+    """What tells each of ``size`` examples' pictures from others: groups, order and pixels."""
+    keys = [b""] * size
+    for group in images:
+        digests = [blake2b(picture.tobytes(), digest_size=16).digest() for picture in group.pixels.cpu().numpy()]
+        for example, slots in enumerate(group.slots.tolist()):
+            seen = b"".join(digests[slot] if slot >= 0 else b"-" for slot in slots)
+            keys[example] += f"{group.group} {tuple(group.pixels.shape)[1:]} ".encode() + seen.rstrip(b"-")
+    return keys

@@ -68,6 +68,7 @@ def quiet() -> None:
     """Leaves out what the libraries print at every start and nobody can act upon."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # what weights lack is judged where they are loaded
     for message in (
         ".*LeafSpec.*is deprecated",
         "You have overridden `transfer_batch_to_device`",
@@ -75,6 +76,7 @@ def quiet() -> None:
         "Checkpoint directory .* exists and is not empty",
         "Experiment logs directory .* exists and is not empty",
         "The number of training batches .* is smaller than the logging interval",
+        "Found .* module\\(s\\) in eval mode",
     ):
         warnings.filterwarnings("ignore", message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,14 @@ class Corpus:
 def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
     """Reads the data set of a configuration with its task's reader; the Atlas is built first, where it is not there.
 
-    With the ``codec`` of a trained model the data are encoded as that model knows them.
+    Pictures are left alone where the backbone has no encoder that would look at them. With the ``codec`` of a trained model the data are encoded as that model knows them.
 
     Raises:
         MkgcError: The data or the settings cannot be used.
     """
     settings = instantiate(config.data)
+    if "side" not in config.backbone:
+        settings = replace(settings, pictures={})
     if settings.atlas_seed is not None:
         atlas.build(Path(settings.root).parent, settings.atlas_seed)
     reader = instantiate(config.task.data)

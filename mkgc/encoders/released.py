@@ -92,6 +92,15 @@ class ReleasedVision(nn.Module):
         states = self.norm(self.tokens(images, size))
         return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
 
+    def freeze(self, count: int) -> list[nn.Module]:
+        """Ends the training of the embeddings and the first layers, and returns their modules."""
+        if self.class_embedding is not None:
+            self.class_embedding.requires_grad_(False)
+        parts = [self.patches, self.positions, self.norm, *self.layers[:count]]
+        for part in parts:
+            part.requires_grad_(False)
+        return parts
+
     def final_parts(self) -> list[nn.Module]:
         """Modules behind the last layer: none."""
         return []

@@ -48,6 +48,18 @@ class TextEncoder(nn.Module):
         self.embeddings.word_embeddings = extended = ExtendedEmbedding(self.words, tables)
         return extended
 
+    @property
+    def learns_tokens(self) -> bool:
+        """Whether it was given new tokens."""
+        return isinstance(self.words, ExtendedEmbedding) and bool(self.words.tables)
+
+    def freeze(self, count: int) -> list[nn.Module]:
+        """Ends the training of the embeddings and the first layers, and returns them."""
+        parts = [self.embeddings, *self.layers[:count]]
+        for part in parts:
+            part.requires_grad_(False)
+        return parts
+
     def embed(self, text: Text) -> Float[Tensor, "B T D"]:
         """The input of the first layer.
 
@@ -79,14 +91,16 @@ def pretrained_text(name: str, dropout: float | None = None) -> TextEncoder:
     """A pretrained text encoder from a hub name or a local folder.
 
     Raises:
-        ConfigError: Nothing can be loaded from there.
+        ConfigError: Nothing can be loaded from there, or not all of an encoder.
     """
     options = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     try:
-        model = AutoModel.from_pretrained(name, **options)
+        model, report = AutoModel.from_pretrained(name, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no text encoder at '{name}': give a folder with config.json and model.safetensors, or a hub name that "
             f"can be reached (size.text.name=…); {str(error).splitlines()[0]}"
         ) from error
+    if lost := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+        raise ConfigError(f"the weights at '{name}' lack {len(lost)} of the encoder's tensors, first '{lost[0]}'")
     return TextEncoder(model)

@@ -88,6 +88,13 @@ class VisionEncoder(nn.Module):
         states = torch.cat([prefix.expand(size, -1, -1), *tokens], 1)
         return states, torch.cat([any_picture.expand(-1, prefixes), *masks], 1)
 
+    def freeze(self, count: int) -> list[nn.Module]:
+        """Ends the training of the patch embeddings and the first layers, and returns them."""
+        parts = [self.stem, *self.layers[:count]]
+        for part in parts:
+            part.requires_grad_(False)
+        return parts
+
     def finish(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
         """The norm behind the last layer."""
         return self.stem.norm(x)

@@ -29,6 +29,8 @@ class PrefixFusion(nn.Module):
     equation 16 is a misprint, W_3 stands inside the activation.
     """
 
+    reads_below = False
+
     def __init__(self, text: TextLayer, side: VisionLayer, pgi: bool = True, caf: bool = True) -> None:
         super().__init__()
         self.pgi, self.caf = pgi, caf

@@ -27,6 +27,7 @@ class ReleasedFusion(nn.Module):
     """
 
     feeds_text = True
+    reads_below = True
 
     def __init__(self, text: TextLayer, side: VisionLayer) -> None:
         super().__init__()
