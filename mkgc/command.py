@@ -28,6 +28,7 @@ def run(main: Callable[[], object]) -> None:
     """Runs a Hydra main function and turns what went wrong into a line and an exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them and exiting with 1
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what weights lack is judged where they are loaded
     quiet()
     try:
         main()
@@ -68,7 +69,6 @@ def quiet() -> None:
     """Leaves out what the libraries print at every start and nobody can act upon."""
     for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # what weights lack is judged where they are loaded
     for message in (
         ".*LeafSpec.*is deprecated",
         "You have overridden `transfer_batch_to_device`",

@@ -54,11 +54,11 @@ class SentenceCodec(Codec):
 def read_sentences(
     settings: DataSettings,
     formats: Mapping[str, SentenceFormat],
-    make: type[SentenceCodec],
+    make: Callable[[Tokenizer, tuple[str, ...], DataSettings], SentenceCodec],
     tokenizer: Callable[[Iterable[str]], Tokenizer],
     codec: SentenceCodec | None,
 ) -> Corpus:
-    """Reads the data set that ``settings`` name, for a trained model's ``codec`` or for a new one of kind ``make``.
+    """Reads the data set that ``settings`` name, for a trained model's ``codec`` or for the new one that ``make`` makes.
 
     Raises:
         ConfigError: The task has no such format.

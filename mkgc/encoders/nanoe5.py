@@ -23,6 +23,18 @@ MAGIC = b"E5S1"
 BLOCK = 32
 """Weights of a Q4_0 block: one float16 scale and 16 bytes of two 4-bit values each, low halves first."""
 
+SIZES = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "vocab_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+)
+"""The header's numbers under the names of BERT's configuration, in their order."""
+
 LAYER = {
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -89,9 +101,7 @@ def read(path: Path) -> Packed:
 
 def _parsed(cursor: _Cursor) -> Packed:
     cursor.take("4xI")
-    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    names += ("vocab_size", "max_position_embeddings", "type_vocab_size", "layer_norm_eps")
-    sizes = dict(zip(names, cursor.take("7if"), strict=True))
+    sizes = dict(zip(SIZES, cursor.take("7if"), strict=True))
     cursor.take("i")
     (count,) = cursor.take("i")
     special = dict(zip(("bos", "eos", "pad", "unk"), cursor.take("4i"), strict=True))

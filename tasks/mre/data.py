@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int
@@ -20,9 +21,16 @@ from mkgc.data.images import PictureStore
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
+from mkgc.errors import ConfigError
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
 """New tokens around head and tail, numbered behind the vocabulary in this order."""
+
+PUNCTUATION = ("@", "@", "#", "#")
+"""Known pieces in their place. Source: Zhou and Chen (2022), An Improved Baseline for Sentence-level Relation
+Extraction, where they do better than new tokens."""
+
+Markers = Literal["new", "punctuation"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,37 @@ class RelationBatch(Part):
 
 
 class RelationCodec(SentenceCodec):
-    """Marks head and tail, cuts what is too long around them, and pads."""
+    """Marks head and tail, cuts what is too long around them, and pads.
+
+    The markers are new tokens, which have to be learned, or punctuation, which every encoder knows.
+
+    Raises:
+        ConfigError: The vocabulary has no such punctuation.
+    """
 
     kind = "relation"
 
+    def __init__(
+        self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings, markers: Markers = "new"
+    ) -> None:
+        super().__init__(tokenizer, labels, settings)
+        self.markers = markers
+        known = [tokenizer.pieces([mark])[0][-1] for mark in PUNCTUATION]
+        if markers == "punctuation" and tokenizer.unknown in known:
+            raise ConfigError("task.data.markers=punctuation: the vocabulary lacks @ or #; use new ones")
+        new = [tokenizer.size + i for i in range(len(MARKERS))]
+        self.marker_ids = new if markers == "new" else known
+
     def tables(self) -> dict[str, int]:
-        return {"markers": len(MARKERS)}
+        return {"markers": len(MARKERS)} if self.markers == "new" else {}
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"markers": self.markers}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> RelationCodec:
+        tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings(**state["settings"])
+        return cls(tokenizer, tuple(state["labels"]), settings, state["markers"])
 
     def encode(self, example: RelationExample) -> RelationItem:
         """Ids with the markers in place; what is over ``max_length`` is cut farthest from both mentions first."""
@@ -63,7 +96,7 @@ class RelationCodec(SentenceCodec):
         for word in range(len(pieces) + 1):
             for marker in before.get(word, ()):
                 opened[marker] = len(ids)
-                ids.append(tokenizer.size + marker)
+                ids.append(self.marker_ids[marker])
             if word in kept:
                 ids += pieces[word]
         label = -1 if example.relation is None else self.labels.index(example.relation)
@@ -121,6 +154,7 @@ def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
     codec: RelationCodec | None = None,
+    markers: Markers = "new",
 ) -> Corpus:
     """Reads sentences with marked mentions in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
-    return read_sentences(settings, FORMATS, RelationCodec, tokenizer, codec)
+    return read_sentences(settings, FORMATS, partial(RelationCodec, markers=markers), tokenizer, codec)
