@@ -24,7 +24,7 @@ def inspect_graph(graph: Graph, published: Published | None) -> list[Section]:
     """All there is to say of a graph, but for its pictures and prompts."""
     return [
         count_relations(graph, published),
-        find_overlap({"triple": {split: _codes(graph, triples) for split, triples in graph.triples.items()}}, "triple"),
+        find_overlap({"triple": {split: _codes(graph, triples) for split, triples in graph.triples.items()}}),
         find_leaks(graph),
         find_unseen(graph),
         look_at_texts(graph),
@@ -70,7 +70,7 @@ def find_leaks(graph: Graph) -> Section:
         rows.append((split, len(triples), loops, same, _share(same, triples), back, _share(back, triples)))
         if back:
             findings.append(_inverse(split, back, len(triples)))
-    columns = ("split", "triples", "self-loops", "(h, t) in train", "share", "(t, h) in train", "share ")
+    columns = ("split", "triples", "self-loops", "(h, t) in train", "share", "(t, h) in train", "share")
     return Section((Table("Leaks", columns, tuple(rows)),), tuple(findings))
 
 
@@ -97,15 +97,18 @@ def find_unseen(graph: Graph) -> Section:
     for split, triples in graph.triples.items():
         if split == "train":
             continue
-        new = ~np.isin(triples[:, [0, 2]], train[:, [0, 2]])
-        entities = len(np.unique(triples[:, [0, 2]][new]))
-        strange = ~np.isin(triples[:, 1], train[:, 1])
-        relations = len(np.unique(triples[strange, 1]))
-        touched = int((new.any(1) | strange).sum())
+        ends, kinds = triples[:, [0, 2]], triples[:, 1]
+        unseen, strange = ~np.isin(ends, train[:, [0, 2]]), ~np.isin(kinds, train[:, 1])
+        entities, relations = len(np.unique(ends[unseen])), len(np.unique(kinds[strange]))
+        touched = int((unseen.any(1) | strange).sum())
         rows.append((split, entities, relations, touched, _share(touched, triples)))
         if touched:
-            text = f"{touched:,} triples of {split} have one of {entities:,} entities or {relations:,} relations"
-            findings.append(Finding("warning", f"{text} that train does not have"))
+            new_ones = " and ".join(
+                f"{n:,} {what}" for n, what in ((entities, "entities"), (relations, "relations")) if n
+            )
+            findings.append(
+                Finding("warning", f"{touched:,} triples of {split} name {new_ones} that train does not have")
+            )
     columns = ("split", "entities", "relations", "triples with one", "share")
     return Section((Table("Unseen in train", columns, tuple(rows)),), tuple(findings))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -25,25 +25,32 @@ def inspect_sentences(source: Sentences, codec: Codec, published: Published | No
     """All there is to say of a data set of sentences, but for its pictures."""
     return [
         count_labels(source, published),
-        find_overlap(_keys(source.splits), WHOLE),
+        find_overlap(compared(source.splits)),
         measure_lengths(source.splits, codec),
         look_at_spans(source.splits),
         look_at_tags(source.splits),
     ]
 
 
-WHOLE = "text and labelled mentions"
+def compared(splits: Splits) -> dict[str, dict[str, list[Hashable]]]:
+    """What examples are compared by: words; these with the mentions; these with labels and names of pictures."""
+
+    def keys(of: Callable[[RelationExample | TaggedExample], Hashable]) -> dict[str, list[Hashable]]:
+        return {split: [of(example) for example in part] for split, part in splits.items()}
+
+    return {
+        "text": keys(lambda e: e.tokens),
+        "text and mentions": keys(lambda e: (e.tokens, _mentions(e))),
+        "text, mentions, labels and pictures": keys(lambda e: (e.tokens, _mentions(e), *_labels(e), *_names(e))),
+    }
 
 
-def _keys(splits: Splits) -> dict[str, dict[str, list[Hashable]]]:
-    """What examples are compared by: their words, and these with all that is marked or labelled in them."""
-    texts: dict[str, list[Hashable]] = {s: [e.tokens for e in part] for s, part in splits.items()}
-    whole: dict[str, list[Hashable]] = {s: [(e.tokens, *_marked(e)) for e in part] for s, part in splits.items()}
-    return {"text": texts, WHOLE: whole}
+def _mentions(example: RelationExample | TaggedExample) -> Hashable:
+    return (example.head, example.tail) if isinstance(example, RelationExample) else example.tags
 
 
-def _marked(example: RelationExample | TaggedExample) -> tuple[Hashable, ...]:
-    return (example.head, example.tail) if isinstance(example, RelationExample) else (example.tags,)
+def _names(example: RelationExample | TaggedExample) -> list[str]:
+    return [path.name for paths in example.pictures.values() for path in paths]
 
 
 def count_labels(source: Sentences, published: Published | None) -> Section:
