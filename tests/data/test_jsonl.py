@@ -144,3 +144,9 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 def test_json_escapes_of_whole_characters_are_fine(tmp_path: Path) -> None:
     record = json.loads('{"text": "\\ud83d\\ude00"}')
     assert jsonl.parse_tagged(record, tmp_path, PLACE).tokens == ("😀",)
+
+
+def test_labels_in_a_record_are_passed_over_where_they_are_asked_for(tmp_path: Path) -> None:
+    assert jsonl.parse_relation(sentence(relation="east of"), tmp_path, PLACE).relation is None
+    tagged = {"tokens": list(WORDS), "tags": ["O"] * 6, "spans": []}
+    assert jsonl.parse_tagged(tagged, tmp_path, PLACE).tags is None

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,53 @@ def test_a_missing_split_or_folder_is_an_error(root: Path) -> None:
     assert refused(root / "nowhere") == f"{root / 'nowhere'}: no such folder"
 
 
+def test_a_broken_line_at_the_end_of_a_large_file_is_named(root: Path) -> None:
+    (root / "train.tsv").write_text("/m/a\tborders\t/m/b\n" * 50_000 + "/m/a\tborders")
+    assert refused(root) == "train.tsv:50001: 2 columns instead of 3 filled ones between tabs"
+
+
+def test_lines_are_not_all_kept_in_memory(root: Path) -> None:
+    (root / "train.tsv").write_text("/m/a\tborders\t/m/b\n" * 20_000)
+    tracemalloc.start()
+    triples = kg.read(root, ()).triples["train"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * triples.nbytes, "the cells as text take ten times as much as the numbers"
+
+
+def test_a_graph_of_one_entity_has_nothing_to_complete(root: Path) -> None:
+    (root / "entities.txt").unlink()
+    for name in ("train.tsv", "dev.tsv", "test.tsv"):
+        (root / name).write_text("/m/a\tborders\t/m/a\n")
+    reason = "the graph has one entity only: there must be another that could complete a triple"
+    assert refused(root) == f"{root}: {reason}"
+
+
+def test_a_relation_that_only_test_shows_has_its_number_like_any_other(root: Path) -> None:
+    (root / "relations.txt").unlink()
+    (root / "test.tsv").write_text("/m/a\teats\t/m/c\n")
+    graph = kg.read(root)
+    assert graph.relations == ("borders", "speaks", "eats")
+    assert graph.triples["test"].tolist() == [[2, 2, 0]]
+
+
+def test_duplicates_and_loops_are_kept_for_the_checks_to_report(root: Path) -> None:
+    (root / "train.tsv").write_text("/m/a\tborders\t/m/a\n" * 2)
+    assert kg.read(root).triples["train"].tolist() == [[2, 1, 2]] * 2
+
+
+def test_a_tab_within_a_text_is_a_space_but_within_an_id_an_error(root: Path) -> None:
+    (root / "entity2text.txt").write_text("/m/a\tAlba\tLonga\n")
+    assert kg.read(root).names[2] == "Alba Longa"
+    (root / "train.tsv").write_text("/m/a\tborders\t/m\tb\n")
+    assert refused(root) == "train.tsv:1: 4 columns instead of 3 filled ones between tabs"
+
+
+def test_an_empty_text_is_none(root: Path) -> None:
+    (root / "entity2text.txt").write_text("/m/a\t\n")
+    assert kg.read(root).names[2] == "/m/a"
+
+
 def assert_counts(root: Path, entities: int, relations: int, triples: tuple[int, int, int]) -> None:
     graph = kg.read(root)
     assert (len(graph.entities), len(graph.relations)) == (entities, relations)
@@ -182,3 +230,14 @@ def test_wn18_is_read_whole(real: Callable[[str], Path]) -> None:
     assert all(len(entity) == 8 for entity in graph.entities)
     reversed_pairs = {(t, h) for h, _, t in graph.triples["train"].tolist()}
     assert sum((h, t) in reversed_pairs for h, _, t in graph.triples["test"].tolist()) == 4_698
+
+
+@pytest.mark.slow
+def test_wn18rr_is_read_whole(real: Callable[[str], Path]) -> None:
+    root = real("wn18rr")
+    assert_counts(root, 40_943, 11, (86_835, 3_034, 3_134))
+    triples = kg.read(root, ()).triples
+    known = np.unique(triples["train"][:, ::2])
+    assert len(known) == 40_559
+    unseen = [int((~np.isin(triples[split][:, ::2], known)).any(1).sum()) for split in ("dev", "test")]
+    assert unseen == [210, 210]

@@ -61,7 +61,7 @@ def assemble(
         descriptions=tuple(long.get(entity, "") for entity in entities.positions),
         relations=tuple(relations.positions),
         relation_names=tuple(said.get(relation) or name(relation) for relation in relations.positions),
-        pictures=tuple(find_pictures(root, entity, groups) for entity in entities.positions),
+        pictures=find_pictures(root, entities.positions, groups),
         triples=triples,
     )
 
@@ -89,12 +89,18 @@ def folder_name(entity: str) -> str:
     return entity.replace("/", ".").strip(".")
 
 
-def find_pictures(root: Path, entity: str, groups: Collection[str]) -> Pictures:
-    """The files of the entity's folder, shared out to the groups."""
-    name = folder_name(entity)
-    folders = (root / top / folder for top in IMAGES for folder in (name, f"n{name}"))
-    folder = next((f for f in folders if f.is_dir()), None) if groups else None
-    return share(() if folder is None else files_of(folder), groups)
+def find_pictures(root: Path, entities: Collection[str], groups: Collection[str]) -> tuple[Pictures, ...]:
+    """The files of each entity's folder, shared out to the groups."""
+    if not groups:
+        return ({},) * len(entities)
+    tops = [root / top for top in IMAGES if (root / top).is_dir()]
+    return tuple(share(_pictures(tops, folder_name(entity)), groups) for entity in entities)
+
+
+def _pictures(tops: Sequence[Path], name: str) -> tuple[Path, ...]:
+    folders = (top / folder for top in tops for folder in (name, f"n{name}"))
+    folder = next((f for f in folders if f.is_dir()), None)
+    return () if folder is None else files_of(folder)
 
 
 def files_of(folder: Path) -> tuple[Path, ...]:

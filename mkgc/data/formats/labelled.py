@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from mkgc.data.examples import RelationExample, TaggedExample
 from mkgc.data.formats import fields, jsonl
-from mkgc.data.formats.triples import find_splits
+from mkgc.data.formats.files import find
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train.jsonl",), "dev": ("dev.jsonl", "valid.jsonl"), "test": ("test.jsonl",)}
@@ -58,7 +58,7 @@ def _read(
     root: Path, split: str, groups: Collection[str], parse: Callable[[Mapping[str, Any], Path, str], Example]
 ) -> list[tuple[str, Example]]:
     """The examples of a split with their places, and with the named groups of pictures only."""
-    records, places = jsonl.read_records(find_splits(root, NAMES)[split])
+    records, places = jsonl.read_records(find(*(root / name for name in NAMES[split])))
     examples = (parse(record, root, place) for record, place in zip(records, places, strict=True))
     return [
         (place, replace(example, pictures={group: example.pictures.get(group, ()) for group in groups}))

@@ -45,7 +45,7 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     graph = assemble(root, entities, relations, triples, (), readable)
     return replace(
         graph,
-        pictures=tuple(find_pictures(root, local(entity), groups) for entity in graph.entities),
+        pictures=find_pictures(root, [local(entity) for entity in graph.entities], groups),
         features=find_features(root, entities),
         tokens=find_tokens(root, entities),
     )
@@ -115,9 +115,11 @@ def _numbered(path: Path) -> list[str]:
 
 
 def _complete(path: Path, names: Mapping[int, str], count: int | None) -> None:
+    if not names:
+        raise DataError("is empty", path)
     if count is not None and count != len(names):
         raise DataError(f"begins with the count {count}, but there are {len(names)} lines", path)
-    if not names or max(names) != len(names) - 1:
+    if max(names) != len(names) - 1:
         raise DataError(f"must number its {len(names)} names from 0 to {len(names) - 1}", path)
     if len(twice := Counter(names.values())) != len(names):
         raise DataError(f"numbers '{twice.most_common(1)[0][0]}' twice", path)

@@ -34,18 +34,16 @@ class Index:
             return cls(kind)
         return cls(kind, (line.split("\t")[0].strip() for _, line in read_lines(path) if line.strip()), path.name)
 
-    def at(self, name: str, path: Path, number: int) -> int:
-        """The position of an id that a line of a file names.
+    def add(self, name: str, path: Path, number: int) -> int:
+        """The position of an id that has none yet and that a line of a file names.
 
         Raises:
-            DataError: There is a list without it.
+            DataError: There is a list, and it lacks the id.
         """
-        if name not in self.positions:
-            if self.source is not None:
-                reason = f"the triple names the {self.kind} '{name}', which {self.source} does not list"
-                raise DataError(reason, path, number)
-            self.positions[name] = len(self.positions)
-        return self.positions[name]
+        if self.source is not None:
+            reason = f"the triple names the {self.kind} '{name}', which {self.source} does not list"
+            raise DataError(reason, path, number)
+        return self.positions.setdefault(name, len(self.positions))
 
 
 def find_splits(root: Path, names: Mapping[str, Sequence[str]], why: str = "") -> dict[str, Path]:
@@ -79,10 +77,10 @@ def read_triples(path: Path, rows: Iterable[Row], entities: Index, relations: In
         DataError: A list lacks an id, or there is no row.
     """
     flat = array("q")
-    for number, (head, relation, tail) in rows:
-        flat.append(entities.at(head, path, number))
-        flat.append(relations.at(relation, path, number))
-        flat.append(entities.at(tail, path, number))
+    for number, row in rows:
+        for name, index in zip(row, (entities, relations, entities), strict=True):
+            known = name in index.positions
+            flat.append(index.positions[name] if known else index.add(name, path, number))
     if not flat:
         raise DataError("is empty", path)
     return np.array(flat, dtype=np.int64).reshape(-1, 3)
