@@ -76,6 +76,7 @@ class Backbone(nn.Module):
         self.trained = trained
         self._still = self._freeze()
         self.kept_text, self.kept_side = KeptStates(keep), KeptStates(keep)
+        self.train()  # pretrained encoders come in evaluation mode, and Lightning takes modules as they are
 
     def _freeze(self) -> list[nn.Module]:
         """Ends the training of what lies below the trained layers, and returns it."""
@@ -135,7 +136,7 @@ class Backbone(nn.Module):
             return self._through(self.text, self.text.embed(part), part.mask), part.mask
 
         if self.trained is not None and not self.text.learns_tokens:
-            return self.kept_text(text.keys(), run)
+            return self.kept_text(text.keys(), run, text.ids.shape[1])
         return run(list(range(len(text.ids))))
 
     def _lower_side(self, images: Sequence[Images], size: int) -> tuple[Tensor, Tensor]:

@@ -104,6 +104,18 @@ def require(config: DictConfig, *keys: str) -> None:
         raise ConfigError("give " + " ".join(f"{key}=…" for key in missing))
 
 
+def require_one(config: DictConfig, *keys: str) -> str | None:
+    """The one of several keys that was given; None if none was.
+
+    Raises:
+        ConfigError: More than one was.
+    """
+    given = [key for key in keys if config[key] is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are two different things: give one")
+    return given[0] if given else None
+
+
 def explain(error: BaseException | None) -> str | None:
     """The one line for a user's mistake, found along the chain of causes; None for a bug."""
     first = error

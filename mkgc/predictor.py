@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 
 from mkgc.checkpoint import read, restore
-from mkgc.data.images import PictureStore
+from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.data.survey import wanted
 from mkgc.errors import DataError

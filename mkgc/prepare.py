@@ -7,19 +7,69 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.command import reported, run
+from mkgc.command import reported, require_one, run
 
 
 def prepare(config: DictConfig) -> None:
-    """Does the one thing that the configuration asks for.
+    """Does the one thing that the configuration asks for: pictures, unless it names something else.
 
     Raises:
         MkgcError: It cannot be done.
     """
-    if config.weights is not None:
-        from mkgc.encoders import packages
+    asked = require_one(config, "weights", "archive", "draws")
+    steps = {"weights": _weights, "archive": _archive, "draws": _subsets, None: _pictures}
+    steps[asked](config)
 
-        packages.prepare(config.weights, Path(config.output or f"weights/{config.weights}"))
+
+def _weights(config: DictConfig) -> None:
+    from mkgc.encoders import packages
+
+    packages.prepare(config.weights, Path(config.output or f"weights/{config.weights}"))
+
+
+def _archive(config: DictConfig) -> None:
+    from mkgc.command import require
+    from mkgc.data.archive import unpack
+
+    require(config, "output")
+    files = unpack(Path(config.archive), Path(config.output))
+    print(f"{len(files):,} files unpacked into {config.output}")
+
+
+def _subsets(config: DictConfig) -> None:
+    from dataclasses import replace
+
+    from mkgc.config import check
+    from mkgc.data.corpus import read_settings, read_source
+    from mkgc.data.subsets import write_subsets
+
+    check(config)
+    settings = replace(read_settings(config), pictures={})
+    draws = range(settings.draw, settings.draw + config.draws)
+    written = write_subsets(read_source(config, settings), settings, draws)
+    print(f"{len(written)} of {len(draws)} low-resource splits written to {settings.root}, the others were there")
+
+
+def _pictures(config: DictConfig) -> None:
+    from rich.progress import track
+
+    from mkgc.config import check
+    from mkgc.data import store
+    from mkgc.data.corpus import read_settings, read_source
+    from mkgc.data.survey import used, wanted
+
+    check(config)
+    settings = read_settings(config)
+    groups = wanted(used(read_source(config, settings), settings), settings)
+    root, folder = Path(settings.root), settings.store_folder
+    for size in sorted(set(settings.pictures.values())):
+        paths = {path for group, paths in groups.items() if settings.pictures[group] == size for path in paths}
+        done = store.prepare(folder, root, sorted(paths), size)
+        for _ in track(done, f"{size} pixels", len(paths)):
+            pass
+        broken = store.SizedStore(folder, size, root).faults(paths)
+        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(broken.items())) or "none"
+        print(f"{folder}: {len(paths) - broken.total():,} pictures of {size} pixels; cannot be used: {said}")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")

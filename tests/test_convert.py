@@ -11,7 +11,7 @@ from torchcrf import CRF
 import mkgc
 from mkgc import convert
 from mkgc.data.examples import TaggedExample
-from mkgc.data.images import PictureStore
+from mkgc.data.pictures import PictureStore
 from mkgc.encoders.weights import without_prefix
 from tests.nn.released_reference import linear, run
 from tests.nn.test_released import HEADS, PREFIX, random_state

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
 from mkgc.data.examples import Pictures
-from mkgc.data.images import PictureStore
+from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer
 
@@ -77,5 +77,4 @@ def _group(pictures: Sequence[Pictures], group: str, size: int, most: int, store
     found = sorted({row for rows_ in rows for row in rows_ if row is not None})
     place = {row: i for i, row in enumerate(found)}
     slots = [[place[row] for row in rows_ if row is not None] for rows_ in rows]
-    pixels = store.pixels(size)[torch.tensor(found, dtype=torch.long)]
-    return Images(group, pixels, pad(slots, -1))
+    return Images(group, store.take(found, size), pad(slots, -1))

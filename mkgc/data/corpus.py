@@ -15,7 +15,8 @@ from mkgc.data.codec import Codec
 from mkgc.data.coverage import Coverage
 from mkgc.data.examples import Sentences
 from mkgc.data.graph import Graph
-from mkgc.data.images import PictureStore
+from mkgc.data.pictures import PictureStore
+from mkgc.data.settings import DataSettings
 
 
 @dataclass(frozen=True)
@@ -29,19 +30,38 @@ class Corpus:
     coverage: Coverage
 
 
-def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
-    """Reads the data set of a configuration with its task's reader; the Atlas is built first, where it is not there.
+def read_settings(config: DictConfig) -> DataSettings:
+    """What a configuration says of the data; the Atlas is built first, where it is not there.
 
-    Pictures are left alone where the backbone has no encoder that would look at them. With the ``codec`` of a trained model the data are encoded as that model knows them.
+    Pictures are left alone where the backbone has no encoder that would look at them.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+    """
+    settings = instantiate(config.data)
+    if settings.atlas_seed is not None:
+        atlas.build(Path(settings.root).parent, settings.atlas_seed)
+    return settings if "side" in config.backbone else replace(settings, pictures={})
+
+
+def read_source(config: DictConfig, settings: DataSettings) -> Sentences | Graph:
+    """What is in the files of the task's data set, no picture looked at.
+
+    Raises:
+        MkgcError: The data cannot be used.
+    """
+    return instantiate(config.task.source)(settings)
+
+
+def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
+    """Reads the data set of a configuration with its task's reader.
+
+    With the ``codec`` of a trained model the data are encoded as that model knows them.
 
     Raises:
         MkgcError: The data or the settings cannot be used.
     """
-    settings = instantiate(config.data)
-    if "side" not in config.backbone:
-        settings = replace(settings, pictures={})
-    if settings.atlas_seed is not None:
-        atlas.build(Path(settings.root).parent, settings.atlas_seed)
+    settings = read_settings(config)
     reader = instantiate(config.task.data)
     if codec is not None:
         return reader(settings=settings, codec=codec)

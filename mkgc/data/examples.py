@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Pictures = Mapping[str, tuple[Path, ...]]
 """Group name (``image``, ``crops``, ``objects``) to the picture files of that group, in order."""
@@ -42,7 +42,7 @@ class TaggedExample:
 
 @dataclass(frozen=True)
 class Sentences:
-    """A data set of sentences: all labels in their order, and the examples of each split."""
+    """A data set of sentences: all labels in their order, and each split's examples, all of one of the kinds above."""
 
     labels: tuple[str, ...]
-    splits: Mapping[str, Sequence[RelationExample] | Sequence[TaggedExample]]
+    splits: Mapping[str, Sequence[Any]]

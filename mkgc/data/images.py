@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
-from torch import Tensor
 
 from mkgc.errors import MkgcError
 
@@ -100,43 +96,11 @@ def _flattened(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-class PictureStore:
-    """Every picture of a data set, decoded once, as bytes in memory; ``problems`` says what is wrong with the rest."""
-
-    def __init__(self, wanted: Mapping[str, Iterable[Path]], sizes: Mapping[str, int]) -> None:
-        """Reads the files of each group, in the size of that group."""
-        self.problems: dict[Path, PictureError] = {}
-        self._rows: dict[tuple[Path, int], int] = {}
-        self._pixels: dict[int, Tensor] = {}
-        for size in sorted(set(sizes.values())):
-            groups = (wanted.get(group, ()) for group in sizes if sizes[group] == size)
-            self._read([*dict.fromkeys(path for paths in groups for path in paths)], size)
-
-    def _read(self, paths: list[Path], size: int) -> None:
-        pixels = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
-        row = 0
-        hidden = len(paths) < 1000 or not Console().is_terminal
-        # The filter of warnings is the process's: it is set here once, not in each thread.
-        with warnings.catch_warnings(action="ignore"), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
-            done = pool.imap(partial(_attempted, size=size), paths)
-            for path, picture in zip(
-                paths, track(done, "Reading pictures", len(paths), transient=True, disable=hidden), strict=True
-            ):
-                if isinstance(picture, PictureError):
-                    self.problems[path] = picture
-                    continue
-                pixels[row] = torch.from_numpy(picture)
-                self._rows[path, size] = row
-                row += 1
-        self._pixels[size] = pixels[:row]
-
-    def index(self, path: Path, size: int) -> int | None:
-        """The row of a picture among those of its size; None if it cannot be used."""
-        return self._rows.get((path, size))
-
-    def pixels(self, size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """All pictures of a size."""
-        return self._pixels[size]
+def decode_all(paths: Sequence[Path], size: int) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:
+    """The pictures of several files in their order, decoded by several threads; an error where one cannot be used."""
+    # The filter of warnings is the process's: it is set here once, not in each thread.
+    with warnings.catch_warnings(action="ignore"), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.imap(partial(_attempted, size=size), paths)
 
 
 def _attempted(path: Path, size: int) -> np.ndarray | PictureError:

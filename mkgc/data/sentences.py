@@ -51,28 +51,35 @@ class SentenceCodec(Codec):
         return cls(tokenizer, tuple(state["labels"]), DataSettings(**state["settings"]))
 
 
+def read_source(settings: DataSettings, formats: Mapping[str, SentenceFormat]) -> Sentences:
+    """What is in the files of the data set that ``settings`` name.
+
+    Raises:
+        ConfigError: The task has no such format.
+        DataError: A file is missing or a line malformed.
+    """
+    root, form = Path(settings.root), chosen(formats, settings.format)
+    examples = {split: form.examples(root, split, tuple(settings.pictures)) for split in Codec.splits}
+    return Sentences(form.labels(root), examples)
+
+
 def read_sentences(
+    source: Sentences,
     settings: DataSettings,
-    formats: Mapping[str, SentenceFormat],
     make: Callable[[Tokenizer, tuple[str, ...], DataSettings], SentenceCodec],
     tokenizer: Callable[[Iterable[str]], Tokenizer],
     codec: SentenceCodec | None,
 ) -> Corpus:
-    """Reads the data set that ``settings`` name, for a trained model's ``codec`` or for the new one that ``make`` makes.
+    """The data set encoded for a trained model's ``codec`` or for the new one that ``make`` makes.
 
     Raises:
-        ConfigError: The task has no such format.
-        DataError: A file is missing or a line malformed, too few pictures are usable, or the trained model does not
-            know a label.
+        DataError: Too few pictures are usable, or the trained model does not know a label.
     """
-    root, source = Path(settings.root), chosen(formats, settings.format)
-    labels = source.labels(root)
-    read = {split: source.examples(root, split, tuple(settings.pictures)) for split in Codec.splits}
-    used = {**read, "train": cut_sentences(read["train"], settings)}
+    used = {**source.splits, "train": cut_sentences(source.splits["train"], settings)}
     examples, store, coverage = survey(used, settings)
     if codec is None:
-        codec = make(tokenizer(" ".join(example.tokens) for example in examples["train"]), labels, settings)
-    elif strange := set(labels) - set(codec.labels):
-        raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", root)
+        codec = make(tokenizer(" ".join(example.tokens) for example in examples["train"]), source.labels, settings)
+    elif strange := set(source.labels) - set(codec.labels):
+        raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", settings.root)
     items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
-    return Corpus(Sentences(labels, read), codec, items, store, coverage)
+    return Corpus(source, codec, items, store, coverage)

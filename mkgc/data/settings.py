@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from mkgc.errors import ConfigError
@@ -19,6 +20,8 @@ class DataSettings:
     first use; None means that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the
     published data set that the files should be, against whose counts `mkgc.check` holds them.
 
+    ``store`` is the folder of pictures that `mkgc.prepare` has decoded; None is `pictures.store` below the root.
+
     ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``draw`` is the seed
     of either choice. Dev and test stay whole.
     """
@@ -34,6 +37,7 @@ class DataSettings:
     max_length: int = 128
     batch_size: int = 32
     workers: int = 0
+    store: str | None = None
     shots: int | None = None
     fraction: float | None = None
     draw: int = 42
@@ -54,6 +58,11 @@ class DataSettings:
             if size < 1:
                 raise ConfigError(f"data.pictures.{group}={size} must be a size in pixels")
         self._check_subset()
+
+    @property
+    def store_folder(self) -> Path:
+        """Where prepared pictures lie, if any do."""
+        return Path(self.root) / "pictures.store" if self.store is None else Path(self.store)
 
     def _check_subset(self) -> None:
         if self.shots is not None and self.fraction is not None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mkgc.data.coverage import Coverage, Row, check_minimum, check_none_broken, count
-from mkgc.data.examples import Pictures, RelationExample, TaggedExample
+from mkgc.data.examples import Pictures, RelationExample, Sentences, TaggedExample
 from mkgc.data.graph import Graph
-from mkgc.data.images import PictureStore
+from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
 
@@ -59,8 +59,16 @@ def wanted(pictures: Sequence[Pictures], settings: DataSettings) -> dict[str, li
     return {group: [path for p in pictures for path in p.get(group, ())] for group in settings.pictures}
 
 
+def used(source: Sentences | Graph, settings: DataSettings) -> list[Pictures]:
+    """The pictures that each example or entity may show."""
+    if isinstance(source, Graph):
+        return [_first(pictures, settings) for pictures in source.pictures]
+    return [_first(example.pictures, settings) for part in source.splits.values() for example in part]
+
+
 def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
-    store = PictureStore(wanted(pictures, settings), settings.pictures)
+    root = Path(settings.root)
+    store = PictureStore(wanted(pictures, settings), settings.pictures, settings.store_folder, root)
     if settings.bad_images == "fail":
         check_none_broken(store.problems)
     return store

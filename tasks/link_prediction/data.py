@@ -18,7 +18,7 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures
 from mkgc.data.formats import chosen, jsonl, kg, mmkg, tsv
 from mkgc.data.graph import Graph
-from mkgc.data.images import PictureStore
+from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_graph
 from mkgc.data.survey import survey_graph
@@ -200,6 +200,16 @@ def queries(graph: Graph, codec: LinkCodec, split: str) -> list[LinkItem]:
 FORMATS = {"kg": kg.read, "mmkg": mmkg.read, "tsv": tsv.read}
 
 
+def source(settings: DataSettings) -> Graph:
+    """The graph that is in the files, in one of :data:`FORMATS`.
+
+    Raises:
+        ConfigError: There is no such format.
+        DataError: A file is missing or a line malformed.
+    """
+    return chosen(FORMATS, settings.format)(Path(settings.root), tuple(settings.pictures))
+
+
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
@@ -211,8 +221,7 @@ def read(
         ConfigError: There is no such format.
         DataError: A file is missing or a line malformed, or too few pictures are usable.
     """
-    root = Path(settings.root)
-    whole = chosen(FORMATS, settings.format)(root, tuple(settings.pictures))
+    whole = source(settings)
     graph, store, coverage = survey_graph(cut_graph(whole, settings), settings)
     if codec is None:
         words = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
@@ -227,5 +236,7 @@ def read(
             settings,
         )
     elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
-        raise DataError("the graph has other entities or relations than the one the model was trained on", root)
+        raise DataError(
+            "the graph has other entities or relations than the one the model was trained on", settings.root
+        )
     return Corpus(whole, codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)

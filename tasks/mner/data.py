@@ -13,10 +13,10 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import image_batch, pad, text_batch
 from mkgc.data.corpus import Corpus
-from mkgc.data.examples import Pictures, TaggedExample
+from mkgc.data.examples import Pictures, Sentences, TaggedExample
 from mkgc.data.formats import jsonl, labelled, twitter
-from mkgc.data.images import PictureStore
-from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
+from mkgc.data.pictures import PictureStore
+from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.nn.crf import repair_bio
@@ -92,10 +92,15 @@ FORMATS = {
 }
 
 
+def source(settings: DataSettings) -> Sentences:
+    """What is in the files, in one of :data:`FORMATS`; raises as :func:`read_source` does."""
+    return read_source(settings, FORMATS)
+
+
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
     codec: TaggingCodec | None = None,
 ) -> Corpus:
     """Reads tagged sentences in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
-    return read_sentences(settings, FORMATS, TaggingCodec, tokenizer, codec)
+    return read_sentences(source(settings), settings, TaggingCodec, tokenizer, codec)

@@ -15,10 +15,10 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import image_batch, text_batch
 from mkgc.data.corpus import Corpus
-from mkgc.data.examples import Pictures, RelationExample
+from mkgc.data.examples import Pictures, RelationExample, Sentences
 from mkgc.data.formats import jsonl, labelled, mnre
-from mkgc.data.images import PictureStore
-from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences
+from mkgc.data.pictures import PictureStore
+from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError
@@ -150,6 +150,11 @@ FORMATS = {
 }
 
 
+def source(settings: DataSettings) -> Sentences:
+    """What is in the files, in one of :data:`FORMATS`; raises as :func:`read_source` does."""
+    return read_source(settings, FORMATS)
+
+
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
@@ -157,4 +162,4 @@ def read(
     markers: Markers = "new",
 ) -> Corpus:
     """Reads sentences with marked mentions in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
-    return read_sentences(settings, FORMATS, partial(RelationCodec, markers=markers), tokenizer, codec)
+    return read_sentences(source(settings), settings, partial(RelationCodec, markers=markers), tokenizer, codec)

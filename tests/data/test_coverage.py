@@ -94,7 +94,7 @@ def test_only_as_many_pictures_as_are_used_are_read(examples: dict[str, list[Tag
     kept, store, coverage = survey(examples, settings(most=1))
     assert [row.named for row in coverage.rows] == [3, 3, 2, 0]
     assert [path.name for path in kept["train"][0].pictures["crops"]] == ["good2"]
-    assert len(store.pixels(8)) == 2
+    assert store.count(8) == 2
 
 
 def test_groups_that_are_not_asked_for_are_not_read(examples: dict[str, list[TaggedExample]]) -> None:

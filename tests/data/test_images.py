@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from mkgc.data import images
-from mkgc.data.images import PictureError, PictureStore, read_picture
+from mkgc.data.images import PictureError, read_picture
+from mkgc.data.pictures import PictureStore
 
 RED, WHITE, BLUE = [255, 0, 0], [255, 255, 255], [0, 0, 255]
 
@@ -227,9 +228,10 @@ def store_of(folder: Path, sizes: dict[str, int]) -> tuple[PictureStore, Path, P
 
 def test_a_store_keeps_the_usable_pictures_of_each_size_in_order(tmp_path: Path) -> None:
     store, red, blue, bad = store_of(tmp_path, {"image": 16, "crops": 4})
-    assert store.pixels(16).shape == (2, 3, 16, 16)
-    assert store.pixels(16)[:, :, 0, 0].tolist() == [RED, BLUE]
-    assert store.pixels(4)[:, :, 0, 0].tolist() == [BLUE]
+    assert (store.count(16), store.count(4)) == (2, 1)
+    assert store.take([0, 1], 16).shape == (2, 3, 16, 16)
+    assert store.take([0, 1], 16)[:, :, 0, 0].tolist() == [RED, BLUE]
+    assert store.take([0], 4)[:, :, 0, 0].tolist() == [BLUE]
     rows = [[store.index(path, size) for path in (red, blue, bad)] for size in (16, 4)]
     assert rows == [[0, 1, None], [None, 0, None]]
     assert {path.name: error.kind for path, error in store.problems.items()} == {
@@ -253,13 +255,13 @@ def test_each_picture_is_decoded_once_a_size(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_group_without_pictures_has_none_of_its_size(tmp_path: Path) -> None:
-    assert PictureStore({}, {"image": 16}).pixels(16).shape == (0, 3, 16, 16)
+    assert PictureStore({}, {"image": 16}).take([], 16).shape == (0, 3, 16, 16)
 
 
 def test_a_store_travels_to_worker_processes_with_its_problems(tmp_path: Path) -> None:
     store, _, blue, bad = store_of(tmp_path, {"image": 16, "crops": 4})
     copy = pickle.loads(pickle.dumps(store))
-    assert torch.equal(copy.pixels(16), store.pixels(16))
+    assert torch.equal(copy.take([0, 1], 16), store.take([0, 1], 16))
     assert copy.index(blue, 16) == store.index(blue, 16)
     assert (copy.problems[bad].kind, str(copy.problems[bad])) == ("empty", f"{bad}: empty")
 
@@ -281,4 +283,4 @@ def test_pillows_warnings_stay_inside_and_the_users_filters_as_they_were(tmp_pat
 def test_real_pictures_of_all_modes_are_read(real: Callable[[str], Path], name: str, count: int) -> None:
     files = sorted(path for path in (real("images") / name).rglob("*") if path.suffix in {".png", ".jpg"})
     store = PictureStore({"image": files}, {"image": 32})
-    assert (len(store.pixels(32)), store.problems) == (count, {})
+    assert (store.count(32), store.problems) == (count, {})

@@ -103,12 +103,8 @@ def find_unseen(graph: Graph) -> Section:
         touched = int((unseen.any(1) | strange).sum())
         rows.append((split, entities, relations, touched, _share(touched, triples)))
         if touched:
-            new_ones = " and ".join(
-                f"{n:,} {what}" for n, what in ((entities, "entities"), (relations, "relations")) if n
-            )
-            findings.append(
-                Finding("warning", f"{touched:,} triples of {split} name {new_ones} that train does not have")
-            )
+            new = f"entities {entities:,}, relations {relations:,}"
+            findings.append(Finding("warning", f"{touched:,} triples of {split} name what train does not have: {new}"))
     columns = ("split", "entities", "relations", "triples with one", "share")
     return Section((Table("Unseen in train", columns, tuple(rows)),), tuple(findings))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 
-from mkgc.data.inspect.report import Finding, Section, Table
+from mkgc.data.inspect.report import Cell, Finding, Section, Table
 
 Keys = Mapping[str, Sequence[Hashable]]
 """Of each split what its examples are compared by."""
@@ -20,7 +20,8 @@ def find_overlap(kinds: Mapping[str, Keys]) -> Section:
     Of a pair of splits the examples of the second are counted that also occur in the first. A split whose examples
     are all in train measures nothing: fatal.
     """
-    rows, findings = [], []
+    rows: list[tuple[Cell, ...]] = []
+    findings: list[Finding] = []
     sizes = {split: len(keys) for split, keys in next(iter(kinds.values())).items()}
     for split, size in sizes.items():
         again = {kind: size - len(set(keys[split])) for kind, keys in kinds.items()}
@@ -35,9 +36,11 @@ def find_overlap(kinds: Mapping[str, Keys]) -> Section:
 
 
 def _repeated(split: str, size: int, again: Mapping[str, int]) -> list[Finding]:
-    *_, (kind, count) = again.items()
-    text = f"{count:,} of {size:,} examples of {split} repeat an earlier one (same {kind})"
-    return [Finding("warning" if count > LEAK * size else "info", text)] if count else []
+    *_, alike, same = (0, *again.values())
+    if not alike and not same:
+        return []
+    text = f"of {size:,} examples of {split}, {_listed(again)} repeat an earlier one"
+    return [Finding("warning" if same > LEAK * size else "info", text)]
 
 
 def _leaked(first: str, second: str, size: int, shared: Mapping[str, int]) -> list[Finding]:
@@ -45,8 +48,11 @@ def _leaked(first: str, second: str, size: int, shared: Mapping[str, int]) -> li
     alike, same = counts[0], counts[-1]
     if not alike:
         return []
-    said = ", ".join(f"{count:,} (same {kind})" for kind, count in shared.items())
-    text = f"of {size:,} examples of {second}, {first} has {said}"
+    text = f"of {size:,} examples of {second}, {first} has {_listed(shared)}"
     if same == size and first == "train":
         return [Finding("fatal", f"{text}: {second} measures nothing")]
     return [Finding("warning" if same or alike > LEAK * size else "info", text)]
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} (same {kind})" for kind, count in counts.items())

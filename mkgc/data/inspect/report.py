@@ -76,4 +76,4 @@ def verdict(report: Report) -> str:
     """The report in one line."""
     numbers = [sum(f.severity == severity for f in report.findings) for severity in SEVERITIES]
     said = "training may not go on" if report.fatal else "training may go on"
-    return f"{said}: {numbers[0]} fatal, {numbers[1]} warnings, {numbers[2]} remarks"
+    return f"{said} (fatal: {numbers[0]}, warnings: {numbers[1]}, remarks: {numbers[2]})"

@@ -58,7 +58,7 @@ def test_few_reversed_pairs_are_a_remark() -> None:
 def test_triples_of_an_entity_or_relation_that_train_lacks_are_counted_once() -> None:
     found = find_unseen(graph([(0, 0, 1)], [(2, 1, 3), (0, 0, 2)]))
     assert found.tables[0].rows == (("dev", 2, 1, 2, 1.0), ("test", 0, 0, 0, 0.0))
-    assert said(found) == [("warning", "2 triples of dev name 2 entities and 1 relations that train does not have")]
+    assert said(found) == [("warning", "2 triples of dev name what train does not have: entities 2, relations 1")]
 
 
 def test_texts_that_are_missing_short_or_shared_are_told_apart() -> None:

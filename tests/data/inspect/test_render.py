@@ -58,7 +58,7 @@ def test_the_terminal_takes_no_word_of_the_data_for_markup() -> None:
     assert "[red]x[/red]" in printed
     assert "[bold]Counts" in printed
     assert EVIL in printed
-    assert "training may not go on: 1 fatal, 0 warnings, 1 remarks" in printed
+    assert "training may not go on (fatal: 1, warnings: 0, remarks: 1)" in printed
 
 
 def test_the_report_is_plain_values() -> None:
@@ -72,7 +72,7 @@ def test_the_gravest_finding_comes_first_and_empty_tables_are_left_out() -> None
     info, warning, fatal = (Finding(severity, severity) for severity in ("info", "warning", "fatal"))
     report = collect("t", [Section((Table("none", ("a",), ()),), (info, fatal)), Section((), (warning,))])
     assert report == Report("t", (), (fatal, warning, info))
-    assert verdict(collect("t", [])) == "training may go on: 0 fatal, 0 warnings, 0 remarks"
+    assert verdict(collect("t", [])) == "training may go on (fatal: 0, warnings: 0, remarks: 0)"
 
 
 def test_cells_are_shown_as_a_reader_expects() -> None:

@@ -83,8 +83,16 @@ def test_repetitions_inside_a_split_are_counted_from_the_second_on() -> None:
     found = find_overlap(compared(splits([related("a b c")] * 3 + [related("d e f")])))
     assert ("twice in train", 4, 2, 2, 2) in table(found, "Repetitions")
     assert said(found) == [
-        ("warning", "2 of 4 examples of train repeat an earlier one (same text, mentions, labels and pictures)")
+        (
+            "warning",
+            "of 4 examples of train, 2 (same text), 2 (same text and mentions), "
+            "2 (same text, mentions, labels and pictures) repeat an earlier one",
+        )
     ]
+
+
+def test_a_sentence_with_two_pairs_of_mentions_is_no_repetition_worth_a_word() -> None:
+    assert said(find_overlap(compared(splits([related("a b c d"), related("a b c d", tail=(3, 4))])))) == []
 
 
 def test_a_label_that_train_never_shows_and_an_empty_split_are_named() -> None:
