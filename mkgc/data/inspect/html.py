@@ -14,8 +14,9 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .verdict { font-weight: 600; padding: .6rem 1rem; border-left: .3rem solid var(--info); background: #8881; }
 .verdict.fatal { border-color: var(--fatal); }
-ul { list-style: none; padding: 0; } li { padding: .15rem 0; overflow-wrap: anywhere; }
-.severity { display: inline-block; width: 5rem; font-weight: 600; }
+ul { list-style: none; padding: 0; } li { padding: .15rem 0 .15rem 5.5rem; text-indent: -5.5rem;
+  overflow-wrap: anywhere; }
+.severity { display: inline-block; width: 5.5rem; text-indent: 0; font-weight: 600; }
 .fatal > .severity, .verdict.fatal { color: var(--fatal); } .warning > .severity, .differs { color: var(--warning); }
 .info > .severity { color: var(--info); }
 .scroll { overflow-x: auto; }
