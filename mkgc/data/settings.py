@@ -16,9 +16,10 @@ class DataSettings:
     """Where the data lie and how they become batches.
 
     ``pictures`` maps a group to the size in pixels its pictures are brought to; groups that are not named are not read.
-    ``most`` limits the pictures of a group per example. ``atlas_seed`` builds the embedded data set below ``root`` on
-    first use; None means that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the
-    published data set that the files should be, against whose counts `mkgc.check` holds them.
+    ``most`` limits the pictures of a group per example; which of an entity's are taken is drawn with the seed
+    ``choose``, or goes by name. ``atlas_seed`` builds the embedded data set below ``root`` on first use; None means
+    that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the published data set
+    that the files should be, against whose counts `mkgc.check` holds them.
 
     ``store`` is the folder of pictures that `mkgc.prepare` has decoded; None is `pictures.store` below the root.
 
@@ -32,6 +33,7 @@ class DataSettings:
     name: str | None = None
     pictures: dict[str, int] = field(default_factory=dict)
     most: int = 3
+    choose: int | None = None
     bad_images: Literal["mask", "skip", "fail"] = "mask"
     min_image_coverage: float = 0.0
     max_length: int = 128

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ from mkgc.data.graph import Graph
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
+
+SHARES = {"image": slice(0, 1), "crops": slice(1, 4), "objects": slice(4, 7)}
+"""Which of an entity's pictures each group gets where several are read. Source: MKGformer's released code."""
 
 Example = TypeVar("Example", RelationExample, TaggedExample)
 
@@ -47,7 +51,7 @@ def survey_graph(graph: Graph, settings: DataSettings) -> tuple[Graph, PictureSt
     Raises:
         DataError: A picture is broken and the policy is ``fail``, or too few entities have one.
     """
-    graph = replace(graph, pictures=tuple(_first(pictures, settings) for pictures in graph.pictures))
+    graph = replace(graph, pictures=tuple(_dealt(pictures, settings) for pictures in graph.pictures))
     store = _read(graph.pictures, settings)
     coverage = Coverage(tuple(_count("entities", graph.pictures, store, settings)))
     check_minimum(coverage, settings.min_image_coverage)
@@ -62,7 +66,7 @@ def wanted(pictures: Sequence[Pictures], settings: DataSettings) -> dict[str, li
 def used(source: Sentences | Graph, settings: DataSettings) -> list[Pictures]:
     """The pictures that each example or entity may show."""
     if isinstance(source, Graph):
-        return [_first(pictures, settings) for pictures in source.pictures]
+        return [_dealt(pictures, settings) for pictures in source.pictures]
     return [_first(example.pictures, settings) for part in source.splits.values() for example in part]
 
 
@@ -76,6 +80,25 @@ def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
 
 def _first(pictures: Pictures, settings: DataSettings) -> Pictures:
     return {group: tuple(pictures.get(group, ()))[: settings.most] for group in settings.pictures}
+
+
+def _dealt(pictures: Pictures, settings: DataSettings) -> Pictures:
+    """An entity's pictures: as many as may be used to the only group, or to each group its share."""
+    files = _ordered(pictures.get("image", ()), settings.choose)
+    groups = settings.pictures
+    dealt = {group: files if len(groups) == 1 else files[SHARES[group]] for group in groups}
+    return _first(dealt, settings)
+
+
+def _ordered(files: Sequence[Path], seed: int | None) -> tuple[Path, ...]:
+    """By name, or by a draw that depends on the seed and on the file's own name and folder, on nothing else."""
+    if seed is None:
+        return tuple(sorted(files))
+
+    def drawn(file: Path) -> bytes:
+        return blake2b(f"{seed} {file.parent.name}/{file.name}".encode(), digest_size=8).digest()
+
+    return tuple(sorted(files, key=drawn))
 
 
 def _count(split: str, pictures: Sequence[Pictures], store: PictureStore, settings: DataSettings) -> list[Row]:

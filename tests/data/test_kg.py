@@ -101,12 +101,6 @@ def test_synsets_have_their_pictures_under_n_and_the_offset(root: Path) -> None:
     assert kg.read(root).pictures[0] == {"image": (picture,)}
 
 
-def test_several_groups_share_an_entitys_pictures_as_in_the_released_code(root: Path) -> None:
-    files = [touch(root / f"images/m.a/{i}.jpg") for i in range(9)]
-    pictures = kg.read(root, ("image", "crops", "objects")).pictures[2]
-    assert pictures == {"image": (*files[:1],), "crops": (*files[1:4],), "objects": (*files[4:7],)}
-
-
 def test_no_groups_no_pictures(root: Path) -> None:
     touch(root / "images/m.a/0.jpg")
     assert kg.read(root, ()).pictures == ({}, {}, {})

@@ -98,7 +98,6 @@ def test_several_pictures_lie_in_a_folder_named_after_their_entity(root: Path) -
     touch(root / "images/ada.jpg")
     touch(root / "images/ada/.hidden")
     assert tsv.read(root).pictures[0] == {"image": pictures}
-    assert tsv.read(root, ("image", "crops")).pictures[0] == {"image": pictures[:1], "crops": pictures[1:4]}
 
 
 def test_a_slash_in_an_id_is_a_dot_in_the_name_of_its_picture(root: Path) -> None:

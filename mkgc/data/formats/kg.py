@@ -15,8 +15,6 @@ NAMES = {"train": ("train.tsv",), "dev": ("dev.tsv", "valid.tsv"), "test": ("tes
 """What the files call each split."""
 
 IMAGES = ("images", "FB15k-images", "wn18-images", "../FB15k-images", "../wn18-images")
-SHARES = {"image": slice(0, 1), "crops": slice(1, 4), "objects": slice(4, 7)}
-"""Which of an entity's pictures each group gets where several are read. Source: MKGformer's released code."""
 
 
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
@@ -90,11 +88,11 @@ def folder_name(entity: str) -> str:
 
 
 def find_pictures(root: Path, entities: Collection[str], groups: Collection[str]) -> tuple[Pictures, ...]:
-    """The files of each entity's folder, shared out to the groups."""
+    """The files of each entity's folder, all of them as its whole pictures, if any group is asked for."""
     if not groups:
         return ({},) * len(entities)
     tops = [root / top for top in IMAGES if (root / top).is_dir()]
-    return tuple(share(_pictures(tops, folder_name(entity)), groups) for entity in entities)
+    return tuple({"image": _pictures(tops, folder_name(entity))} for entity in entities)
 
 
 def _pictures(tops: Sequence[Path], name: str) -> tuple[Path, ...]:
@@ -106,8 +104,3 @@ def _pictures(tops: Sequence[Path], name: str) -> tuple[Path, ...]:
 def files_of(folder: Path) -> tuple[Path, ...]:
     """The files of a folder sorted by name, without hidden ones."""
     return tuple(path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("."))
-
-
-def share(files: Sequence[Path], groups: Collection[str]) -> Pictures:
-    """All files to the only group, or to each group its share."""
-    return {group: tuple(files if len(groups) == 1 else files[SHARES[group]]) for group in groups}

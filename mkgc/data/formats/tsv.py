@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mkgc.data.formats.files import read_lines
-from mkgc.data.formats.kg import assemble, files_of, folder_name, share
+from mkgc.data.formats.kg import assemble, files_of, folder_name
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph
 from mkgc.errors import DataError
@@ -47,7 +47,7 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
         graph,
         names=tuple(texts[entity][0] if entity in texts else entity for entity in graph.entities),
         descriptions=tuple(texts[entity][1] if entity in texts else "" for entity in graph.entities),
-        pictures=tuple(share(images.get(folder_name(entity), ()), groups) for entity in graph.entities),
+        pictures=tuple({"image": images.get(folder_name(entity), ())} if groups else {} for entity in graph.entities),
     )
 
 
