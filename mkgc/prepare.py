@@ -8,6 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from mkgc.command import reported, require_one, run
+from mkgc.errors import ConfigError
 
 
 def prepare(config: DictConfig) -> None:
@@ -28,10 +29,10 @@ def _weights(config: DictConfig) -> None:
 
 
 def _archive(config: DictConfig) -> None:
-    from mkgc.command import require
     from mkgc.data.archive import unpack
 
-    require(config, "output")
+    if config.output is None:
+        raise ConfigError("give output=…: the folder that the archive's files go to")
     files = unpack(Path(config.archive), Path(config.output))
     print(f"{len(files):,} files unpacked into {config.output}")
 
@@ -45,6 +46,10 @@ def _subsets(config: DictConfig) -> None:
 
     check(config)
     settings = replace(read_settings(config), pictures={})
+    if settings.shots is None and settings.fraction is None:
+        raise ConfigError(f"draws={config.draws}: give data.shots=… or data.fraction=…, too")
+    if config.draws < 1:
+        raise ConfigError(f"draws={config.draws} must be at least 1")
     draws = range(settings.draw, settings.draw + config.draws)
     written = write_subsets(read_source(config, settings), settings, draws)
     print(f"{len(written)} of {len(draws)} low-resource splits written to {settings.root}, the others were there")

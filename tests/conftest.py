@@ -7,7 +7,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import json
 import random
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,30 @@ def kg_root(tmp_path: Path) -> Path:
 def roots(mre_root: Path, mner_root: Path, kg_root: Path) -> dict[str, Path]:
     """A small data set for each task."""
     return {"mre": mre_root, "mner": mner_root, "link_prediction": kg_root}
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command as `python -m mkgc.VERB …` would and returns its exit code and what it printed."""
+
+    def command(verb: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [f"mkgc.{verb}", *arguments])
+        try:
+            import_module(f"mkgc.{verb}").main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return command
+
+
+def said(err: str) -> str:
+    """The one line of an error."""
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
+    return lines[0].removeprefix("mkgc: ")

@@ -7,36 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mkgc import __main__, check, evaluate, predict
-from mkgc import train as training
+from mkgc import __main__
 from mkgc.train import train
-from tests.conftest import TINY
-
-COMMANDS = {"train": training, "evaluate": evaluate, "predict": predict, "check": check}
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs a command as `python -m mkgc.VERB …` would and returns its exit code and what it printed."""
-
-    def command(verb: str, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [f"mkgc.{verb}", *arguments])
-        try:
-            COMMANDS[verb].main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return command
-
-
-def said(err: str) -> str:
-    lines = [line for line in err.splitlines() if line.strip()]
-    assert len(lines) == 1, err
-    return lines[0].removeprefix("mkgc: ")
+from tests.conftest import TINY, said
 
 
 @pytest.mark.parametrize(
@@ -80,20 +53,12 @@ def test_a_malformed_line_is_named_by_file_and_number(run, mre_root) -> None:
     assert f"{path}:4: " in said(err)
 
 
-def test_check_says_what_it_found(run, mre_root) -> None:
-    (mre_root / "img_org" / "train" / "0.png").write_bytes(b"")
-    code, out, _ = run("check", f"data.root={mre_root}", *TINY)
-    assert code == 0
-    assert "can be trained on: 24 train, 8 dev, 8 test examples" in out
-    assert "empty" in out
-
-
 def test_too_few_pictures_stop_a_run_before_it_begins(run, mre_root) -> None:
     (mre_root / "img_org" / "train" / "0.png").write_bytes(b"")
-    code, _, err = run("check", f"data.root={mre_root}", *TINY, "data.min_image_coverage=1.0")
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, "data.min_image_coverage=1.0")
     assert code == 2
     assert "min_image_coverage" in said(err)
-    code, _, err = run("check", f"data.root={mre_root}", *TINY, "data.bad_images=fail")
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, "data.bad_images=fail")
     assert code == 2
     assert "0.png" in said(err)
 

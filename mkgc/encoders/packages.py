@@ -58,6 +58,6 @@ def _folder_of(package: str) -> Path:
     found = find_spec(package)
     if found is None or found.origin is None:
         raise ConfigError(
-            f"the package '{package.replace('_', '-')}' is not installed: make weights, or the extra offline"
+            f"the package '{package.replace('_', '-')}' is not installed: make weights, or the extra 'offline'"
         )
     return Path(found.origin).parent
