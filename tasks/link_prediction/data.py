@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
@@ -34,10 +34,12 @@ FILTERED_BY = {"train": ("train",), "dev": ("train", "dev"), "test": ("train", "
 class LinkItem:
     """A query; ``shown`` is the entity whose text and pictures it shows, ``side`` the one that is asked for.
 
-    ``targets`` are the answers to be scored, ``known`` all answers that ranking leaves out.
+    ``own`` are the positions of that entity's token and text, ``targets`` the answers to be scored, ``known`` all answers
+    that ranking leaves out.
     """
 
     ids: tuple[int, ...]
+    own: tuple[int, ...]
     mask: int
     shown: int
     side: Side
@@ -48,9 +50,10 @@ class LinkItem:
 
 @dataclass(frozen=True)
 class LinkBatch(Part):
-    """``targets`` and ``known`` are pairs (query, entity), one a row."""
+    """``own`` marks the token and the text of the entity shown; ``targets`` and ``known`` are rows (query, entity)."""
 
     text: Text
+    own: Bool[Tensor, "B T"]
     images: tuple[Images, ...]
     mask: Int[Tensor, " B"]
     targets: Int[Tensor, "K 2"]
@@ -94,15 +97,16 @@ class LinkCodec(Codec):
             ids = [t.start, entity, t.stop, *asks, t.stop, t.mask]
         else:
             ids = [t.start, t.mask, t.stop, *asks, t.stop, entity]
-        mask = ids.index(t.mask)
-        return LinkItem(self._closed(ids, self._texts[shown]), mask, shown, side, self.pictures[shown])
+        whole = self._closed(ids, self._texts[shown])
+        own = (ids.index(entity), *range(len(ids), len(whole) - 1))
+        return LinkItem(whole, own, ids.index(t.mask), shown, side, self.pictures[shown])
 
     def definition(self, entity: int) -> LinkItem:
         """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
         t = self.tokenizer
         ids = [t.start, *t.ids("the description of"), t.mask, *t.ids("is that")]
-        item = self._closed(ids, [*self._texts[entity], *t.ids(".")])
-        return LinkItem(item, ids.index(t.mask), entity, "head", self.pictures[entity], (entity,), (entity,))
+        whole = self._closed(ids, [*self._texts[entity], *t.ids(".")])
+        return LinkItem(whole, (), ids.index(t.mask), entity, "head", self.pictures[entity], (entity,), (entity,))
 
     def _closed(self, ids: list[int], text: list[int]) -> tuple[int, ...]:
         room = self.settings.max_length - len(ids) - 1
@@ -114,8 +118,12 @@ class LinkCodec(Codec):
 
     def collate(self, items: Sequence[LinkItem], store: PictureStore) -> LinkBatch:
         settings = self.settings
+        text = text_batch([item.ids for item in items], self.tokenizer.pad)
+        own = torch.zeros_like(text.mask)
+        own[*_pairs([item.own for item in items]).T] = True
         return LinkBatch(
-            text_batch([item.ids for item in items], self.tokenizer.pad),
+            text,
+            own,
             image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
             torch.tensor([item.mask for item in items]),
             _pairs([item.targets for item in items]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -28,7 +29,11 @@ class LinkPrediction(Task):
     entity is an answer or not) or "softmax" (probability spread evenly over all answers), which learns faster from few
     triples.
 
-    Source: MKGformer (Chen et al., 2022), section 3.3; prompts and head as in its released code.
+    ``hide`` is the share of training queries with a picture whose entity is shown by its picture alone: its own token,
+    which learns by heart what training says of it, and its text are left out.
+
+    Source: MKGformer (Chen et al., 2022), section 3.3; prompts and head as in its released code. Hiding a modality in
+    training: ModDrop (Neverova et al., 2016).
     """
 
     monitor = "dev/mrr"
@@ -43,16 +48,19 @@ class LinkPrediction(Task):
         stage1: Stage1,
         stages: Sequence[int] = (1, 2),
         objective: Literal["bce", "softmax"] = "bce",
+        hide: float = 0.0,
         top_k: int = 10,
     ) -> None:
         super().__init__(backbone, codec, optim)
+        if not 0 <= hide <= 1:
+            raise ConfigError(f"task.model.hide={hide} must lie between 0 and 1")
         if not stages or set(stages) - {1, 2}:
             raise ConfigError(f"task.stages={list(stages)}: choose [1], [2] or [1,2]")
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         if objective not in ("bce", "softmax"):
             raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
-        self.objective = objective
+        self.objective, self.hide = objective, hide
         self.stages, self.stage1, self.top_k = tuple(stages), stage1, top_k
         self.table = backbone.text.extend(codec.tables()).tables["entities"]
         width = backbone.width
@@ -92,12 +100,20 @@ class LinkPrediction(Task):
 
     def loss(self, batch: LinkBatch) -> Tensor:
         """Every entity is scored as an answer, against all answers of the training split."""
-        scores = self.scores(batch)
+        scores = self.scores(self._partly_hidden(batch) if self.hide else batch)
         right = torch.zeros_like(scores)
         right[batch.targets[:, 0], batch.targets[:, 1]] = 1.0
         if self.objective == "bce":
             return F.binary_cross_entropy_with_logits(scores, right)
         return F.cross_entropy(scores, right / right.sum(1, keepdim=True))
+
+    def _partly_hidden(self, batch: LinkBatch) -> LinkBatch:
+        """The batch with token and text of some entities masked, drawn among those that have a picture."""
+        slots = [group.slots for group in batch.images]
+        pictured = (torch.cat(slots, 1) >= 0).any(1) if slots else torch.zeros_like(batch.mask, dtype=torch.bool)
+        drawn = pictured & (torch.rand(pictured.shape, device=pictured.device) < self.hide)
+        text = replace(batch.text, mask=batch.text.mask & ~(batch.own & drawn[:, None]))
+        return replace(batch, text=text)
 
     def score(self, batch: LinkBatch, metric: RankingMetrics) -> None:
         """Ranks each target of each query among the entities that are no other known answer."""
