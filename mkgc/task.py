@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from mkgc.backbone import Backbone
 from mkgc.batch import Part
+from mkgc.data.augment import augment
 from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
@@ -53,6 +54,8 @@ class Task(pl.LightningModule, ABC):
 
     def __init__(self, backbone: Backbone, codec: Codec, optim: Optim) -> None:
         super().__init__()
+        if backbone.trained is not None and (codec.settings.flip or codec.settings.shift):
+            raise ConfigError("data.flip and data.shift make every picture a new one: set backbone.trained=null")
         self.backbone, self.codec, self.optim = backbone, codec, optim
         self.saved: dict[str, Any] = {}
 
@@ -85,10 +88,17 @@ class Task(pl.LightningModule, ABC):
         """Whether there is a network to be trained after :meth:`before_fit`."""
         return True
 
-    def training_step(self, batch: Part, _: int) -> Tensor:
-        loss = self.loss(batch)
+    def training_step(self, batch: Any, _: int) -> Tensor:
+        loss = self.loss(self._varied(batch))
         self.log("train/loss", loss, prog_bar=True)
         return loss
+
+    def _varied(self, batch: Any) -> Any:
+        """The batch with its pictures augmented, as the settings ask for."""
+        settings = self.codec.settings
+        if not (settings.flip or settings.shift):
+            return batch
+        return replace(batch, images=tuple(augment(g, settings.flip, settings.shift) for g in batch.images))
 
     def validation_step(self, batch: Part, _: int) -> None:
         self.score(batch, self.measures["dev"])

@@ -23,6 +23,8 @@ class DataSettings:
 
     ``store`` is the folder of pictures that `mkgc.prepare` has decoded; None is `pictures.store` below the root.
 
+    In training, pictures are mirrored at random (``flip``) and moved by up to ``shift`` of their size.
+
     ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``draw`` is the seed
     of either choice. Dev and test stay whole.
     """
@@ -34,6 +36,8 @@ class DataSettings:
     pictures: dict[str, int] = field(default_factory=dict)
     most: int = 3
     choose: int | None = None
+    flip: bool = False
+    shift: float = 0.0
     bad_images: Literal["mask", "skip", "fail"] = "mask"
     min_image_coverage: float = 0.0
     max_length: int = 128
@@ -59,6 +63,8 @@ class DataSettings:
                 raise ConfigError(f"data.pictures.{group}: no such group of pictures; choose {', '.join(GROUPS)}")
             if size < 1:
                 raise ConfigError(f"data.pictures.{group}={size} must be a size in pixels")
+        if not 0 <= self.shift < 1:
+            raise ConfigError(f"data.shift={self.shift} is a share of a picture's size: 0 <= shift < 1")
         self._check_subset()
 
     @property

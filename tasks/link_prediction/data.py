@@ -34,8 +34,8 @@ FILTERED_BY = {"train": ("train",), "dev": ("train", "dev"), "test": ("train", "
 class LinkItem:
     """A query; ``shown`` is the entity whose text and pictures it shows, ``side`` the one that is asked for.
 
-    ``own`` are the positions of that entity's token and text, ``targets`` the answers to be scored, ``known`` all answers
-    that ranking leaves out.
+    ``own`` are the positions of that entity's token and text, ``targets`` the answers to be scored, ``known`` all
+    answers that ranking leaves out.
     """
 
     ids: tuple[int, ...]
