@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from mkgc.batch import Images, Text, picture_keys
+from mkgc.encoders.lower import Lower
 from mkgc.encoders.released import ReleasedVision
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
-from mkgc.nn.kept import KeptStates
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
 
@@ -37,9 +37,10 @@ class Backbone(nn.Module):
     paper). Heads read the text stream: what would reach the side's output alone is neither computed nor trained, and a
     side that reaches no text state at all (``caf=false``) is left out.
 
-    With ``trained``, only so many of each encoder's uppermost layers learn; what lies below them is neither trained nor
-    dropped out. What it makes of an input then never changes: up to ``keep`` GiB of it is kept for each encoder, and
-    each input goes through once. (A text encoder that was given new tokens runs each time: their vectors learn.)
+    With ``trained``, only so many of the text encoder's uppermost layers learn, with ``side_trained`` of the other's; what
+    lies below them is neither trained nor dropped out. What it makes of an input then never changes: up to ``keep`` GiB
+    of it is kept for each encoder, and each input goes through once. (A text encoder that was given new tokens runs each
+    time: their vectors learn.)
 
     Raises:
         ConfigError: More layers are to be fused than the encoders have or learn, or there is a side and no fusion.
@@ -55,6 +56,7 @@ class Backbone(nn.Module):
         fused: int = 0,
         independent: bool = False,
         trained: int | None = None,
+        side_trained: int | None = None,
         keep: float = 4.0,
     ) -> None:
         super().__init__()
@@ -73,30 +75,25 @@ class Backbone(nn.Module):
             unread = [*self.fusions[-1].unread(self.side.layers[-1]), *self.side.final_parts()]
             for module in unread:
                 module.requires_grad_(False)
-        self.trained = trained
-        self._still = self._freeze()
-        self.kept_text, self.kept_side = KeptStates(keep), KeptStates(keep)
+        self.lower_text = Lower(text, trained, keep)
+        self.lower_side = None if self.side is None else Lower(self.side, side_trained, keep)
+        self._check_trained()
         self.train()  # pretrained encoders come in evaluation mode, and Lightning takes modules as they are
 
-    def _freeze(self) -> list[nn.Module]:
-        """Ends the training of what lies below the trained layers, and returns it."""
-        if self.trained is None:
-            return []
-        least = len(self.fusions) + any(fusion.reads_below for fusion in self.fusions)
-        if self.trained < least:
-            raise ConfigError(f"backbone.trained={self.trained} must be at least {least}: what is fused has to learn")
-        encoders = [encoder for encoder in (self.text, self.side) if encoder is not None]
-        return [part for encoder in encoders for part in encoder.freeze(self._below(encoder))]
-
-    def _below(self, encoder: TextEncoder | Side) -> int:
-        """How many layers of an encoder do not learn."""
-        return 0 if self.trained is None else max(len(encoder.layers) - self.trained, 0)
+    def _check_trained(self) -> None:
+        fused = len(self.fusions)
+        least = fused + any(fusion.reads_below for fusion in self.fusions)
+        if len(self.text.layers) - self.lower_text.count < least:
+            raise ConfigError(f"backbone.trained must be at least {least}: what is fused has to learn")
+        if self.lower_side is not None and len(self.lower_side.encoder.layers) - self.lower_side.count < fused:
+            raise ConfigError(f"backbone.side_trained must be at least {fused}: what is fused has to learn")
 
     def train(self, mode: bool = True) -> Backbone:
-        """As ever, but for the frozen parts: these stay in evaluation mode."""
+        """As ever, but for what does not learn: that stays in evaluation mode."""
         super().train(mode)
-        for part in self._still:
-            part.eval()
+        for lower in (self.lower_text, self.lower_side):
+            if lower is not None:
+                lower.rest()
         return self
 
     @property
@@ -108,12 +105,12 @@ class Backbone(nn.Module):
         """Contextual states of the text, having seen the pictures; ``side`` as the last fused layer left it."""
         x = self._lower(text, images)
         fused = len(self.fusions)
-        for layer in self.text.layers[self._below(self.text) : len(self.text.layers) - fused]:
+        for layer in self.text.layers[self.lower_text.count : len(self.text.layers) - fused]:
             attended = layer.attend(x.text, x.text_mask)
             x = replace(x, text=layer.feed(attended.state), memory=attended.memory)
-        if self.side is None:
+        if self.side is None or self.lower_side is None:
             return x
-        for layer in self.side.layers[self._below(self.side) : len(self.side.layers) - fused]:
+        for layer in self.side.layers[self.lower_side.count : len(self.side.layers) - fused]:
             x = replace(x, side=layer.feed(layer.attend(x.side, x.side_mask).state))
         pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
         for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
@@ -121,38 +118,29 @@ class Backbone(nn.Module):
         return x
 
     def _lower(self, text: Text, images: Sequence[Images]) -> Streams:
-        """Both streams as the frozen layers leave them, or as they are embedded where none is frozen."""
-        states, mask = self._lower_text(text)
-        size = states.shape[0]
-        if self.side is None:
-            side, seen = states.new_zeros(size, 0, 0), torch.zeros(size, 0, dtype=torch.bool, device=states.device)
-        else:
-            side, seen = self._lower_side(images, size)
+        """Both streams below the layers that learn."""
+        size, width = text.ids.shape
+        states, mask = self.lower_text.states(
+            text.keys,
+            lambda rows: self._embedded(text if len(rows) == size else text.rows(rows)),
+            size,
+            keep=not self.text.learns_tokens,
+            width=width,
+        )
+        if self.side is None or self.lower_side is None:
+            none = torch.zeros(size, 0, dtype=torch.bool, device=states.device)
+            return Streams(states, mask, states.new_zeros(size, 0, 0), none)
+        embed = self.side.embed
+        side, seen = self.lower_side.states(
+            lambda: picture_keys(images, size),
+            lambda rows: embed(images if len(rows) == size else [g.rows(rows) for g in images], len(rows)),
+            size,
+            keep=True,
+        )
         return Streams(states, mask, side, seen)
 
-    def _lower_text(self, text: Text) -> tuple[Tensor, Tensor]:
-        def run(rows: list[int]) -> tuple[Tensor, Tensor]:
-            part = text if len(rows) == len(text.ids) else text.rows(rows)
-            return self._through(self.text, self.text.embed(part), part.mask), part.mask
-
-        if self.trained is not None and not self.text.learns_tokens:
-            return self.kept_text(text.keys(), run, text.ids.shape[1])
-        return run(list(range(len(text.ids))))
-
-    def _lower_side(self, images: Sequence[Images], size: int) -> tuple[Tensor, Tensor]:
-        side: Any = self.side
-
-        def run(rows: list[int]) -> tuple[Tensor, Tensor]:
-            part = images if len(rows) == size else [group.rows(rows) for group in images]
-            states, mask = side.embed(part, len(rows))
-            return self._through(side, states, mask), mask
-
-        return run(list(range(size))) if self.trained is None else self.kept_side(picture_keys(images, size), run)
-
-    def _through(self, encoder: TextEncoder | Side, states: Tensor, mask: Tensor) -> Tensor:
-        for layer in encoder.layers[: self._below(encoder)]:
-            states = layer.feed(layer.attend(states, mask).state)
-        return states
+    def _embedded(self, text: Text) -> tuple[Tensor, Tensor]:
+        return self.text.embed(text), text.mask
 
     def recipes(self) -> dict[str, Any]:
         """Configurations that build both encoders again without weights; the side's is None where it is left out."""

@@ -54,8 +54,9 @@ class Task(pl.LightningModule, ABC):
 
     def __init__(self, backbone: Backbone, codec: Codec, optim: Optim) -> None:
         super().__init__()
-        if backbone.trained is not None and (codec.settings.flip or codec.settings.shift):
-            raise ConfigError("data.flip and data.shift make every picture a new one: set backbone.trained=null")
+        frozen = backbone.lower_side is not None and backbone.lower_side.frozen
+        if frozen and (codec.settings.flip or codec.settings.shift):
+            raise ConfigError("data.flip and data.shift make every picture a new one: set backbone.side_trained=null")
         self.backbone, self.codec, self.optim = backbone, codec, optim
         self.saved: dict[str, Any] = {}
 

@@ -43,4 +43,4 @@ def test_training_varies_its_pictures_and_evaluation_does_not(tiny, mre_root, tm
 
 def test_kept_states_and_varied_pictures_exclude_each_other(tiny, mre_root, tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"^data\.flip and data\.shift make every picture a new one"):
-        train(tiny("mre", mre_root, "data.flip=true", "backbone.trained=1"), tmp_path)
+        train(tiny("mre", mre_root, "data.flip=true", "backbone.side_trained=1"), tmp_path)

@@ -37,7 +37,7 @@ AGAIN = text_of([2, 7, 3], [2, 5, 5, 3], [2, 7, 3], width=4), images_of([2], [1]
 def backbone(tiny: Config, tmp_path: Path) -> Callable[..., Backbone]:
     def build(*overrides: str) -> Backbone:
         torch.manual_seed(0)
-        return instantiate(tiny("mner", tmp_path, "backbone.trained=1", *overrides).backbone)
+        return instantiate(tiny("mner", tmp_path, "backbone.trained=1", "backbone.side_trained=1", *overrides).backbone)
 
     return build
 
@@ -50,7 +50,7 @@ def test_kept_states_are_those_that_would_be_made_again(backbone: Callable[..., 
 
 
 def test_they_equal_those_of_a_backbone_that_trains_all_of_it(backbone: Callable[..., Backbone]) -> None:
-    frozen, free = backbone().eval(), backbone("backbone.trained=null").eval()
+    frozen, free = backbone().eval(), backbone("backbone.trained=null", "backbone.side_trained=null").eval()
     for text, images in (FIRST, AGAIN):
         states = frozen(text, [images]).text[text.mask], free(text, [images]).text[text.mask]
         assert torch.allclose(*states, atol=1e-5)
@@ -60,7 +60,8 @@ def test_what_was_seen_is_not_run_again(backbone: Callable[..., Backbone], monke
     network = backbone().eval()
     network(FIRST[0], [FIRST[1]])
     network(AGAIN[0], [AGAIN[1]])
-    monkeypatch.setattr(network, "_through", lambda *_: pytest.fail("run again"))
+    for lower in (network.lower_text, network.lower_side):
+        monkeypatch.setattr(lower, "_through", lambda *_: pytest.fail("run again"))
     for text, images in (FIRST, AGAIN):
         network(text, [images])
 
@@ -83,17 +84,17 @@ def test_what_does_not_learn_has_no_dropout(backbone: Callable[..., Backbone]) -
 
 def test_everything_else_is_built_ready_for_training(backbone: Callable[..., Backbone]) -> None:
     """Pretrained encoders are loaded in evaluation mode, and Lightning leaves modules as they are."""
-    assert all(module.training for module in backbone("backbone.trained=null").modules())
+    assert all(module.training for module in backbone("backbone.trained=null", "backbone.side_trained=null").modules())
 
 
 def test_fewer_trained_layers_than_fused_ones_are_refused(backbone: Callable[..., Backbone]) -> None:
-    with pytest.raises(InstantiationException, match=r"backbone\.trained=0 must be at least 1: what is fused has to"):
+    with pytest.raises(InstantiationException, match=r"backbone\.trained must be at least 1: what is fused has to"):
         backbone("backbone.trained=0")
 
 
 def test_the_released_fusion_reaches_one_layer_further(tiny: Config, tmp_path: Path) -> None:
     config = tiny("mner", tmp_path, "backbone=mkgformer_released", "backbone.trained=1")
-    with pytest.raises(InstantiationException, match=r"backbone\.trained=1 must be at least 2"):
+    with pytest.raises(InstantiationException, match=r"backbone\.trained must be at least 2"):
         instantiate(config.backbone)
 
 
@@ -103,7 +104,13 @@ def test_a_run_with_memory_ends_where_one_without_does(
 ) -> None:
     scores = []
     for keep in (4.0, 0.0):
-        few = ("backbone.trained=1", f"backbone.keep={keep}", "task.epochs=2", "data.batch_size=8")
+        few = (
+            "backbone.trained=1",
+            "backbone.side_trained=1",
+            f"backbone.keep={keep}",
+            "task.epochs=2",
+            "data.batch_size=8",
+        )
         scores.append(train(tiny(task, roots[task], *few), tmp_path / str(keep))["test"])
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
