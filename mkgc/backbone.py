@@ -37,10 +37,10 @@ class Backbone(nn.Module):
     paper). Heads read the text stream: what would reach the side's output alone is neither computed nor trained, and a
     side that reaches no text state at all (``caf=false``) is left out.
 
-    With ``trained``, only so many of the text encoder's uppermost layers learn, with ``side_trained`` of the other's; what
-    lies below them is neither trained nor dropped out. What it makes of an input then never changes: up to ``keep`` GiB
-    of it is kept for each encoder, and each input goes through once. (A text encoder that was given new tokens runs each
-    time: their vectors learn.)
+    With ``trained``, only so many of the text encoder's uppermost layers learn, with ``side_trained`` of the other's;
+    what lies below them is neither trained nor dropped out. What it makes of an input then never changes: up to
+    ``keep`` GiB of it is kept for each encoder, and each input goes through once. (A text encoder that was given new
+    tokens runs each time: their vectors learn.)
 
     Raises:
         ConfigError: More layers are to be fused than the encoders have or learn, or there is a side and no fusion.
