@@ -14,15 +14,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 RUNS = Path("runs/atlas")
 RESULTS = Path("benchmarks/atlas.json")
 PAGE = Path("docs/atlas.md")
 BEGIN, END = "<!-- table: python -m benchmarks.atlas -->", "<!-- end of table -->"
+BEGIN_PRETRAINED, END_PRETRAINED = "<!-- table: python -m benchmarks.atlas pretrained -->", "<!-- end of pretrained -->"
 SEEDS = (0, 1, 2)
-LONGER = {"link_prediction": ["task.epochs=40", "patience=40"]}
-"""Where the defaults stop before the vision tower has learned to read: what is set beside them, in every column."""
 TASKS = {
     "mre": ("f1", "accuracy"),
     "mner": ("f1", "decided/f1"),
@@ -35,45 +34,100 @@ VARIANTS = {
     "pgi=false": ["backbone.fusion.pgi=false"],
     "caf=false": ["backbone.fusion.caf=false"],
 }
+WHERE = tuple(f"decided/{relation}/mrr" for relation in ("in_region", "in_subregion"))
+
+
+class Pair(NamedTuple):
+    """A row of the second table: settings with pictures and without, the seeds and the measures."""
+
+    task: str
+    full: list[str]
+    text_only: list[str]
+    seeds: tuple[int, ...]
+    measures: tuple[str, ...]
+
+
+E5 = "size=e5_dino"
+PRETRAINED = {
+    "size=small_dino": Pair(
+        "link_prediction",
+        ["size=small_dino", "task.epochs=12", "task.model.hide=0.5"],
+        ["backbone=text_only", "task.epochs=12"],
+        SEEDS,
+        ("mrr", *WHERE, "decided/mrr"),
+    ),
+    "backbone=small, relations": Pair(
+        "mre",
+        ["backbone=small", "task.epochs=4", "task.data.markers=punctuation"],
+        ["backbone=text_only", E5, "task.epochs=4", "task.data.markers=punctuation"],
+        (0,),
+        ("f1", "accuracy"),
+    ),
+    "backbone=small, mentions": Pair(
+        "mner",
+        ["backbone=small", "task.epochs=3"],
+        ["backbone=text_only", E5, "task.epochs=3"],
+        (0,),
+        ("f1", "decided/f1"),
+    ),
+    "backbone=small, links": Pair(
+        "link_prediction",
+        ["backbone=small", "task.epochs=4", "task.model.hide=0.5"],
+        ["backbone=text_only", E5, "task.epochs=4"],
+        (0,),
+        ("mrr", *WHERE, "decided/mrr"),
+    ),
+}
+"""Rows with pretrained encoders, after ``make weights``."""
+
+Job = tuple[str, str, int, tuple[str, ...]]
+"""Task, folder, seed and overrides of a run."""
 
 
 def main() -> None:
-    """Runs what has not been run, of all tasks or of those named; once all is there, writes figures and table."""
-    tasks = sys.argv[1:] or list(TASKS)
+    """Runs what has not been run of the tables named (all tasks by default, ``pretrained``), and writes both."""
+    asked = sys.argv[1:] or list(TASKS)
+    jobs = [job for name in asked for job in (_pairs() if name == "pretrained" else _variants(name))]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda job: _run(*job), [(t, v, seed) for seed in SEEDS for t in tasks for v in VARIANTS]))
-    wanted = [(task, variant, seed) for task in TASKS for variant in VARIANTS for seed in SEEDS]
-    if not all((_folder(*job) / "metrics.json").exists() for job in wanted):
-        return
-    figures = {f"{t}/{v}/{s}": _figures(t, v, s) for t, v, s in wanted}
+        list(pool.map(_run, jobs))
+    figures = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else {}
+    figures |= {f"{task}/{name}/{seed}": _figures(task, name, seed) for task, name, seed, _ in jobs}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     RESULTS.write_text(json.dumps({"machine": machine, "runs": figures}, indent=1) + "\n")
     page = PAGE.read_text()
-    head, rest = page.split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(figures)}\n{END}{rest.split(END)[1]}")
+    for begin, end, made in ((BEGIN, END, table), (BEGIN_PRETRAINED, END_PRETRAINED, pretrained_table)):
+        head, rest = page.split(begin)
+        page = f"{head}{begin}\n{made(figures)}\n{end}{rest.split(end)[1]}"
+    PAGE.write_text(page)
+
+
+def _variants(task: str) -> list[Job]:
+    return [(task, name, seed, tuple(keys)) for seed in SEEDS for name, keys in VARIANTS.items()]
+
+
+def _pairs() -> list[Job]:
+    jobs = []
+    for name, pair in PRETRAINED.items():
+        for seed in pair.seeds:
+            jobs.append((pair.task, f"{name}/full", seed, tuple(pair.full)))
+            jobs.append((pair.task, f"{name}/text_only", seed, tuple(pair.text_only)))
+    return jobs
 
 
 def _folder(task: str, variant: str, seed: int) -> Path:
-    return RUNS / task / variant.replace("=", "_") / str(seed)
+    return RUNS / task / variant.replace("=", "_").replace(", ", "_") / str(seed)
 
 
-def _run(task: str, variant: str, seed: int) -> None:
-    folder = _folder(task, variant, seed)
+def _run(job: Job) -> None:
+    task, name, seed, keys = job
+    folder = _folder(task, name, seed)
     if (folder / "metrics.json").exists():
         return
-    command = [
-        sys.executable,
-        "-m",
-        "mkgc.train",
-        f"task={task}",
-        f"seed={seed}",
-        *LONGER.get(task, []),
-        *VARIANTS[variant],
-    ]
+    command = [sys.executable, "-m", "mkgc.train", f"task={task}", f"seed={seed}", *keys]
     print(" ".join(["python", *command[1:]]), flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("w") as log:
-        extra = [f"hydra.run.dir={folder}", "trainer.enable_progress_bar=false"]
+        extra = [f"hydra.run.dir={folder}", "trainer.enable_progress_bar=false", "size.threads=1"]
         threads = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run([*command, *extra], check=True, stdout=log, stderr=log, env=threads)
 
@@ -89,19 +143,33 @@ def _where_the_picture_decides(checkpoint: Path, task: str) -> dict[str, float]:
     """The task's measures over the test examples that the data set lists as decided by their picture."""
     if task == "mre":  # all of them
         return {}
-    import torch
-
     from mkgc.checkpoint import read, restore
     from mkgc.data.corpus import read_corpus
 
     model, config = restore(read(checkpoint))
     corpus = read_corpus(config, model.codec)
     items = DECIDED[task](Path(config.data.root), corpus.items["test"], model.codec)
+    parts = {"": items} | (_by_relation(items, model.codec) if task == "link_prediction" else {})
+    return {f"decided/{key}{n}": v for key, part in parts.items() for n, v in _score(model, corpus, part).items()}
+
+
+def _score(model: Any, corpus: Any, items: list[Any]) -> dict[str, float]:
+    import torch
+
     metric = model.make_metric()
     with torch.inference_mode():
         for start in range(0, len(items), 64):
             model.score(model.codec.collate(items[start : start + 64], corpus.store), metric)
-    return {f"decided/{name}": value for name, value in metric.compute().items()}
+    return metric.compute()
+
+
+def _by_relation(items: list[Any], codec: Any) -> dict[str, list[Any]]:
+    first = codec.tokenizer.size + len(codec.entities)
+    out: dict[str, list[Any]] = {}
+    for item in items:
+        relation = next(token - first for token in item.ids if token >= first)
+        out.setdefault(f"{codec.relations[relation]}/", []).append(item)
+    return out
 
 
 def _decided_sentences(root: Path, items: list[Any], _: Any) -> list[Any]:
@@ -136,8 +204,27 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def pretrained_table(figures: dict[str, Any]) -> str:
+    """Each pair's measures, with pictures and without; empty until they have been run."""
+    lines = ["| encoders | task | seeds | measure | full | text_only |", "| --- |" + " --- |" * 5]
+    for name, pair in PRETRAINED.items():
+        runs = {
+            side: [figures.get(f"{pair.task}/{name}/{side}/{s}") for s in pair.seeds] for side in ("full", "text_only")
+        }
+        if not all(run for side in runs.values() for run in side):
+            continue
+        row = f"| {name.split(',')[0]} | {pair.task} | {len(pair.seeds)} |"
+        for measure in pair.measures:
+            cells = [_cell([run["test"][measure] for run in side]) for side in runs.values()]
+            lines.append(f"{row} {measure} | " + " | ".join(cells) + " |")
+        seconds = [statistics.mean(run["seconds"] for run in side) for side in runs.values()]
+        lines.append(f"{row} seconds | " + " | ".join(f"{mean:.0f}" for mean in seconds) + " |")
+    return "\n".join(lines)
+
+
 def _cell(values: list[float]) -> str:
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+    mean = f"{statistics.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.3f}"
 
 
 if __name__ == "__main__":
