@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 from torchmetrics import Metric
 
+from mkgc.errors import ConfigError, DataError
 from mkgc.metrics import EmptyMetricError, MetricError
 
 SIDES = ("head", "tail")
 HITS = (1, 3, 5, 10)
+PICTURES = ("none", "own", "both")
+"""Who has a picture: not the known entity, which is the one shown; only it; the answer, too."""
+
+ASKED = ("head", "relation", "tail", "side")
+"""What tells one query from another."""
+
+RECORD = np.dtype(
+    [(name, "<i4") for name in ASKED[:3]] + [("side", "u1"), ("pictures", "u1"), ("rank", "<f8"), ("candidates", "<i4")]
+)
+"""A ranked query: indices, the side asked for as a position in SIDES, PICTURES likewise, and the realistic rank."""
+
+Records = Shaped[np.ndarray, " n"]
+"""Rows of :data:`RECORD`."""
+
+FILTERED = {
+    "strict": {"train": ("train",), "dev": ("train", "dev"), "test": ("train", "dev", "test")},
+    "paper": {"train": ("train",), "dev": ("train", "dev", "test"), "test": ("train", "dev", "test")},
+}
+
+
+def filter_splits(protocol: str, split: str) -> tuple[str, ...]:
+    """The splits whose triples are known when one split is ranked.
+
+    Under "strict", dev does not learn from test which answers to leave out; "paper" filters by all, as MKGformer's
+    released code does.
+
+    Raises:
+        ConfigError: There is no such protocol or split.
+    """
+    for word, value, known in (("protocol", protocol, FILTERED), ("split", split, FILTERED["strict"])):
+        if value not in known:
+            raise ConfigError(f"{word}={value}: choose {', '.join(known)}")
+    return FILTERED[protocol][split]
 
 
 @dataclass(frozen=True)
@@ -84,10 +122,7 @@ class RankingMetrics(Metric):
 
     def update(self, ranks: Ranks, side: Literal["head", "tail"]) -> None:
         """Adds the ranks of queries for one side."""
-        rank = ranks.realistic
-        hits = [(rank <= k).double() for k in HITS]
-        columns = [torch.ones_like(rank), rank, 1 / rank, ranks.candidates.double() - 1, *hits]
-        self.totals[SIDES.index(side)] += torch.stack(columns).sum(1)
+        self.totals[SIDES.index(side)] += _columns(ranks.realistic, ranks.candidates).sum(0)
 
     def compute(self) -> dict[str, float]:
         """The measures by name; ``count`` is how many queries they are of.
@@ -100,16 +135,101 @@ class RankingMetrics(Metric):
         if not self.totals[:, 0].any():
             raise EmptyMetricError("nothing was ranked: the split has no triples to predict")
         sides = {side: row for side, row in zip(SIDES, self.totals, strict=True) if row[0]}
-        out = _measures(self.totals.sum(0))
+        out = measures(self.totals.sum(0).tolist())
         for side, row in sides.items():
-            out |= {f"{side}/{name}": value for name, value in _measures(row).items()}
+            out |= {f"{side}/{name}": value for name, value in measures(row.tolist()).items()}
         return out
 
 
-def _measures(totals: Float64[Tensor, " C"]) -> dict[str, float]:
-    count, rank, reciprocal, others, *hits = totals.tolist()
+def _columns(rank: Float64[Tensor, " B"], candidates: Int[Tensor, " B"]) -> Float64[Tensor, "B C"]:
+    """What the measures are made of, by query; their totals over queries go to :func:`measures`."""
+    hits = [(rank <= k).double() for k in HITS]
+    return torch.stack([torch.ones_like(rank), rank, 1 / rank, candidates.double() - 1, *hits], dim=1)
+
+
+def measures(totals: Sequence[float]) -> dict[str, float]:
+    """The measures by name, from at least one query."""
+    count, rank, reciprocal, others, *hits = totals
     out = {"mr": rank / count, "mrr": reciprocal / count}
     out |= {f"hits@{k}": hit / count for k, hit in zip(HITS, hits, strict=True)}
     if others:
         out["amri"] = 1 - 2 * (rank - count) / others
     return out | {"count": int(count)}
+
+
+def record(
+    found: Ranks, triples: Int[Tensor, "B 3"], side: Literal["head", "tail"], pictured: Bool[np.ndarray, " E"]
+) -> Records:
+    """Rows for :class:`Queries`, of triples of which one side was asked for.
+
+    ``pictured`` says of each entity whether it has a picture.
+    """
+    out = np.empty(len(triples), RECORD)
+    head, relation, tail = triples.cpu().numpy().T
+    shown, answer = (tail, head) if side == "head" else (head, tail)
+    out["head"], out["relation"], out["tail"], out["side"] = head, relation, tail, SIDES.index(side)
+    out["pictures"] = np.where(pictured[shown], 1 + pictured[answer], 0)
+    out["rank"], out["candidates"] = found.realistic.cpu(), found.candidates.cpu()
+    return out
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Every ranked query of a split, with the ids and the categories of all relations, known or not."""
+
+    table: Records
+    relations: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    @property
+    def triples(self) -> Int[np.ndarray, "n 3"]:
+        """The triple behind each query."""
+        return np.stack([self.table[name] for name in ASKED[:3]], axis=1).astype(np.int64)
+
+    @property
+    def columns(self) -> Float64[np.ndarray, "n C"]:
+        """Whose sums over any queries go to :func:`measures`."""
+        rank, candidates = (torch.from_numpy(self.table[name].copy()) for name in ("rank", "candidates"))
+        return _columns(rank, candidates).numpy()
+
+    def measures(self, mask: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
+        """What :class:`RankingMetrics` reports, of all queries or of some, not by side.
+
+        Raises:
+            EmptyMetricError: There are none.
+        """
+        columns = self.columns if mask is None else self.columns[mask]
+        if not len(columns):
+            raise EmptyMetricError("there is no such query")
+        return measures(columns.sum(0).tolist())
+
+    def ordered(self) -> Queries:
+        """The same queries triple by triple, whatever the order they were ranked in."""
+        order = np.lexsort([self.table[name] for name in reversed(ASKED)])
+        return Queries(self.table[order], self.relations, self.categories)
+
+    def save(self, path: Path) -> None:
+        """Writes a compressed .npz; what was at ``path`` stays until the new file is whole."""
+        beside = path.with_name(f".{path.name}.part")
+        with beside.open("wb") as file:
+            texts = {name: np.array(getattr(self, name), np.str_) for name in ("relations", "categories")}
+            np.savez_compressed(file, table=self.table, **texts)
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Queries:
+        """What was saved at ``path``.
+
+        Raises:
+            DataError: There is no such file, or it holds something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                table, relations, categories = (file[name] for name in ("table", "relations", "categories"))
+        except FileNotFoundError as error:
+            raise DataError("is not there: no ranked queries were recorded", path) from error
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise DataError("holds no ranked queries: record them anew", path) from error
+        if table.dtype != RECORD or len(relations) != len(categories) or (table["relation"] >= len(relations)).any():
+            raise DataError("holds ranked queries of another form: record them anew", path)
+        return cls(table, tuple(relations.tolist()), tuple(categories.tolist()))

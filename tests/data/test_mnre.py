@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mkgc.data.examples import RelationExample, Span
-from mkgc.data.formats import mnre
+from mkgc.data.formats import crops, mnre
 from mkgc.errors import DataError
 
 LINE = {
@@ -93,7 +93,7 @@ def test_crops_that_are_asked_for_but_not_listed_are_an_error(root: Path) -> Non
     listed = root / "txt/mre_val_dict.pth"
     with pytest.raises(DataError) as error:
         mnre.read(root, "dev", ("image", "crops"))
-    assert str(error.value) == f"{listed}: no such file, nor mre_dev_dict.pth, which data.pictures.crops needs"
+    assert str(error.value) == f"{listed}: no such file, nor mre_dev_dict.pth, {crops.needed_by('crops')}"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,10 @@ def test_objects_are_listed_by_the_stem_of_the_picture(root: Path, listed: str) 
 def test_crops_that_are_asked_for_but_not_listed_are_an_error(root: Path, group: str, name: str) -> None:
     with pytest.raises(DataError) as error:
         twitter.read(root, "test", (group,))
-    assert str(error.value) == f"{root / name}: no such file, which data.pictures.{group} needs"
+    assert str(error.value) == (
+        f"{root / name}: no such file, which data.pictures.{group} needs; "
+        f"leave that group out with ~data.pictures.{group}"
+    )
 
 
 def test_types_are_those_of_train_sorted(root: Path) -> None:

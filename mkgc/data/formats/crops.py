@@ -29,6 +29,11 @@ class Crops:
         return tuple(locate(self.folders, name) for name in names)
 
 
+def needed_by(group: str) -> str:
+    """What to say of a dictionary that is not there."""
+    return f"which data.pictures.{group} needs; leave that group out with ~data.pictures.{group}"
+
+
 def read(path: Path, *folders: Path) -> Crops:
     """Reads a dictionary {row or picture: [crop, …]}, where a crop is a name or a pair (score, name).
 

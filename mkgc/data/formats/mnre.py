@@ -103,7 +103,7 @@ def _finder(root: Path, split: str, group: str) -> Find:
         whole = root / "img_org"
         folders = (*(whole / name for name in names if (whole / name).is_dir()), whole)
         return lambda row, image: (locate(folders, image),)
-    why = f"which data.pictures.{group} needs"
+    why = crops.needed_by(group)
     if group == "crops":
         cut = root / "img_vg"
         listed = find(*(root / "txt" / f"mre_{name}_dict.pth" for name in names), why=why)

@@ -124,7 +124,7 @@ def _whole(folder: Path, image: str) -> Path:
 
 def _crops(root: Path, names: tuple[str, ...]) -> crops.Crops:
     listed = [path for name in names for path in sorted(root.glob(f"*_{name}_dict.pth"))]
-    path = find(*listed, root / f"{root.name}_{names[0]}_dict.pth", why="which data.pictures.crops needs")
+    path = find(*listed, root / f"{root.name}_{names[0]}_dict.pth", why=crops.needed_by("crops"))
     parents = (*sorted(root.glob("*_aux_images")), root.parent / "data_vg" / root.name)
     return crops.read(path, *(parent / name / "crops" for parent in parents for name in names), root / "crops")
 
@@ -133,5 +133,5 @@ def _objects(root: Path) -> crops.Crops:
     # Released as `twitter17_detect` beside `twitter2017`, with names that begin at the folder of both.
     beside = root.parent / f"twitter{root.name[-2:]}_detect"
     listed = [path for folder in (root, beside) for path in sorted(folder.glob("*_img2crop.pth"))]
-    path = find(*listed, root / f"{root.name}_img2crop.pth", why="which data.pictures.objects needs")
+    path = find(*listed, root / f"{root.name}_img2crop.pth", why=crops.needed_by("objects"))
     return crops.read(path, root / "objects", beside / "crops", root.parent)
