@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-VERBS = ("train", "evaluate", "predict", "check", "prepare", "convert")
+VERBS = ("train", "evaluate", "predict", "check", "prepare", "convert", "report")
 
 
 def main() -> None:

@@ -21,6 +21,10 @@ TRUSTED = ("mkgc.", "tasks.")
 """Only these packages are built from a checkpoint's configuration, which may come from strangers."""
 
 
+BUILT = ("backbone", "data", "optim", "size", "task")
+"""The parts of a checkpoint's configuration that are built, here or where its data are read again."""
+
+
 class WholeCheckpointIO(TorchCheckpointIO):
     """Writes beside the file, flushes to disk, then renames: a killed run leaves the old checkpoint or the new one."""
 
@@ -71,7 +75,8 @@ def read(path: Path | str) -> dict[str, Any]:
 def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
     """The trained network of a checkpoint's contents, in evaluation mode, with its configuration."""
     saved = contents["mkgc"]
-    for target in _targets(saved["config"]["task"]["model"]) | _targets(saved["recipes"]) | {saved["codec_kind"]}:
+    named = [saved["config"][part] for part in BUILT]
+    for target in _targets([*named, saved["recipes"]]) | {saved["codec_kind"]}:
         if not target.startswith(TRUSTED):
             raise CheckpointError(f"the checkpoint names '{target}', which is none of mkgc's own parts: not built")
     config = OmegaConf.create(saved["config"])

@@ -161,8 +161,14 @@ def test_a_damaged_checkpoint_is_named_as_such(tmp_path) -> None:
 
 def test_a_checkpoint_cannot_name_foreign_code(mre_root, tiny, tmp_path) -> None:
     train(tiny("mre", mre_root, "task.epochs=1"), tmp_path / "run")
-    contents = torch.load(tmp_path / "run" / "best.ckpt", weights_only=True)
-    contents["mkgc"]["recipes"]["text"]["_target_"] = "os.system"
-    torch.save(contents, tmp_path / "evil.ckpt")
-    with pytest.raises(MkgcError, match=r"os\.system"):
-        mkgc.load(tmp_path / "evil.ckpt")
+    whole = tmp_path / "run" / "best.ckpt"
+    places = (("recipes", "text"), ("config", "backbone"), ("config", "optim"), ("config", "task", "data"))
+    for place in (*places, ("config", "size", "tokenizer"), ("config", "data")):
+        contents = torch.load(whole, weights_only=True)
+        node = contents["mkgc"]
+        for key in place:
+            node = node[key]
+        node["_target_"] = "os.system"
+        torch.save(contents, tmp_path / "evil.ckpt")
+        with pytest.raises(MkgcError, match=r"os\.system"):
+            mkgc.load(tmp_path / "evil.ckpt")

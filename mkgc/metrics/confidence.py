@@ -50,7 +50,7 @@ def intervals(queries: Queries, resamples: int = 1000, seed: int = 0, level: flo
         EmptyMetricError: There are no queries.
     """
     sums = _sums(queries.ordered())
-    return _named(_means(sums.sum(0)), _resampled(sums, resamples, seed), level)
+    return _named(_means(sums.sum(0)), _means(_resampled(sums, resamples, seed)), level)
 
 
 def compare(
@@ -71,12 +71,15 @@ def compare(
     first, second = first.ordered(), second.ordered()
     require_same(first, second)
     one, other = _sums(first), _sums(second)
-    drawn = [_resampled(sums, resamples, seed) for sums in (one, other)]
-    means = [_means(sums.sum(0)) for sums in (one, other)]
-    both = [_named(mean, part, level) for mean, part in zip(means, drawn, strict=True)]
-    difference = _named(means[1] - means[0], drawn[1] - drawn[0], level)
-    p = _flipped((other - one)[:, :-1], resamples, seed)
-    return {name: Comparison(both[0][name], both[1][name], difference[name], p[i]) for i, name in enumerate(MEASURES)}
+    drawn = map(_means, np.hsplit(_resampled(np.hstack([one, other]), resamples, seed), 2))
+    (mean, means), (other_mean, other_means) = zip(map(_means, (one.sum(0), other.sum(0))), drawn, strict=True)
+    columns = (
+        _named(mean, means, level).values(),
+        _named(other_mean, other_means, level).values(),
+        _named(other_mean - mean, other_means - means, level).values(),
+        _flipped((other - one)[:, :-1], resamples, seed),
+    )
+    return {name: Comparison(*row) for name, *row in zip(MEASURES, *columns, strict=True)}
 
 
 def require_same(first: Queries, second: Queries) -> None:
@@ -109,15 +112,15 @@ def _means(sums: Float64[np.ndarray, "*R M"]) -> Float64[np.ndarray, "*R C"]:
     return sums[..., :-1] / sums[..., -1:]
 
 
-def _resampled(sums: Sums, resamples: int, seed: int) -> Float64[np.ndarray, "R C"]:
-    """The measures of each resample."""
+def _resampled(sums: Float64[np.ndarray, "n M"], resamples: int, seed: int) -> Float64[np.ndarray, "R M"]:
+    """The sums over each resample of as many triples."""
     draw, size = np.random.default_rng(seed), len(sums)
     out = []
     for rows in _chunks(resamples, size):
         drawn = draw.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
         times = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
         out.append(times.astype(float) @ sums)
-    return _means(np.concatenate(out))
+    return np.concatenate(out)
 
 
 def _flipped(differences: Float64[np.ndarray, "n C"], resamples: int, seed: int) -> list[float]:

@@ -211,9 +211,9 @@ class Queries:
     def save(self, path: Path) -> None:
         """Writes a compressed .npz; what was at ``path`` stays until the new file is whole."""
         beside = path.with_name(f".{path.name}.part")
+        relations, categories = (np.array(texts, np.str_) for texts in (self.relations, self.categories))
         with beside.open("wb") as file:
-            texts = {name: np.array(getattr(self, name), np.str_) for name in ("relations", "categories")}
-            np.savez_compressed(file, table=self.table, **texts)
+            np.savez_compressed(file, table=self.table, relations=relations, categories=categories)
         beside.replace(path)
 
     @classmethod

@@ -1,0 +1,114 @@
+"""How a query is compared with entities: one each, all of a table, or some rows of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from mkgc.kge.sampled import BUFFER, sampled_distances, sampled_products
+
+
+class Comparison(ABC):
+    """The higher the score, the better query and entity fit; the three methods agree on it."""
+
+    @abstractmethod
+    def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
+        """The score of each query with the entity beside it."""
+
+    @abstractmethod
+    def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
+        """The scores of each query with all entities."""
+
+    @abstractmethod
+    def some(
+        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B K"]:
+        """The scores of each query with the rows of the table that are its candidates."""
+
+
+class Product(Comparison):
+    """The inner product."""
+
+    def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
+        return (queries * entities).sum(-1)
+
+    def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
+        return queries @ table.T
+
+    def some(
+        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B K"]:
+        return sampled_products(queries, table, candidates)
+
+
+class Euclidean(Comparison):
+    """The negative L2 distance, as the root of q² + e² - 2qe: products, whose errors grow with the vectors' lengths.
+
+    Always in float32 or wider, for the difference would lose half-precision's few digits.
+    """
+
+    def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
+        return -torch.linalg.vector_norm(queries - entities, dim=-1)
+
+    def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
+        with torch.autocast(queries.device.type, enabled=False):
+            products = queries.to(table.dtype) @ table.T
+        return _from_products(products, queries, table.square().sum(-1))
+
+    def some(
+        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B K"]:
+        squares = torch.nn.functional.embedding(candidates, table.square().sum(-1, keepdim=True))[..., 0]
+        return _from_products(sampled_products(queries, table, candidates), queries, squares)
+
+
+def _from_products(
+    products: Float[Tensor, "B N"], queries: Float[Tensor, "B W"], squares: Float[Tensor, "*B N"]
+) -> Float[Tensor, "B N"]:
+    lengths = queries.to(products.dtype).square().sum(-1, keepdim=True) + squares
+    # Rounding may leave a little less than 0, and the root has no gradient there.
+    return -torch.sub(lengths, products, alpha=2).clamp_min(1e-12).sqrt()
+
+
+class Lengths(Comparison):
+    """The negative sum of the lengths of numbers (one part: the L1 distance) or of complex numbers (two parts).
+
+    Source for two parts: the released code of Sun et al. (2019), where the paper leaves the norm open.
+    """
+
+    def __init__(self, parts: int) -> None:
+        self.parts = parts
+
+    def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
+        difference = (queries - entities).unflatten(-1, (self.parts, -1))
+        return -torch.linalg.vector_norm(difference, dim=-2).sum(-1)
+
+    def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
+        queries = queries.to(table.dtype)
+        if self.parts == 1 and table.device.type == "cpu":
+            return -torch.cdist(queries, table, p=1)
+        return _in_chunks(self._all, queries, table)
+
+    def some(
+        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B K"]:
+        return -sampled_distances(queries, table, candidates, self.parts)
+
+    def _all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
+        return self.one(queries[:, None].expand(-1, len(table), -1), table.expand(len(queries), -1, -1))
+
+
+def _in_chunks(
+    compare: Callable[[Tensor, Tensor], Tensor], queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]
+) -> Float[Tensor, "B N"]:
+    """Compares with a few rows at a time, and again for the gradients, so that no B x N x W numbers are kept."""
+    step = max(1, BUFFER.get(table.device.type, BUFFER["cpu"]) // max(1, queries.numel()))
+    scores = [
+        checkpoint(compare, queries, part, use_reentrant=False, preserve_rng_state=False) for part in table.split(step)
+    ]
+    return torch.cat(scores, dim=1)

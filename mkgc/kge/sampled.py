@@ -1,0 +1,143 @@
+"""Comparisons of queries with a few rows of a table each, without a copy of those rows for every query.
+
+Looking the rows up takes B x K x W numbers, several times with their gradients: far more time goes into moving them
+than into arithmetic. Products and their gradients are sums over the table or over the queries, which torch's embedding
+bags compute in place; distances go through a buffer that fits the cache, and are computed again for their gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+BUFFER = {"cpu": 1 << 18, "cuda": 1 << 27}
+"""Numbers in a buffer of distances: a megabyte suits a CPU's cache, half a gigabyte keeps an accelerator busy."""
+
+
+def sampled_products(
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+) -> Float[Tensor, "B K"]:
+    """The inner product of each query with its candidates' rows of the table.
+
+    Raises:
+        IndexError: A candidate is no row of the table (checked on a CPU only, where it costs nothing).
+    """
+    _check(candidates, table)
+    return _Products.apply(queries.to(table.dtype), table, candidates)
+
+
+def sampled_distances(
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"], parts: int
+) -> Float[Tensor, "B K"]:
+    """The sum of the lengths of the differences between each query and its candidates' rows of the table.
+
+    With one part, a length is that of a number: the L1 distance. With two, the first halves of the vectors are real
+    and the second halves imaginary parts, and lengths are moduli. At a difference of 0 the gradient is 0.
+
+    Raises:
+        IndexError: A candidate is no row of the table (checked on a CPU only, where it costs nothing).
+    """
+    _check(candidates, table)
+    return _Distances.apply(queries.to(table.dtype), table, candidates, parts)
+
+
+def _check(candidates: Int[Tensor, "B K"], table: Float[Tensor, "N W"]) -> None:
+    if candidates.device.type == "cpu" and candidates.numel():
+        low, high = (int(end) for end in candidates.aminmax())
+        if low < 0 or high >= len(table):
+            raise IndexError(f"candidates reach from {low} to {high}, but there are {len(table)} entities")
+
+
+class _Products(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
+        ctx.save_for_backward(queries, table, candidates)
+        rows = torch.arange(len(queries), device=queries.device)
+        flat, count = candidates.reshape(-1), candidates.shape[1]
+        # The weights of a weighted sum of rows have these products as their gradient.
+        products = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+            queries.contiguous(), table, flat, rows * count, rows.repeat_interleave(count), 0
+        )
+        return products.view(candidates.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        queries, table, candidates = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        to_queries, to_table = ctx.needs_input_grad[:2]
+        return (
+            F.embedding_bag(candidates, table, mode="sum", per_sample_weights=grad) if to_queries else None,
+            _weighted_queries(queries, candidates, grad, len(table)) if to_table else None,
+            None,
+        )
+
+
+def _weighted_queries(
+    queries: Float[Tensor, "B W"], candidates: Int[Tensor, "B K"], weights: Float[Tensor, "B K"], count: int
+) -> Float[Tensor, "N W"]:
+    """For each of the table's rows, the weighted sum of the queries it is a candidate of."""
+    flat, order = candidates.reshape(-1).sort(stable=True)
+    starts = torch.searchsorted(flat, torch.arange(count, device=flat.device))
+    rows = order.div(candidates.shape[1], rounding_mode="floor")
+    return F.embedding_bag(rows, queries, starts, mode="sum", per_sample_weights=weights.reshape(-1)[order])
+
+
+class _Distances(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor, parts: int) -> Tensor:
+        ctx.save_for_backward(queries, table, candidates)
+        ctx.parts = parts
+        distances = queries.new_empty(candidates.shape)
+        for rows, difference in _differences(queries, table, candidates):
+            torch.sum(_lengths(difference, parts), dim=-1, out=distances[rows])
+        return distances
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        queries, table, candidates = ctx.saved_tensors
+        to_queries, to_table = torch.empty_like(queries), torch.zeros_like(table)
+        for rows, difference in _differences(queries, table, candidates):
+            pull = _directions(difference, ctx.parts).mul_(grads[0][rows, :, None])
+            torch.sum(pull, dim=1, out=to_queries[rows])
+            to_table.index_add_(0, candidates[rows].reshape(-1), pull.flatten(0, 1), alpha=-1)
+        return to_queries, to_table, None, None
+
+
+def _differences(
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+) -> Iterator[tuple[slice, Float[Tensor, "b K W"]]]:
+    """Query minus candidate for some queries at a time, in one buffer that the caller may write to."""
+    batch, count = candidates.shape
+    width = table.shape[1]
+    step = max(1, BUFFER.get(table.device.type, BUFFER["cpu"]) // max(1, count * width))
+    buffer = table.new_empty(min(step, batch) * count, width)
+    for start in range(0, batch, step):
+        rows = slice(start, min(start + step, batch))
+        part = buffer[: (rows.stop - start) * count]
+        torch.index_select(table, 0, candidates[rows].reshape(-1), out=part)
+        difference = part.view(-1, count, width)
+        yield rows, torch.sub(queries[rows, None], difference, out=difference)
+
+
+def _lengths(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K L"]:
+    """Overwrites the differences."""
+    if parts == 1:
+        return difference.abs_()
+    real, imaginary = difference.square_().chunk(2, dim=-1)
+    return real.add_(imaginary).sqrt_()
+
+
+def _directions(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K W"]:
+    """The gradient of the lengths; overwrites the differences."""
+    if parts == 1:
+        return difference.sign_()
+    real, imaginary = difference.chunk(2, dim=-1)
+    lengths = (real * real).addcmul_(imaginary, imaginary).sqrt_().clamp_min_(torch.finfo(difference.dtype).tiny)
+    real.div_(lengths)
+    imaginary.div_(lengths)
+    return difference

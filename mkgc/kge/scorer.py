@@ -1,0 +1,82 @@
+"""What all structure models share: tables of entities and relations, and scores of triples by index."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mkgc.errors import ConfigError
+from mkgc.kge.comparisons import Comparison
+
+Side = Literal["head", "tail"]
+
+
+class Scorer(nn.Module, ABC):
+    """Scores triples by a query, made of the known entity and the relation, that is compared with entities.
+
+    ``width`` is the dimension of an entity in the literature's sense: complex models count complex numbers, which are
+    stored as their real parts followed by their imaginary parts. With ``sparse``, the gradients of both tables have
+    rows for what a batch speaks of only (for torch.optim.SparseAdam and SGD), in everything but ``score_all``; a step
+    then costs the same however many entities there are.
+
+    Raises:
+        ConfigError: A size is not positive.
+    """
+
+    entity_parts = 1
+
+    def __init__(
+        self, entities: int, relations: int, width: int, relation_width: int, comparison: Comparison, sparse: bool
+    ) -> None:
+        super().__init__()
+        for name, size in {"entities": entities, "relations": relations, "width": width}.items():
+            if size < 1:
+                raise ConfigError(f"a structure model with {name}={size}: there must be at least 1")
+        self.width, self.sparse, self.comparison = width, sparse, comparison
+        self.entities = nn.Embedding(entities, self.entity_parts * width, sparse=sparse)
+        self.relations = nn.Embedding(relations, relation_width, sparse=sparse)
+        self.reset_parameters()
+
+    @abstractmethod
+    def reset_parameters(self) -> None:
+        """Draws both tables anew, as the literature does."""
+
+    @abstractmethod
+    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
+        """The vector that an entity on ``side`` is compared with, given the entity on the other side."""
+
+    @torch.no_grad()
+    def constrain(self) -> None:  # noqa: B027
+        """Brings the parameters back to where the model wants them: to be called after each step."""
+
+    def factors(
+        self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "B _"], ...]:
+        """The vectors of the triples' heads, relations and tails, for a regulariser of their size."""
+        return self.entities(heads), self.relations(relations), self.entities(tails)
+
+    def score(
+        self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
+    ) -> Float[Tensor, " B"]:
+        """The scores of triples."""
+        return self.comparison.one(self.query(heads, relations, "tail"), self.entities(tails))
+
+    def score_all(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, rows: slice = slice(None)
+    ) -> Float[Tensor, "B N"]:
+        """The scores of all entities, or of those in ``rows``, as the one missing on ``side``."""
+        return self.comparison.all(self.query(known, relations, side), self.entities.weight[rows])
+
+    def score_some(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, candidates: Int[Tensor, "B K"]
+    ) -> Float[Tensor, "B K"]:
+        """The scores of each row's candidates as the entity missing on ``side``."""
+        table = self.entities.weight
+        if self.sparse:
+            entities, candidates = candidates.unique(return_inverse=True)
+            table = self.entities(entities)
+        return self.comparison.some(self.query(known, relations, side), table, candidates)
