@@ -12,19 +12,20 @@ import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 from yaml import YAMLError
 
 from mkgc.command import reported, require_one, run
 from mkgc.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from mkgc.metrics.ranking import Queries
 
 SIZES = ("count", "support")
 """Figures that say how much was scored, not how well."""
@@ -47,16 +48,12 @@ Cell = str | int | float | tuple[float, ...] | None
 """A tuple is a Spread, or an Interval; None is a cell where nothing applies."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows by the names of their columns; a column may be missing from a row."""
+class Table(NamedTuple):
+    """Rows are as wide as ``columns``."""
 
     title: str
-    rows: list[dict[str, Cell]]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for row in self.rows for name in row))
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,9 @@ def list_runs(runs: Iterable[Run]) -> Table:
     groups: dict[str, list[Run]] = {}
     for one in runs:
         groups.setdefault(one.settings, []).append(one)
-    return Table("Test scores", [_row(group) for group in groups.values()])
+    rows = [_row(group) for group in groups.values()]
+    columns = tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table("Test scores", columns, [tuple(row.get(name) for name in columns) for row in rows])
 
 
 def _row(group: list[Run]) -> dict[str, Cell]:
@@ -125,7 +124,7 @@ def _common(names: list[str]) -> str:
     """The one name, or what several paths begin with and how many they are."""
     if len(names) == 1:
         return names[0]
-    return f"{os.path.commonpath(names) or '.'}/* ({len(names)})"
+    return f"{Path(os.path.commonpath(names), '*')} ({len(names)})"
 
 
 def _backbone(settings: Any) -> str:
@@ -167,54 +166,28 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
         DataError: A folder has no ranked queries.
         MetricError: The runs ranked different ones.
     """
-    from mkgc.metrics.breakdown import breakdown
+    from mkgc.metrics.breakdown import changes
     from mkgc.metrics.confidence import compare
     from mkgc.metrics.ranking import Queries
 
     first, second = (Queries.load(folder / "queries.npz") for folder in folders)
-    rows: list[dict[str, Cell]] = [
-        {"measure": name, "A": one.first, "B": one.second, "B − A": one.difference, "p": one.p}
-        for name, one in compare(first, second, resamples, seed).items()
-    ]
-    parts = [breakdown(queries) for queries in (first, second)]
-    groups = [row for kind in parts[0] if kind != "relation" for row in _changes(parts[0][kind], parts[1][kind])]
-    relations = sorted(_changes(parts[0]["relation"], parts[1]["relation"]), key=_weight, reverse=True)
+    rows: list[tuple[Cell, ...]] = [(name, *one) for name, one in compare(first, second, resamples, seed).items()]
+    groups = changes(first, second)
+    relations = sorted(groups.pop("relation"), key=lambda change: change.weight, reverse=True)
+    title = f"A: {folders[0]}, B: {folders[1]}; {len(first.table):,} queries, 95 % intervals"
+    columns = ("group", "queries", "A", "B", "B − A")
     return [
-        Table(f"A: {folders[0]}, B: {folders[1]}; {_number(first)}, 95 % intervals", rows),
-        Table("MRR of groups of queries", groups),
-        Table("Relations that change the MRR most", relations[:MOST]),
+        Table(title, ("measure", "A", "B", "B − A", "p"), rows),
+        Table("MRR of groups of queries", columns, [*chain.from_iterable(groups.values())]),
+        Table("MRR of the relations that change it most", ("relation", *columns[1:]), [*relations[:MOST]]),
     ]
-
-
-def _number(queries: Queries) -> str:
-    return f"{len(queries.table):,} queries"
-
-
-def _changes(first: dict[str, dict[str, float]], second: dict[str, dict[str, float]]) -> list[dict[str, Cell]]:
-    return [
-        {
-            "group": name,
-            "queries": int(one["count"]),
-            "A": one["mrr"],
-            "B": second[name]["mrr"],
-            "B − A": second[name]["mrr"] - one["mrr"],
-        }
-        for name, one in first.items()
-    ]
-
-
-def _weight(row: Mapping[str, Any]) -> float:
-    """How far a group moves the measure of all queries."""
-    return abs(row["B − A"]) * row["queries"]
 
 
 def shown(cell: Cell) -> str:
     """A cell as text: ``0.9244 ± 0.0041``, ``0.3380 [0.3321, 0.3442]``; nothing where nothing applies."""
-    if isinstance(cell, Spread):
-        return " ± ".join(map(shown, cell))
     if isinstance(cell, tuple):
-        value, low, high = map(shown, cell)
-        return f"{value} [{low}, {high}]"
+        value, *rest = (f"{part:.4f}" if abs(cell[0]) < 10 else f"{part:,.1f}" for part in cell)
+        return f"{value} ± {rest[0]}" if isinstance(cell, Spread) else f"{value} [{', '.join(rest)}]"
     if isinstance(cell, float):
         return f"{cell:.4f}" if abs(cell) < 10 else f"{cell:,.1f}"
     return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
@@ -222,13 +195,12 @@ def shown(cell: Cell) -> str:
 
 def markdown(tables: list[Table]) -> str:
     """The tables under their titles."""
-    return "\n\n".join(f"**{_escaped(table.title)}**\n\n{_grid(table)}" for table in tables) + "\n"
+    return "\n".join(f"**{_escaped(table.title)}**\n\n{_grid(table)}" for table in tables)
 
 
 def _grid(table: Table) -> str:
-    lines = [table.columns, ("---",) * len(table.columns)]
-    lines += [tuple(_escaped(shown(row.get(name))) for name in table.columns) for row in table.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[_escaped(shown(cell)) for cell in row] for row in table.rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (table.columns, ["---"] * len(table.columns), *cells))
 
 
 def _escaped(text: str) -> str:
@@ -237,37 +209,104 @@ def _escaped(text: str) -> str:
 
 def as_json(tables: list[Table]) -> str:
     """The tables with their numbers unrounded."""
-    plain = [{"title": t.title, "rows": [{k: _plain(v) for k, v in row.items()} for row in t.rows]} for t in tables]
+    plain = [
+        {"title": t.title, "rows": [dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows]}
+        for t in tables
+    ]
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(cell: Cell) -> Any:
-    return cell._asdict() if hasattr(cell, "_asdict") else cell
+    return getattr(cell, "_asdict", lambda: cell)()
 
 
 def as_csv(tables: list[Table]) -> str:
-    """The one table with its numbers unrounded, the parts of a cell in columns of their own.
+    """The one table with its numbers unrounded, deviations in columns of their own.
 
     Raises:
         ConfigError: There are several tables.
     """
     if len(tables) > 1:
         raise ConfigError("a comparison is several tables, which .csv cannot hold: choose output=FILE.md or FILE.json")
-    rows = [dict(_flat(row)) for row in tables[0].rows]
+    spread = [any(isinstance(cell, Spread) for cell in column) for column in zip(*tables[0].rows, strict=True)]
+    names = [(name, f"{name} sd") if two else (name,) for name, two in zip(tables[0].columns, spread, strict=True)]
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(chain.from_iterable(names))
+    for row in tables[0].rows:
+        cells = (
+            (*(cell if isinstance(cell, Spread) else (cell, None)),)[: len(n)]
+            for cell, n in zip(row, names, strict=True)
+        )
+        writer.writerow(chain.from_iterable(cells))
     return out.getvalue()
 
 
-def _flat(row: Mapping[str, Cell]) -> Iterable[tuple[str, Cell]]:
-    for name, cell in row.items():
-        value = _plain(cell)
-        if isinstance(value, dict):
-            yield from ((name if i == 0 else f"{name} {part}", v) for i, (part, v) in enumerate(value.items()))
-        else:
-            yield name, cell
-
-
 WRITERS: dict[str, Callable[[list[Table]], str]] = {".md": markdown, ".json": as_json, ".csv": as_csv}
+
+
+def write(tables: list[Table], output: Path) -> None:
+    """Writes the tables in the form that the file's name ends with.
+
+    Raises:
+        ConfigError: There is no such form, it cannot hold the tables, or the file cannot be written.
+    """
+    text = WRITERS[output.suffix](tables)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"output={output}: cannot be written: {error.strerror}") from error
+
+
+def show(tables: list[Table], console: Console) -> None:
+    """Prints tables on a terminal, and Markdown into a file or a pipe; no name is taken for markup."""
+    if not console.is_terminal:
+        console.file.write(markdown(tables))
+        return
+    for table in tables:
+        rich = RichTable(title=Text(table.title), title_justify="left")
+        for i, name in enumerate(table.columns):
+            numeric = any(not isinstance(row[i], str | None) for row in table.rows)
+            rich.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+        for row in table.rows:
+            rich.add_row(*(Text(shown(cell)) for cell in row))
+        console.print(rich)
+
+
+def report(config: DictConfig) -> list[Table]:
+    """The tables that were asked for.
+
+    Raises:
+        MkgcError: The keys do not say what is wanted, or the runs are not there or not comparable.
+    """
+    asked = require_one(config, "runs", "compare")
+    if asked is None:
+        raise ConfigError("give runs=… or compare=[A,B]")
+    if config.output is not None and Path(config.output).suffix not in WRITERS:
+        raise ConfigError(f"output={config.output}: must end with {', '.join(WRITERS)}")
+    if asked == "runs":
+        return [list_runs(read_runs(Path(config.runs)))]
+    if not isinstance(config.compare, ListConfig) or len(config.compare) != 2:
+        raise ConfigError(f"compare={config.compare}: give the folders of two runs, compare=[A,B]")
+    if not isinstance(config.resamples, int) or config.resamples < 1:
+        raise ConfigError(f"resamples={config.resamples} must be a whole number of at least 1")
+    return compare_runs([Path(str(folder)) for folder in config.compare], config.resamples, config.seed)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
+@reported
+def _main(config: DictConfig) -> None:
+    tables = report(config)
+    if config.output is not None:
+        write(tables, Path(config.output))
+    show(tables, Console())
+
+
+def main() -> None:
+    """The command."""
+    run(_main)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Integer
@@ -66,6 +68,45 @@ def breakdown(queries: Queries) -> dict[str, Groups]:
         "category/side": _grouped(queries, category * len(SIDES) + side, both),
         "pictures": _grouped(queries, table["pictures"].astype(np.int64), PICTURES),
     }
+
+
+class Change(NamedTuple):
+    """The MRR of a group of queries in two runs."""
+
+    group: str
+    queries: int
+    first: float
+    second: float
+    difference: float
+
+    @property
+    def weight(self) -> float:
+        """How far the group moves the MRR of all queries, times their number."""
+        return abs(self.difference) * self.queries
+
+
+def changes(first: Queries, second: Queries) -> dict[str, list[Change]]:
+    """What differs between two runs on the same queries, by the groups of :func:`breakdown`.
+
+    What is a group (categories, pictures) follows the first run's data.
+
+    Raises:
+        MetricError: The queries differ.
+    """
+    first, second = first.ordered(), second.ordered()
+    first.require_same(second)
+    table = first.table.copy()
+    for name in ("rank", "candidates"):
+        table[name] = second.table[name]
+    others = breakdown(replace(first, table=table))
+    return {
+        kind: [_change(name, one, others[kind][name]) for name, one in groups.items()]
+        for kind, groups in breakdown(first).items()
+    }
+
+
+def _change(group: str, first: dict[str, float], second: dict[str, float]) -> Change:
+    return Change(group, int(first["count"]), first["mrr"], second["mrr"], second["mrr"] - first["mrr"])
 
 
 def _grouped(queries: Queries, group: Int[np.ndarray, " n"], names: Sequence[str]) -> Groups:

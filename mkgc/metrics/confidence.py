@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.ranking import ASKED, HITS, Queries
+from mkgc.metrics import EmptyMetricError
+from mkgc.metrics.ranking import HITS, Queries
 
 MEASURES = ("mrr", *(f"hits@{k}" for k in HITS))
 
@@ -69,33 +69,14 @@ def compare(
         EmptyMetricError: There are none.
     """
     first, second = first.ordered(), second.ordered()
-    require_same(first, second)
+    first.require_same(second)
     one, other = _sums(first), _sums(second)
     drawn = map(_means, np.hsplit(_resampled(np.hstack([one, other]), resamples, seed), 2))
     (mean, means), (other_mean, other_means) = zip(map(_means, (one.sum(0), other.sum(0))), drawn, strict=True)
-    columns = (
-        _named(mean, means, level).values(),
-        _named(other_mean, other_means, level).values(),
-        _named(other_mean - mean, other_means - means, level).values(),
-        _flipped((other - one)[:, :-1], resamples, seed),
-    )
-    return {name: Comparison(*row) for name, *row in zip(MEASURES, *columns, strict=True)}
-
-
-def require_same(first: Queries, second: Queries) -> None:
-    """Checks that two runs ranked the same queries; both are ordered.
-
-    Raises:
-        MetricError: They did not.
-    """
-    if first.relations != second.relations:
-        raise MetricError("the runs are of different graphs: their relations differ")
-    if len(first.table) != len(second.table):
-        numbers = f"{len(first.table):,} and {len(second.table):,}"
-        raise MetricError(f"the runs ranked different queries: {numbers} of them")
-    other = np.logical_or.reduce([first.table[name] != second.table[name] for name in ASKED])
-    if other.any():
-        raise MetricError(f"the runs ranked different queries: {int(other.sum()):,} of {len(other):,} are not the same")
+    a, b = _named(mean, means, level), _named(other_mean, other_means, level)
+    change = _named(other_mean - mean, other_means - means, level)
+    p = _flipped((other - one)[:, :-1], resamples, seed)
+    return {name: Comparison(a[name], b[name], change[name], p[i]) for i, name in enumerate(MEASURES)}
 
 
 def _sums(queries: Queries) -> Sums:

@@ -208,6 +208,21 @@ class Queries:
         order = np.lexsort([self.table[name] for name in reversed(ASKED)])
         return Queries(self.table[order], self.relations, self.categories)
 
+    def require_same(self, other: Queries) -> None:
+        """Checks that both are of the same queries in the same order.
+
+        Raises:
+            MetricError: They are not.
+        """
+        if self.relations != other.relations:
+            raise MetricError("the runs are of different graphs: their relations are not the same")
+        numbers = [len(self.table), len(other.table)]
+        if numbers[0] != numbers[1]:
+            raise MetricError(f"the runs ranked different queries: {numbers[0]:,} and {numbers[1]:,} of them")
+        differ = np.logical_or.reduce([self.table[name] != other.table[name] for name in ASKED])
+        if differ.any():
+            raise MetricError(f"the runs ranked different queries: {differ.sum():,} of {numbers[0]:,} are not the same")
+
     def save(self, path: Path) -> None:
         """Writes a compressed .npz; what was at ``path`` stays until the new file is whole."""
         beside = path.with_name(f".{path.name}.part")
