@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -63,12 +64,13 @@ class Euclidean(Comparison):
     def some(
         self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
     ) -> Float[Tensor, "B K"]:
-        squares = torch.nn.functional.embedding(candidates, table.square().sum(-1, keepdim=True))[..., 0]
-        return _from_products(sampled_products(queries, table, candidates), queries, squares)
+        products = sampled_products(queries, table, candidates)
+        squares = F.embedding(candidates, table.square().sum(-1, keepdim=True))[..., 0]
+        return _from_products(products, queries, squares)
 
 
 def _from_products(
-    products: Float[Tensor, "B N"], queries: Float[Tensor, "B W"], squares: Float[Tensor, "*B N"]
+    products: Float[Tensor, "B N"], queries: Float[Tensor, "B W"], squares: Float[Tensor, "*rows N"]
 ) -> Float[Tensor, "B N"]:
     lengths = queries.to(products.dtype).square().sum(-1, keepdim=True) + squares
     # Rounding may leave a little less than 0, and the root has no gradient there.
@@ -85,8 +87,7 @@ class Lengths(Comparison):
         self.parts = parts
 
     def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
-        difference = (queries - entities).unflatten(-1, (self.parts, -1))
-        return -torch.linalg.vector_norm(difference, dim=-2).sum(-1)
+        return self._scores(queries - entities)
 
     def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
         queries = queries.to(table.dtype)
@@ -99,8 +100,11 @@ class Lengths(Comparison):
     ) -> Float[Tensor, "B K"]:
         return -sampled_distances(queries, table, candidates, self.parts)
 
+    def _scores(self, differences: Float[Tensor, "*rows W"]) -> Float[Tensor, "*rows"]:
+        return -torch.linalg.vector_norm(differences.unflatten(-1, (self.parts, -1)), dim=-2).sum(-1)
+
     def _all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
-        return self.one(queries[:, None].expand(-1, len(table), -1), table.expand(len(queries), -1, -1))
+        return self._scores(queries[:, None] - table)
 
 
 def _in_chunks(

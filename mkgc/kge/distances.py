@@ -41,8 +41,9 @@ class TransE(Scorer):
         unit: bool = False,
         sparse: bool = False,
     ) -> None:
-        self.margin, self.unit = margin, unit
         super().__init__(entities, relations, width, width, Lengths(1) if norm == 1 else Euclidean(), sparse)
+        self.margin, self.unit = margin, unit
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         spread = 6 / math.sqrt(self.width) if self.unit else _spread(self.margin, self.width)
@@ -86,8 +87,9 @@ class RotatE(Scorer):
         margin: float = 9.0,
         sparse: bool = False,
     ) -> None:
-        self.spread = _spread(margin, width)
         super().__init__(entities, relations, width, width, Lengths(2) if norm == 1 else Euclidean(), sparse)
+        self.spread = _spread(margin, width)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         for table in (self.entities, self.relations):

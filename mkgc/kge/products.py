@@ -24,11 +24,10 @@ class DistMult(Scorer):
     Source: Yang et al. (2015), "Embedding Entities and Relations for Learning and Inference in Knowledge Bases".
     """
 
-    def __init__(
-        self, entities: int, relations: int, width: int, spread: float = 1e-3, sparse: bool = False
-    ) -> None:
-        self.spread = spread
+    def __init__(self, entities: int, relations: int, width: int, spread: float = 1e-3, sparse: bool = False) -> None:
         super().__init__(entities, relations, width, width, Product(), sparse)
+        self.spread = spread
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         for table in (self.entities, self.relations):
@@ -49,11 +48,10 @@ class ComplEx(Scorer):
 
     entity_parts = 2
 
-    def __init__(
-        self, entities: int, relations: int, width: int, spread: float = 1e-3, sparse: bool = False
-    ) -> None:
-        self.spread = spread
+    def __init__(self, entities: int, relations: int, width: int, spread: float = 1e-3, sparse: bool = False) -> None:
         super().__init__(entities, relations, width, 2 * width, Product(), sparse)
+        self.spread = spread
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         for table in (self.entities, self.relations):
@@ -82,6 +80,7 @@ class RESCAL(Scorer):
 
     def __init__(self, entities: int, relations: int, width: int, sparse: bool = False) -> None:
         super().__init__(entities, relations, width, width * width, Product(), sparse)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         nn.init.xavier_normal_(self.entities.weight)

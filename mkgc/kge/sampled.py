@@ -120,7 +120,7 @@ def _differences(
         rows = slice(start, min(start + step, batch))
         part = buffer[: (rows.stop - start) * count]
         torch.index_select(table, 0, candidates[rows].reshape(-1), out=part)
-        difference = part.view(-1, count, width)
+        difference = part.view(rows.stop - start, count, width)
         yield rows, torch.sub(queries[rows, None], difference, out=difference)
 
 

@@ -39,7 +39,6 @@ class Scorer(nn.Module, ABC):
         self.width, self.sparse, self.comparison = width, sparse, comparison
         self.entities = nn.Embedding(entities, self.entity_parts * width, sparse=sparse)
         self.relations = nn.Embedding(relations, relation_width, sparse=sparse)
-        self.reset_parameters()
 
     @abstractmethod
     def reset_parameters(self) -> None:
@@ -50,7 +49,7 @@ class Scorer(nn.Module, ABC):
         """The vector that an entity on ``side`` is compared with, given the entity on the other side."""
 
     @torch.no_grad()
-    def constrain(self) -> None:  # noqa: B027
+    def constrain(self) -> None:
         """Brings the parameters back to where the model wants them: to be called after each step."""
 
     def factors(

@@ -1,0 +1,94 @@
+"""Wrong answers to train against: corrupted triples, and how much a triple counts."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mkgc.errors import DataError
+from mkgc.kge.scorer import Side
+
+SIDES: tuple[Side, ...] = ("head", "tail")
+DRAWS = 1 << 62  # so many that what remains after division by the number of entities is uniform
+
+
+def corrupted_side(step: int) -> Side:
+    """The side to corrupt in a step: one side per batch, in turn, as in the released code of Sun et al. (2019).
+
+    A batch of one side has one query per triple, with which all of its candidates are compared at once.
+    """
+    return SIDES[step % 2]
+
+
+class Negatives(nn.Module):
+    """Draws entities that replace the head or the tail of triples, uniformly and with repetition.
+
+    With ``known`` triples, a query's negatives are uniform over the entities that make no known triple; nothing is
+    drawn twice for it. Else they are uniform over all entities. The known triples move with the module.
+
+    Raises:
+        DataError: A query is known to be true of all entities, or there are too many entities and relations to number
+            all possible triples.
+    """
+
+    head: Int[Tensor, " n"]
+    tail: Int[Tensor, " n"]
+
+    def __init__(self, entities: int, relations: int, count: int, known: Int[Tensor, "_ 3"] | None = None) -> None:
+        super().__init__()
+        self.entities, self.relations, self.count = entities, relations, count
+        self.filtered = known is not None
+        if known is not None:
+            if entities * entities * relations >= 1 << 63:
+                raise DataError(f"{entities} entities and {relations} relations are too many to filter negatives for")
+            for side in SIDES:
+                self.register_buffer(side, self._gaps(known, side), persistent=False)
+
+    def forward(self, triples: Int[Tensor, "B 3"], side: Side, generator: torch.Generator) -> Int[Tensor, "B K"]:
+        """Entities to take the place of each triple's ``side``; the generator lives on the triples' device."""
+        shape, device = (len(triples), self.count), triples.device
+        if not self.filtered:
+            return torch.randint(self.entities, shape, generator=generator, device=device)
+        gaps, first = getattr(self, side), self._queries(triples, side)[:, None] * self.entities
+        start, end = torch.searchsorted(gaps, first), torch.searchsorted(gaps, first + self.entities)
+        draws = torch.randint(DRAWS, shape, generator=generator, device=device) % (self.entities - (end - start))
+        return draws + torch.searchsorted(gaps, first + draws, right=True) - start
+
+    def _queries(self, triples: Int[Tensor, "n 3"], side: Side) -> Int[Tensor, " n"]:
+        return triples[:, 0 if side == "tail" else 2] * self.relations + triples[:, 1]
+
+    def _gaps(self, known: Int[Tensor, "_ 3"], side: Side) -> Int[Tensor, " n"]:
+        """For each answer, the query's number times N plus how many wrong entities are below it, in order.
+
+        Hence the u-th wrong entity of a query is u plus the number of its answers with at most u wrong ones below.
+        """
+        queries = self._queries(known, side)
+        keys = (queries * self.entities + known[:, 2 if side == "tail" else 0]).unique()
+        _, groups, sizes = keys.div(self.entities, rounding_mode="floor").unique_consecutive(
+            return_inverse=True, return_counts=True
+        )
+        if (sizes == self.entities).any():
+            other = "head" if side == "tail" else "tail"
+            raise DataError(
+                f"a {other} and relation are known with all {self.entities} entities as their {side}: no negative is "
+                "left to draw; train without filtering negatives"
+            )
+        starts = sizes.cumsum(0) - sizes
+        return keys - (torch.arange(len(keys), device=keys.device) - starts[groups])
+
+
+def subsampling_weights(triples: Int[Tensor, "n 3"], relations: int) -> Float[Tensor, " n"]:
+    """How much each triple counts: less, the more triples share its head and relation or its relation and tail.
+
+    The weight is 1/√(n + m + 6), n and m being these numbers, the triple itself counted.
+
+    Source: the released code of Sun et al. (2019), after word2vec's subsampling; both of its counts start at 4.
+    """
+    total = torch.full((len(triples),), 6, device=triples.device)
+    for column in (0, 2):
+        _, which, counts = (triples[:, column] * relations + triples[:, 1]).unique(
+            return_inverse=True, return_counts=True
+        )
+        total += counts[which]
+    return total.float().rsqrt()

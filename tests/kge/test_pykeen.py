@@ -1,0 +1,54 @@
+"""Scores are those of PyKEEN's interactions on the same parameters."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pykeen.utils import negative_norm
+from torch import Tensor
+from torch.testing import assert_close
+
+from mkgc.kge.scorer import Scorer, Side
+from tests.kge.models import INTERACTIONS, built, candidates, queries, representations, triples
+
+TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+def pykeen_scores(name: str, model: Scorer, side: Side, rows: Tensor) -> Tensor:
+    """Of entities B x K, or 1 x N, in place of ``side``."""
+    entities, relations = representations(model)
+    known, asked, _ = queries(side)
+    fixed, changed = entities[known][:, None], entities[rows]
+    head, tail = (fixed, changed) if side == "tail" else (changed, fixed)
+    relation = relations[asked][:, None]
+    if name == "rotate-moduli":
+        return negative_norm(head * relation - tail, p=1)
+    return INTERACTIONS[name](head, relation, tail)
+
+
+MODELS = pytest.mark.parametrize("name", [*INTERACTIONS, "rotate-moduli"])
+BOTH_SIDES = pytest.mark.parametrize("side", ["head", "tail"])
+
+
+@MODELS
+def test_triples_score_as_in_pykeen(name: str) -> None:
+    model = built(name)
+    heads, relations, tails = triples()
+    expected = pykeen_scores(name, model, "tail", tails[:, None])[:, 0]
+    assert_close(model.score(heads, relations, tails), expected, **TOLERANCE)
+
+
+@MODELS
+@BOTH_SIDES
+def test_all_entities_score_as_in_pykeen(name: str, side: Side) -> None:
+    model = built(name)
+    expected = pykeen_scores(name, model, side, torch.arange(model.entities.num_embeddings)[None])
+    assert_close(model.score_all(*queries(side)), expected, **TOLERANCE)
+
+
+@MODELS
+@BOTH_SIDES
+def test_candidates_score_as_in_pykeen(name: str, side: Side) -> None:
+    model = built(name)
+    expected = pykeen_scores(name, model, side, candidates())
+    assert_close(model.score_some(*queries(side), candidates()), expected, **TOLERANCE)
