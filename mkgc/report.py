@@ -10,8 +10,7 @@ import io
 import json
 import os
 import statistics
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,14 +26,9 @@ from yaml import YAMLError
 from mkgc.command import reported, require_one, run
 from mkgc.errors import ConfigError, DataError
 
-SIZES = ("count", "support")
-"""Figures that say how much was scored, not how well."""
-
-ONE_RUN = ("seed", "resume")
-"""Keys in which repetitions of a run differ."""
-
-MOST = 10
-"""Relations that a comparison names."""
+SIZES = ("count", "support")  # figures that say how much was scored, not how well
+ONE_RUN = ("seed", "resume")  # keys in which repetitions of a run differ
+MOST = 10  # relations that a comparison names
 
 
 class Spread(NamedTuple):
@@ -56,18 +50,21 @@ class Table(NamedTuple):
     rows: list[tuple[Cell, ...]]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A finished run: where it lies below the folder asked for, its settings, and its figures."""
 
     name: str
-    config: dict[str, Any]
+    config: DictConfig
     figures: dict[str, Any]
 
-    @property
-    def settings(self) -> str:
+    def repeats(self) -> str:
         """Equal for runs that are repetitions of one another."""
-        return json.dumps({k: v for k, v in self.config.items() if k not in ONE_RUN}, sort_keys=True)
+        plain: Any = OmegaConf.to_container(self.config)
+        return json.dumps(plain | dict.fromkeys(ONE_RUN), sort_keys=True)
+
+    def setting(self, key: str) -> Any:
+        """The value at a dotted key, None where there is none."""
+        return OmegaConf.select(self.config, key)
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -91,19 +88,17 @@ def _read_run(path: Path, folder: Path) -> Run:
         raise DataError("has no figures under 'test': not those of a run", path)
     settings = path.with_name("config.yaml")
     try:
-        config = OmegaConf.to_container(OmegaConf.load(settings))
+        config = DictConfig(OmegaConf.load(settings))
     except (OSError, YAMLError, OmegaConfBaseException) as error:
         raise DataError("cannot be read: a run's folder has its settings beside metrics.json", settings) from error
-    if not isinstance(config, dict):
-        raise DataError("holds no keys: not the settings of a run", settings)
-    return Run(path.parent.relative_to(folder).as_posix(), {str(k): v for k, v in config.items()}, figures)
+    return Run(path.parent.relative_to(folder).as_posix(), config, figures)
 
 
 def list_runs(runs: Iterable[Run]) -> Table:
     """A row for each group of runs with equal settings but the seed."""
     groups: dict[str, list[Run]] = {}
     for one in runs:
-        groups.setdefault(one.settings, []).append(one)
+        groups.setdefault(one.repeats(), []).append(one)
     rows = [_row(group) for group in groups.values()]
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
     return Table("Test scores", columns, [tuple(row.get(name) for name in columns) for row in rows])
@@ -115,7 +110,7 @@ def _row(group: list[Run]) -> dict[str, Cell]:
         "run": _common([one.name for one in group]),
         "task": str(first.figures.get("task", "")),
         "seed": ", ".join(str(one.figures.get("seed", "")) for one in group),
-        "backbone": _backbone(first.config.get("backbone")),
+        "backbone": _backbone(first),
     }
     return named | {name: _spread([one.figures["test"].get(name) for one in group]) for name in _measures(first)}
 
@@ -124,32 +119,28 @@ def _common(names: list[str]) -> str:
     """The one name, or what several paths begin with and how many they are."""
     if len(names) == 1:
         return names[0]
-    return f"{Path(os.path.commonpath(names), '*')} ({len(names)})"
+    return f"{os.path.commonpath(names) or '.'} ({len(names)} runs)"
 
 
-def _backbone(settings: Any) -> str:
+def _backbone(one: Run) -> str:
     """The class in a word; of a backbone that fuses, its fusion and what of it is switched off."""
-    if not isinstance(settings, dict):
-        return ""
-    if "text" not in settings:
-        return _last(settings)
-    fusion = settings.get("fusion")
-    if not isinstance(fusion, dict):
+    if one.setting("backbone.text") is None:
+        return _class(one, "backbone")
+    fusion = one.setting("backbone.fusion")
+    if fusion is None:
         return "text only"
     off = [f" without {key}" for key, value in fusion.items() if value is False]
-    return _last(fusion) + ",".join(off)
+    return _class(one, "backbone.fusion") + ",".join(off)
 
 
-def _last(settings: Mapping[str, Any]) -> str:
-    return str(settings.get("_target_", "")).rpartition(".")[2]
+def _class(one: Run, key: str) -> str:
+    return (one.setting(f"{key}._target_") or "").rpartition(".")[2]
 
 
 def _measures(one: Run) -> list[str]:
     """The test measures of everything together, the task's own first."""
     names = [name for name in one.figures["test"] if "/" not in name and name not in SIZES]
-    task = one.config.get("task")
-    main = task.get("metric") if isinstance(task, dict) else None
-    return sorted(names, key=lambda name: name != main)
+    return sorted(names, key=lambda name: name != one.setting("task.metric"))
 
 
 def _spread(values: list[float | None]) -> Cell:
@@ -195,24 +186,18 @@ def shown(cell: Cell) -> str:
 
 def markdown(tables: list[Table]) -> str:
     """The tables under their titles."""
-    return "\n".join(f"**{_escaped(table.title)}**\n\n{_grid(table)}" for table in tables)
+    return "\n".join(f"{table.title}\n\n{_grid(table)}" for table in tables)
 
 
 def _grid(table: Table) -> str:
-    cells = [[_escaped(shown(cell)) for cell in row] for row in table.rows]
+    cells = [[shown(cell).replace("|", "\\|") for cell in row] for row in table.rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (table.columns, ["---"] * len(table.columns), *cells))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*")
 
 
 def as_json(tables: list[Table]) -> str:
     """The tables with their numbers unrounded."""
-    plain = [
-        {"title": t.title, "rows": [dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows]}
-        for t in tables
-    ]
+    rows = [[dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows] for t in tables]
+    plain = [{"title": table.title, "rows": part} for table, part in zip(tables, rows, strict=True)]
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -228,18 +213,20 @@ def as_csv(tables: list[Table]) -> str:
     """
     if len(tables) > 1:
         raise ConfigError("a comparison is several tables, which .csv cannot hold: choose output=FILE.md or FILE.json")
-    spread = [any(isinstance(cell, Spread) for cell in column) for column in zip(*tables[0].rows, strict=True)]
-    names = [(name, f"{name} sd") if two else (name,) for name, two in zip(tables[0].columns, spread, strict=True)]
+    rows = [_flat(dict(zip(tables[0].columns, row, strict=True))) for row in tables[0].rows]
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(chain.from_iterable(names))
-    for row in tables[0].rows:
-        cells = (
-            (*(cell if isinstance(cell, Spread) else (cell, None)),)[: len(n)]
-            for cell, n in zip(row, names, strict=True)
-        )
-        writer.writerow(chain.from_iterable(cells))
+    writer = csv.DictWriter(out, [*dict.fromkeys(chain.from_iterable(rows))], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return out.getvalue()
+
+
+def _flat(row: dict[str, Cell]) -> dict[str, Cell]:
+    out: dict[str, Cell] = {}
+    for name, cell in row.items():
+        parts = cell if isinstance(cell, Spread) else (cell,)
+        out |= zip((name, f"{name} sd"), parts, strict=False)
+    return out
 
 
 WRITERS: dict[str, Callable[[list[Table]], str]] = {".md": markdown, ".json": as_json, ".csv": as_csv}
@@ -253,7 +240,6 @@ def write(tables: list[Table], output: Path) -> None:
     """
     text = WRITERS[output.suffix](tables)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, "utf-8")
     except OSError as error:
         raise ConfigError(f"output={output}: cannot be written: {error.strerror}") from error

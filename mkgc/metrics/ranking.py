@@ -239,8 +239,8 @@ class Queries:
             DataError: There is no such file, or it holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                table, relations, categories = (file[name] for name in ("table", "relations", "categories"))
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                table, relations, categories = (arrays[name] for name in ("table", "relations", "categories"))
         except FileNotFoundError as error:
             raise DataError("is not there: no ranked queries were recorded", path) from error
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:

@@ -1,10 +1,14 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from pykeen.evaluation import RankBasedEvaluator
 from torch import Tensor
 
+from mkgc.errors import ConfigError, DataError
 from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.ranking import RankingMetrics, Ranks, ranks
+from mkgc.metrics.ranking import PICTURES, RECORD, Queries, RankingMetrics, Ranks, filter_splits, ranks, record
 
 PYKEEN = {
     "mr": "arithmetic_mean_rank",
@@ -148,3 +152,83 @@ def test_nothing_ranked_is_an_error_and_not_a_number() -> None:
     metric.update(ranks(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)), "head")
     with pytest.raises(EmptyMetricError, match="nothing was ranked"):
         metric.compute()
+
+
+def recorded(queries: int = 60) -> tuple[Queries, RankingMetrics]:
+    """The same ranks as a record and as sums; every triple is asked for both sides."""
+    metric, parts = RankingMetrics(), []
+    triples = torch.stack([torch.arange(queries), torch.arange(queries) % 3, torch.arange(queries) + 1], 1)
+    for side in ("tail", "head"):
+        found = ranks(*tied_queries(queries))
+        metric.update(found, side)
+        parts.append(record(found, triples, side, np.zeros(queries + 1, bool)))
+    return Queries(np.concatenate(parts), ("r", "s", "t"), ("1-1", "N-N", "unseen")), metric
+
+
+def test_a_record_has_the_measures_of_the_sums_over_all_and_on_each_side() -> None:
+    queries, metric = recorded()
+    sums = metric.compute()
+    assert queries.measures() == pytest.approx({k: v for k, v in sums.items() if "/" not in k}, rel=1e-12)
+    for number, side in enumerate(("head", "tail")):
+        part = {k.removeprefix(f"{side}/"): v for k, v in sums.items() if k.startswith(side)}
+        assert queries.measures(queries.table["side"] == number) == pytest.approx(part, rel=1e-12)
+    with pytest.raises(EmptyMetricError, match="there is no such query"):
+        queries.measures(np.zeros(120, bool))
+
+
+def test_a_query_has_own_pictures_if_what_it_shows_has_and_both_if_the_answer_has_too() -> None:
+    pictured = np.array([True, True, False, False])
+    triples = torch.tensor([[0, 0, 1], [0, 0, 2], [2, 0, 0], [2, 0, 3]])
+    found = Ranks(*(torch.ones(4, dtype=torch.long),) * 3)
+    said = {
+        side: [PICTURES[i] for i in record(found, triples, side, pictured)["pictures"]] for side in ("tail", "head")
+    }
+    assert said == {"tail": ["both", "own", "none", "none"], "head": ["both", "none", "own", "none"]}
+
+
+def test_a_record_survives_its_file_and_leaves_no_other_beside_it(tmp_path: Path) -> None:
+    queries, path = recorded()[0], tmp_path / "queries.npz"
+    for _ in range(2):
+        queries.save(path)
+    again = Queries.load(path)
+    assert again.table.dtype == RECORD
+    assert again.table.tobytes() == queries.table.tobytes()
+    assert (again.relations, again.categories) == (queries.relations, queries.categories)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_file_without_a_record_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "queries.npz"
+    with pytest.raises(DataError, match=f"{path}: is not there: no ranked queries were recorded"):
+        Queries.load(path)
+    whole = tmp_path / "whole.npz"
+    recorded()[0].save(whole)
+    for content in (b"", b"text", whole.read_bytes()[:200]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=f"{path}: holds no ranked queries: record them anew"):
+            Queries.load(path)
+    np.savez(path, table=np.array([{}]), relations=[], categories=[])
+    with pytest.raises(DataError, match="holds no ranked queries"):
+        Queries.load(path)
+    np.savez(path, table=np.zeros(1, RECORD), relations=np.array([], str), categories=np.array([], str))
+    with pytest.raises(DataError, match="holds ranked queries of another form: record them anew"):
+        Queries.load(path)
+
+
+def test_queries_are_ordered_triple_by_triple_whatever_the_order_they_were_ranked_in() -> None:
+    queries = recorded()[0]
+    shuffled = Queries(queries.table[torch.randperm(120).numpy()], queries.relations, queries.categories)
+    assert shuffled.ordered().table.tobytes() == queries.ordered().table.tobytes()
+    assert shuffled.ordered().table["side"].tolist() == [0, 1] * 60
+    assert shuffled.ordered().triples[:4].tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 2], [1, 1, 2]]
+
+
+def test_dev_learns_from_test_what_to_leave_out_only_under_the_papers_protocol() -> None:
+    whole = ("train", "dev", "test")
+    assert filter_splits("strict", "dev") == ("train", "dev")
+    assert [filter_splits(p, s) for p, s in (("strict", "test"), ("paper", "dev"), ("paper", "test"))] == [whole] * 3
+    assert filter_splits("paper", "train") == filter_splits("strict", "train") == ("train",)
+    with pytest.raises(ConfigError, match="^protocol=loose: choose strict, paper$"):
+        filter_splits("loose", "dev")
+    with pytest.raises(ConfigError, match="^split=valid: choose train, dev, test$"):
+        filter_splits("paper", "valid")
