@@ -97,6 +97,11 @@ class Backbone(nn.Module):
         return self
 
     @property
+    def keeps_pictures(self) -> bool:
+        """Whether pictures go through the vision encoder's lower part once."""
+        return self.lower_side is not None and self.lower_side.frozen
+
+    @property
     def width(self) -> int:
         """Width of the text states."""
         return self.text.width

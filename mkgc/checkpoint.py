@@ -80,9 +80,9 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
         if not target.startswith(TRUSTED):
             raise CheckpointError(f"the checkpoint names '{target}', which is none of mkgc's own parts: not built")
     config = OmegaConf.create(saved["config"])
-    config.backbone.text = saved["recipes"]["text"]
-    if "side" in config.backbone:
-        config.backbone.side = saved["recipes"]["side"]
+    for part, recipe in saved["recipes"].items():
+        if part in config.backbone:
+            config.backbone[part] = recipe
     kind: Any = get_class(saved["codec_kind"])
     codec = kind.from_state(saved["codec"])
     task = build_task(config, codec)

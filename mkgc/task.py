@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from mkgc.backbone import Backbone
 from mkgc.batch import Part
 from mkgc.data.augment import augment
 from mkgc.data.codec import Codec
@@ -43,6 +43,18 @@ class Optim:
             raise ConfigError(f"optim.warmup={self.warmup} is a share of all steps: 0 <= warmup < 1")
 
 
+@runtime_checkable
+class Encoder(Protocol):
+    """What a task stands on; the configuration's ``backbone``."""
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether states of pictures are kept, so that no picture may change."""
+
+    def recipes(self) -> dict[str, Any]:
+        """Configurations, by key of the backbone's, that build its parts again without weights and without a hub."""
+
+
 class Task(pl.LightningModule, ABC):
     """Loss, predictions and metrics are the task's; the steps below are final.
 
@@ -50,12 +62,12 @@ class Task(pl.LightningModule, ABC):
     """
 
     monitor: ClassVar[str]
+    backbone: Any
     measures: Any
 
-    def __init__(self, backbone: Backbone, codec: Codec, optim: Optim) -> None:
+    def __init__(self, backbone: Encoder, codec: Codec, optim: Optim) -> None:
         super().__init__()
-        frozen = backbone.lower_side is not None and backbone.lower_side.frozen
-        if frozen and (codec.settings.flip or codec.settings.shift):
+        if backbone.keeps_pictures and (codec.settings.flip or codec.settings.shift):
             raise ConfigError("data.flip and data.shift make every picture a new one: set backbone.side_trained=null")
         self.backbone, self.codec, self.optim = backbone, codec, optim
         self.saved: dict[str, Any] = {}
@@ -83,6 +95,9 @@ class Task(pl.LightningModule, ABC):
     def before_fit(self, corpus: Corpus) -> dict[str, Any]:
         """What precedes gradient training of the network, with its figures; most tasks have nothing to do here."""
         return {}
+
+    def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
+        """What a run keeps of its test beside the figures."""
 
     @property
     def trains(self) -> bool:

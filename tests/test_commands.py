@@ -105,7 +105,10 @@ def test_the_console_script_lists_its_verbs(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["mkgc", "trian"])
     with pytest.raises(SystemExit, match="2"):
         __main__.main()
-    assert "no command 'trian'; choose train, evaluate, predict, check, prepare, convert, report" in capsys.readouterr().out
+    assert (
+        "no command 'trian'; choose train, evaluate, predict, check, prepare, convert, report"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow

@@ -65,4 +65,5 @@ def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
     reader = instantiate(config.task.data)
     if codec is not None:
         return reader(settings=settings, codec=codec)
-    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer))
+    reads = "text" in config.backbone
+    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer) if reads else None)

@@ -16,7 +16,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_sentences
 from mkgc.data.survey import survey
 from mkgc.data.tokens import Tokenizer
-from mkgc.errors import DataError
+from mkgc.errors import ConfigError, DataError
 
 
 class SentenceFormat(NamedTuple):
@@ -67,17 +67,20 @@ def read_sentences(
     source: Sentences,
     settings: DataSettings,
     make: Callable[[Tokenizer, tuple[str, ...], DataSettings], SentenceCodec],
-    tokenizer: Callable[[Iterable[str]], Tokenizer],
+    tokenizer: Callable[[Iterable[str]], Tokenizer] | None,
     codec: SentenceCodec | None,
 ) -> Corpus:
     """The data set encoded for a trained model's ``codec`` or for the new one that ``make`` makes.
 
     Raises:
+        ConfigError: There is no tokenizer, as the backbone reads no text.
         DataError: Too few pictures are usable, or the trained model does not know a label.
     """
     used = {**source.splits, "train": cut_sentences(source.splits["train"], settings)}
     examples, store, coverage = survey(used, settings)
     if codec is None:
+        if tokenizer is None:
+            raise ConfigError("this backbone reads no text: it is one for task=link_prediction")
         codec = make(tokenizer(" ".join(example.tokens) for example in examples["train"]), source.labels, settings)
     elif strange := set(source.labels) - set(codec.labels):
         raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", settings.root)

@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mkgc.kge.sampled import BUFFER, sampled_distances, sampled_products
+from mkgc.kge.sampled import BUFFER, sampled_distances, sampled_products, sampled_squares
 
 
 class Comparison(ABC):
@@ -58,23 +57,19 @@ class Euclidean(Comparison):
 
     def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
         with torch.autocast(queries.device.type, enabled=False):
-            products = queries.to(table.dtype) @ table.T
-        return _from_products(products, queries, table.square().sum(-1))
+            queries = queries.to(table.dtype)
+            lengths = queries.square().sum(-1, keepdim=True) + table.square().sum(-1)
+            return _negative_root(torch.addmm(lengths, queries, table.T, alpha=-2))
 
     def some(
         self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
     ) -> Float[Tensor, "B K"]:
-        products = sampled_products(queries, table, candidates)
-        squares = F.embedding(candidates, table.square().sum(-1, keepdim=True))[..., 0]
-        return _from_products(products, queries, squares)
+        return _negative_root(sampled_squares(queries, table, candidates))
 
 
-def _from_products(
-    products: Float[Tensor, "B N"], queries: Float[Tensor, "B W"], squares: Float[Tensor, "*rows N"]
-) -> Float[Tensor, "B N"]:
-    lengths = queries.to(products.dtype).square().sum(-1, keepdim=True) + squares
+def _negative_root(squares: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
     # Rounding may leave a little less than 0, and the root has no gradient there.
-    return -torch.sub(lengths, products, alpha=2).clamp_min(1e-12).sqrt()
+    return -squares.clamp_min(1e-12).sqrt()
 
 
 class Lengths(Comparison):

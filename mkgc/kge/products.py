@@ -91,8 +91,12 @@ class RESCAL(Scorer):
         distinct, which, counts = relations.unique(return_inverse=True, return_counts=True)
         order = which.argsort()
         groups = self.entities(known[order]).split(counts.tolist())
-        matrices = self.relations(distinct).view(-1, self.width, self.width)
-        if side == "head":
-            matrices = matrices.mT
+        matrices = (matrix.mT if side == "head" else matrix for matrix in self._matrices(distinct))
         queries = [group @ matrix for group, matrix in zip(groups, matrices, strict=True)]
         return torch.cat(queries)[order.argsort()]
+
+    def _matrices(self, relations: Int[Tensor, " R"]) -> list[Float[Tensor, "D D"]]:
+        if self.sparse:
+            return list(self.relations(relations).view(-1, self.width, self.width))
+        every = self.relations.weight.view(-1, self.width, self.width).unbind()
+        return [every[relation] for relation in relations.tolist()]

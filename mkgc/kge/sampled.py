@@ -31,6 +31,18 @@ def sampled_products(
     return _Products.apply(queries.to(table.dtype), table, candidates)
 
 
+def sampled_squares(
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+) -> Float[Tensor, "B K"]:
+    """The squared L2 distance of each query from its candidates' rows of the table, but for rounding: from products.
+
+    Raises:
+        IndexError: A candidate is no row of the table (checked on a CPU only, where it costs nothing).
+    """
+    _check(candidates, table)
+    return _Squares.apply(queries.to(table.dtype), table, candidates)
+
+
 def sampled_distances(
     queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"], parts: int
 ) -> Float[Tensor, "B K"]:
@@ -57,13 +69,7 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
         ctx.save_for_backward(queries, table, candidates)
-        rows = torch.arange(len(queries), device=queries.device)
-        flat, count = candidates.reshape(-1), candidates.shape[1]
-        # The weights of a weighted sum of rows have these products as their gradient.
-        products = torch.ops.aten._embedding_bag_per_sample_weights_backward(
-            queries.contiguous(), table, flat, rows * count, rows.repeat_interleave(count), 0
-        )
-        return products.view(candidates.shape)
+        return _products(queries, table, candidates)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -75,6 +81,37 @@ class _Products(torch.autograd.Function):
             _weighted_queries(queries, candidates, grad, len(table)) if to_table else None,
             None,
         )
+
+
+class _Squares(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
+        ctx.save_for_backward(queries, table, candidates)
+        lengths = torch.linalg.vector_norm(table, dim=1).square_()[candidates]
+        lengths += torch.linalg.vector_norm(queries, dim=1, keepdim=True).square_()
+        return lengths.sub_(_products(queries, table, candidates), alpha=2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        queries, table, candidates = ctx.saved_tensors
+        twice = 2 * grads[0]
+        to_queries = queries * twice.sum(1, keepdim=True)
+        to_queries -= F.embedding_bag(candidates, table, mode="sum", per_sample_weights=twice)
+        shares = table.new_zeros(len(table)).index_add_(0, candidates.reshape(-1), twice.reshape(-1))
+        to_table = _weighted_queries(queries, candidates, -twice, len(table))
+        return to_queries, to_table.addcmul_(table, shares[:, None]), None
+
+
+def _products(
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+) -> Float[Tensor, "B K"]:
+    rows = torch.arange(len(queries), device=queries.device)
+    flat, count = candidates.reshape(-1), candidates.shape[1]
+    # The weights of a weighted sum of rows have these products as their gradient.
+    products = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        queries.contiguous(), table.contiguous(), flat, rows * count, rows.repeat_interleave(count), 0
+    )
+    return products.view(candidates.shape)
 
 
 def _weighted_queries(

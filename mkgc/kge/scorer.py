@@ -73,7 +73,10 @@ class Scorer(nn.Module, ABC):
     def score_some(
         self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, candidates: Int[Tensor, "B K"]
     ) -> Float[Tensor, "B K"]:
-        """The scores of each row's candidates as the entity missing on ``side``."""
+        """The scores of each row's candidates as the entity missing on ``side``.
+
+        With the right answers in a column beside the wrong ones, training needs no call of :meth:`score`.
+        """
         table = self.entities.weight
         if self.sparse:
             entities, candidates = candidates.unique(return_inverse=True)

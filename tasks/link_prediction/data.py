@@ -24,24 +24,24 @@ from mkgc.data.subsets import cut_graph
 from mkgc.data.survey import survey_graph
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
+from mkgc.metrics.ranking import filter_splits
 
 Side = Literal["head", "tail"]
-FILTERED_BY = {"train": ("train",), "dev": ("train", "dev"), "test": ("train", "dev", "test")}
-"""Whose answers are known when a split is ranked: dev must not learn from test which answers to leave out."""
 
 
 @dataclass(frozen=True)
 class LinkItem:
-    """A query; ``shown`` is the entity whose text and pictures it shows, ``side`` the one that is asked for.
+    """A query; ``shown`` is the entity that is known, ``side`` the one that is asked for.
 
-    ``own`` are the positions of that entity's token and text, ``targets`` the answers to be scored, ``known`` all
-    answers that ranking leaves out.
+    ``ids`` are the prompt, ``own`` the positions in it of the known entity's token and text; both are empty where no
+    text is read. ``targets`` are the answers to be scored, ``known`` all answers that ranking leaves out.
     """
 
     ids: tuple[int, ...]
     own: tuple[int, ...]
     mask: int
     shown: int
+    relation: int
     side: Side
     pictures: Pictures
     targets: tuple[int, ...] = ()
@@ -49,19 +49,83 @@ class LinkItem:
 
 
 @dataclass(frozen=True)
-class LinkBatch(Part):
-    """``own`` marks the token and the text of the entity shown; ``targets`` and ``known`` are rows (query, entity)."""
+class TripleBatch(Part):
+    """Queries by index; ``targets`` and ``known`` are rows (query, entity)."""
 
-    text: Text
-    own: Bool[Tensor, "B T"]
-    images: tuple[Images, ...]
-    mask: Int[Tensor, " B"]
+    shown: Int[Tensor, " B"]
+    relation: Int[Tensor, " B"]
     targets: Int[Tensor, "K 2"]
     known: Int[Tensor, "L 2"]
     sides: tuple[Side, ...]
 
 
-class LinkCodec(Codec):
+@dataclass(frozen=True)
+class LinkBatch(TripleBatch):
+    """The same with prompts and pictures; ``own`` marks the token and the text of the entity shown."""
+
+    text: Text
+    own: Bool[Tensor, "B T"]
+    images: tuple[Images, ...]
+    mask: Int[Tensor, " B"]
+
+
+class TripleCodec(Codec):
+    """Queries by index, for models that read neither text nor pictures."""
+
+    def __init__(
+        self,
+        entities: Sequence[str],
+        names: Sequence[str],
+        relations: Sequence[str],
+        relation_names: Sequence[str],
+        settings: DataSettings,
+    ) -> None:
+        self.settings = settings
+        self.entities, self.names = entities, names
+        self.relations, self.relation_names = relations, relation_names
+
+    def query(self, shown: int, relation: int, side: Side) -> LinkItem:
+        """What asks for the ``side`` of a triple of which relation and other side are known."""
+        return LinkItem((), (), 0, shown, relation, side, {})
+
+    def collate(self, items: Sequence[LinkItem], store: PictureStore) -> TripleBatch:
+        return TripleBatch(**self._indices(items))
+
+    def _indices(self, items: Sequence[LinkItem]) -> dict[str, Any]:
+        return {
+            "shown": torch.tensor([item.shown for item in items]),
+            "relation": torch.tensor([item.relation for item in items]),
+            "targets": _pairs([item.targets for item in items]),
+            "known": _pairs([item.known for item in items]),
+            "sides": tuple(item.side for item in items),
+        }
+
+    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
+        return [
+            self._parsed(jsonl.parse_query(record, place), place) for record, place in zip(records, places, strict=True)
+        ]
+
+    def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
+        relation = _find(query.relation, self.relations, self.relation_names, "relation", place)
+        known, side = (query.tail, "head") if query.head is None else (query.head, "tail")
+        shown = _find(str(known), self.entities, self.names, "entity", place)
+        return self.query(shown, relation, side)  # type: ignore[arg-type]  # a literal, lost in the tuple
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "entities": list(self.entities),
+            "names": list(self.names),
+            "relations": list(self.relations),
+            "relation_names": list(self.relation_names),
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TripleCodec:
+        return cls(**{**state, "settings": DataSettings(**state["settings"])})
+
+
+class LinkCodec(TripleCodec):
     """Prompts for a missing entity, with a token of its own for each entity and each relation.
 
     New tokens are numbered behind the vocabulary: entities first, then relations. Prompts and their order are those of
@@ -79,9 +143,8 @@ class LinkCodec(Codec):
         pictures: Sequence[Pictures],
         settings: DataSettings,
     ) -> None:
-        self.tokenizer, self.settings = tokenizer, settings
-        self.entities, self.names, self.descriptions = entities, names, descriptions
-        self.relations, self.relation_names, self.pictures = relations, relation_names, pictures
+        super().__init__(entities, names, relations, relation_names, settings)
+        self.tokenizer, self.descriptions, self.pictures = tokenizer, descriptions, pictures
         self._texts = [tokenizer.ids(long or short) for short, long in zip(names, descriptions, strict=True)]
         self._asks = [tokenizer.ids(name) for name in relation_names]
 
@@ -99,14 +162,14 @@ class LinkCodec(Codec):
             ids = [t.start, t.mask, t.stop, *asks, t.stop, entity]
         whole = self._closed(ids, self._texts[shown])
         own = (ids.index(entity), *range(len(ids), len(whole) - 1))
-        return LinkItem(whole, own, ids.index(t.mask), shown, side, self.pictures[shown])
+        return LinkItem(whole, own, ids.index(t.mask), shown, relation, side, self.pictures[shown])
 
     def definition(self, entity: int) -> LinkItem:
         """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
         t = self.tokenizer
         ids = [t.start, *t.ids("the description of"), t.mask, *t.ids("is that")]
         whole = self._closed(ids, [*self._texts[entity], *t.ids(".")])
-        return LinkItem(whole, (), ids.index(t.mask), entity, "head", self.pictures[entity], (entity,), (entity,))
+        return LinkItem(whole, (), ids.index(t.mask), entity, -1, "head", self.pictures[entity], (entity,), (entity,))
 
     def _closed(self, ids: list[int], text: list[int]) -> tuple[int, ...]:
         room = self.settings.max_length - len(ids) - 1
@@ -122,38 +185,17 @@ class LinkCodec(Codec):
         own = torch.zeros_like(text.mask)
         own[*_pairs([item.own for item in items]).T] = True
         return LinkBatch(
-            text,
-            own,
-            image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
-            torch.tensor([item.mask for item in items]),
-            _pairs([item.targets for item in items]),
-            _pairs([item.known for item in items]),
-            tuple(item.side for item in items),
+            **self._indices(items),
+            text=text,
+            own=own,
+            images=image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
+            mask=torch.tensor([item.mask for item in items]),
         )
-
-    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
-        return [
-            self._parsed(jsonl.parse_query(record, place), place) for record, place in zip(records, places, strict=True)
-        ]
-
-    def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
-        relation = _find(query.relation, self.relations, self.relation_names, "relation", place)
-        known, side = (query.tail, "head") if query.head is None else (query.head, "tail")
-        shown = _find(str(known), self.entities, self.names, "entity", place)
-        return self.query(shown, relation, side)  # type: ignore[arg-type]  # a literal, lost in the tuple
 
     def state(self) -> dict[str, Any]:
         files = [{group: [str(path) for path in paths] for group, paths in p.items()} for p in self.pictures]
-        return {
-            "tokenizer": self.tokenizer.state(),
-            "entities": list(self.entities),
-            "names": list(self.names),
-            "descriptions": list(self.descriptions),
-            "relations": list(self.relations),
-            "relation_names": list(self.relation_names),
-            "pictures": files,
-            "settings": asdict(self.settings),
-        }
+        more = {"tokenizer": self.tokenizer.state(), "descriptions": list(self.descriptions), "pictures": files}
+        return super().state() | more
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> LinkCodec:
@@ -191,15 +233,18 @@ def answers(graph: Graph, splits: Iterable[str]) -> Mapping[tuple[int, int, Side
     return found
 
 
-def queries(graph: Graph, codec: LinkCodec, split: str) -> list[LinkItem]:
-    """The distinct queries of a split in a fixed order, each with all its answers there."""
-    known = answers(graph, FILTERED_BY[split])
+def queries(graph: Graph, codec: TripleCodec, split: str, protocol: str = "strict") -> list[LinkItem]:
+    """The distinct queries of a split in a fixed order, each with all its answers there.
+
+    ``protocol`` says which splits' answers ranking leaves out (:func:`mkgc.metrics.ranking.filter_splits`).
+    """
+    known = answers(graph, filter_splits(protocol, split))
     items = []
     for (shown, relation, side), targets in sorted(answers(graph, [split]).items()):
         item = codec.query(shown, relation, side)
         # The first published figures of MKGformer came from showing the answer's pictures.
         assert item.shown == shown
-        assert item.pictures == graph.pictures[shown]
+        assert not item.pictures or item.pictures == graph.pictures[shown]
         filtered = tuple(sorted(known[shown, relation, side]))
         items.append(replace(item, targets=tuple(sorted(targets)), known=filtered))
     return items
@@ -220,10 +265,13 @@ def source(settings: DataSettings) -> Graph:
 
 def read(
     settings: DataSettings,
-    tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
-    codec: LinkCodec | None = None,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
+    codec: TripleCodec | None = None,
+    protocol: Literal["strict", "paper"] = "strict",
 ) -> Corpus:
     """Reads a graph in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
+
+    Without a tokenizer, queries are made of indices alone.
 
     Raises:
         ConfigError: There is no such format.
@@ -232,19 +280,24 @@ def read(
     whole = source(settings)
     graph, store, coverage = survey_graph(cut_graph(whole, settings), settings)
     if codec is None:
-        words = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
-        codec = LinkCodec(
-            words,
-            graph.entities,
-            graph.names,
-            graph.descriptions,
-            graph.relations,
-            graph.relation_names,
-            graph.pictures,
-            settings,
-        )
+        codec = _codec(graph, tokenizer, settings)
     elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
-        raise DataError(
-            "the graph has other entities or relations than the one the model was trained on", settings.root
-        )
-    return Corpus(whole, codec, {split: queries(graph, codec, split) for split in Codec.splits}, store, coverage)
+        reason = "the graph has other entities or relations than the one the model was trained on"
+        raise DataError(reason, settings.root)
+    items = {split: queries(graph, codec, split, protocol) for split in Codec.splits}
+    return Corpus(whole, codec, items, store, coverage)
+
+
+def _codec(graph: Graph, tokenizer: Callable[[Iterable[str]], Tokenizer] | None, settings: DataSettings) -> TripleCodec:
+    if tokenizer is None:
+        return TripleCodec(graph.entities, graph.names, graph.relations, graph.relation_names, settings)
+    return LinkCodec(
+        tokenizer([*graph.names, *graph.descriptions, *graph.relation_names]),
+        graph.entities,
+        graph.names,
+        graph.descriptions,
+        graph.relations,
+        graph.relation_names,
+        graph.pictures,
+        settings,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from mkgc.backbone import Backbone
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
-from mkgc.metrics.ranking import RankingMetrics, ranks
-from mkgc.task import Optim, Task
-from tasks.link_prediction.data import LinkBatch, LinkCodec
+from mkgc.kge.scorer import Scorer
+from mkgc.task import Optim
+from tasks.link_prediction.data import LinkBatch, LinkCodec, TripleCodec
 from tasks.link_prediction.modelling import Stage1, fit_entities
+from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.structure import Structure, StructurePrediction
 
 
-class LinkPrediction(Task):
+class LinkPrediction(Ranked):
     """Stage 1 learns entity vectors from descriptions and pictures, stage 2 completes triples.
 
     An entity's vector is its token's embedding, shared between input and output, and a bias; a query's is the state at
@@ -36,7 +38,7 @@ class LinkPrediction(Task):
     training: ModDrop (Neverova et al., 2016).
     """
 
-    monitor = "dev/mrr"
+    backbone: Backbone
     codec: LinkCodec
     table: Any
 
@@ -51,17 +53,15 @@ class LinkPrediction(Task):
         hide: float = 0.0,
         top_k: int = 10,
     ) -> None:
-        super().__init__(backbone, codec, optim)
+        super().__init__(backbone, codec, optim, top_k)
         if not 0 <= hide <= 1:
             raise ConfigError(f"task.model.hide={hide} must lie between 0 and 1")
         if not stages or set(stages) - {1, 2}:
             raise ConfigError(f"task.stages={list(stages)}: choose [1], [2] or [1,2]")
-        if top_k < 1:
-            raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         if objective not in ("bce", "softmax"):
             raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
         self.objective, self.hide = objective, hide
-        self.stages, self.stage1, self.top_k = tuple(stages), stage1, top_k
+        self.stages, self.stage1 = tuple(stages), stage1
         self.table = backbone.text.extend(codec.tables()).tables["entities"]
         width = backbone.width
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
@@ -69,9 +69,6 @@ class LinkPrediction(Task):
         # spending its first epochs, and the queries' differences, on lowering every score.
         self.bias = nn.Parameter(torch.full((len(codec.entities),), -math.log(len(codec.entities))))
         self.build_metrics()
-
-    def make_metric(self) -> RankingMetrics:
-        return RankingMetrics()
 
     @property
     def trains(self) -> bool:
@@ -115,32 +112,24 @@ class LinkPrediction(Task):
         text = replace(batch.text, mask=batch.text.mask & ~(batch.own & drawn[:, None]))
         return replace(batch, text=text)
 
-    def score(self, batch: LinkBatch, metric: RankingMetrics) -> None:
-        """Ranks each target of each query among the entities that are no other known answer."""
-        scores = self.scores(batch)
-        for side in ("head", "tail"):
-            mine = torch.tensor([s == side for s in batch.sides], device=scores.device)
-            asked = batch.targets[mine[batch.targets[:, 0]]]
-            if len(asked):
-                known = _per_target(asked[:, 0], batch.known)
-                metric.update(ranks(scores[asked[:, 0]], asked[:, 1], known), side)
-
-    def predict(self, batch: LinkBatch) -> list[dict[str, Any]]:
-        """The ``top_k`` entities of each query, with probabilities: each on its own (bce) or among all (softmax)."""
-        scores = self.scores(batch).float()
-        probable = scores.sigmoid() if self.objective == "bce" else scores.softmax(-1)
-        best = probable.topk(min(self.top_k, len(self.codec.entities)))
-        return [
-            {"side": side, "entities": [self._named(e, p) for p, e in zip(*row, strict=True)]}
-            for side, *row in zip(batch.sides, best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
-
-    def _named(self, entity: int, probability: float) -> dict[str, Any]:
-        return {"id": self.codec.entities[entity], "name": self.codec.names[entity], "score": probability}
+    def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Of each entity on its own (bce) or among all (softmax)."""
+        return scores.sigmoid() if self.objective == "bce" else scores.softmax(-1)
 
 
-def _per_target(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Known answers as pairs (target, entity): each target gets those of its query."""
-    same = queries[:, None] == known[None, :, 0]
-    rows, columns = same.nonzero(as_tuple=True)
-    return rows, known[columns, 1]
+def build(
+    backbone: Backbone | Callable[..., Scorer],
+    codec: TripleCodec,
+    optim: Optim,
+    stage1: Stage1,
+    structure: Structure,
+    stages: Sequence[int] = (1, 2),
+    objective: Literal["bce", "softmax"] = "bce",
+    hide: float = 0.0,
+    top_k: int = 10,
+) -> Ranked:
+    """The task for the backbone that was chosen: prompts for one that reads, vectors alone for a structure model."""
+    if isinstance(backbone, Backbone):
+        assert isinstance(codec, LinkCodec)
+        return LinkPrediction(backbone, codec, optim, stage1, stages, objective, hide, top_k)
+    return StructurePrediction(backbone, codec, optim, structure, top_k)

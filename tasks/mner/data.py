@@ -99,7 +99,7 @@ def source(settings: DataSettings) -> Sentences:
 
 def read(
     settings: DataSettings,
-    tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     codec: TaggingCodec | None = None,
 ) -> Corpus:
     """Reads tagged sentences in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""

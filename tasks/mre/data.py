@@ -157,7 +157,7 @@ def source(settings: DataSettings) -> Sentences:
 
 def read(
     settings: DataSettings,
-    tokenizer: Callable[[Iterable[str]], Tokenizer] = learned,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     codec: RelationCodec | None = None,
     markers: Markers = "new",
 ) -> Corpus:

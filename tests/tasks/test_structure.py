@@ -1,0 +1,92 @@
+"""Structure models in link prediction: trained, ranked, saved and asked like the others."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import mkgc
+from mkgc.checkpoint import build_task
+from mkgc.data.corpus import read_corpus
+from mkgc.errors import ConfigError
+from mkgc.metrics.breakdown import breakdown
+from mkgc.metrics.ranking import Queries
+from mkgc.train import train
+from tasks.link_prediction.data import TripleCodec
+
+MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
+OBJECTIVES = ("kvsall", "onevsall", "negatives")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_learns_the_triples_it_is_given(model: str, kg_root: Path, tiny, tmp_path: Path) -> None:
+    keys = (f"backbone=kge/{model}", "backbone.width=16", "task.epochs=60", "patience=60", "optim.lr=0.1")
+    config = tiny("link_prediction", kg_root, *keys, "optim.weight_decay=0.0", "data.batch_size=16")
+    train(config, tmp_path)
+    task, _ = mkgc.checkpoint.restore(mkgc.checkpoint.read(tmp_path / "last.ckpt"))
+    metric = task.make_metric()
+    corpus = read_corpus(config)
+    task.score(task.codec.collate(corpus.items["train"], corpus.store), metric)
+    assert metric.compute()["mrr"] > 0.5
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_objective_gives_both_tables_a_gradient(model: str, objective: str, kg_root: Path, tiny) -> None:
+    keys = (f"backbone=kge/{model}", f"task.model.structure.objective={objective}", "task.model.structure.n3=0.1")
+    config = tiny("link_prediction", kg_root, *keys)
+    corpus = read_corpus(config)
+    task = build_task(config, corpus.codec)
+    task.loss(task.codec.collate(corpus.items["train"], corpus.store)).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.parameters())
+
+
+def test_scores_are_those_of_the_triples_on_either_side(kg_root: Path, tiny) -> None:
+    config = tiny("link_prediction", kg_root, "backbone=kge/rotate")
+    corpus = read_corpus(config)
+    task = build_task(config, corpus.codec)
+    batch = task.codec.collate(corpus.items["train"][::-1], corpus.store)
+    scores = task.scores(batch)
+    for row, (known, relation, side) in enumerate(zip(batch.shown, batch.relation, batch.sides, strict=True)):
+        everyone, same = torch.arange(12), torch.ones(12, dtype=torch.long)
+        heads, tails = (same * known, everyone) if side == "tail" else (everyone, same * known)
+        assert torch.allclose(scores[row], task.scorer.score(heads, same * relation, tails), atol=1e-5)
+
+
+def test_no_text_and_no_picture_is_read(kg_root: Path, tiny) -> None:
+    corpus = read_corpus(tiny("link_prediction", kg_root, "backbone=kge/distmult", "data.max_length=2"))
+    assert type(corpus.codec) is TripleCodec
+    assert corpus.coverage.rows == ()
+
+
+def test_a_checkpoint_predicts_entities_by_name(kg_root: Path, tiny, tmp_path: Path) -> None:
+    config = tiny("link_prediction", kg_root, "backbone=kge/complex", "task.epochs=1", "task.model.top_k=3")
+    train(config, tmp_path)
+    (answer,) = mkgc.load(tmp_path / "best.ckpt").predict([{"head": "e/0", "relation": "likes"}])
+    assert answer["side"] == "tail"
+    assert [set(entity) for entity in answer["entities"]] == [{"id", "name", "score"}] * 3
+    assert all(0 <= entity["score"] <= 1 for entity in answer["entities"])
+
+
+def test_a_run_keeps_its_ranked_queries_for_the_report(kg_root: Path, tiny, tmp_path: Path) -> None:
+    config = tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=1")
+    figures = train(config, tmp_path)
+    queries = Queries.load(tmp_path / "queries.npz")
+    assert {tuple(t) for t in queries.triples.tolist()} == {
+        tuple(t) for t in read_corpus(config).source.triples["test"].tolist()
+    }
+    assert queries.measures()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
+    assert set(breakdown(queries)["category"]) <= {"1-1", "1-N", "N-1", "N-N"}
+
+
+def test_the_papers_protocol_filters_dev_by_test_too(kg_root: Path, tiny) -> None:
+    known = []
+    for protocol in ("strict", "paper"):
+        corpus = read_corpus(tiny("link_prediction", kg_root, "backbone=kge/distmult", f"protocol={protocol}"))
+        known.append(sum(len(item.known) for item in corpus.items["dev"]))
+    assert known[0] < known[1]
+
+
+def test_a_structure_model_is_for_link_prediction_only(mre_root: Path, tiny, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="^this backbone reads no text: it is one for task=link_prediction$"):
+        train(tiny("mre", mre_root, "backbone=kge/rotate"), tmp_path)
