@@ -117,7 +117,7 @@ def test_a_distance_of_nothing_has_a_finite_gradient(name: str) -> None:
         model.score_all(known, known, "tail"),
         model.score_some(known, known, "tail", torch.ones(2, 3, dtype=torch.long)),
     ):
-        assert_close(scores, torch.zeros_like(scores), atol=2e-6, rtol=0)
+        assert_close(scores, torch.zeros_like(scores), atol=1e-3, rtol=0)  # the root of what rounding leaves
         assert all(grad.isfinite().all() for grad in gradients(model, scores))
 
 
