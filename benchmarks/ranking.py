@@ -1,0 +1,143 @@
+"""`python -m benchmarks.ranking ARCHIVES`: evaluating link prediction here and with PyKEEN, on FB15k-237's test split.
+
+The same DistMult vectors in both, filtered by all splits, both sides ranked, one thread; each evaluation runs in a
+process of its own, which says how much memory it added at its peak. Writes ``benchmarks/ranking.json`` and the table
+of ``docs/benchmarks.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+RESULTS = Path("benchmarks/ranking.json")
+PAGE = Path("docs/benchmarks.md")
+BEGIN, END = "<!-- table: python -m benchmarks.ranking -->", "<!-- end of ranking table -->"
+WIDTH, BATCH = 64, 256
+MEASURES = ("mrr", "mr", "hits@1", "hits@10", "amri")
+
+
+def main() -> None:
+    """Both sides in turn, or one of them where it is named behind the data's folder."""
+    if len(sys.argv) == 3:
+        print(json.dumps({"mkgc": ours, "pykeen": theirs}[sys.argv[2]](Path(sys.argv[1]))))
+        return
+    from mkgc.data.archive import unpack
+
+    with TemporaryDirectory() as folder:
+        unpack(Path(sys.argv[1]) / "fb15k237.tar.xz", Path(folder) / "data")
+        sides = {name: _started(Path(folder) / "data" / "fb15k237", name) for name in ("mkgc", "pykeen")}
+    for measure in MEASURES:
+        if not np.isclose(sides["mkgc"][measure], sides["pykeen"][measure], rtol=1e-5):
+            raise SystemExit(f"{measure} differs: {sides['mkgc'][measure]} and {sides['pykeen'][measure]}")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    RESULTS.write_text(json.dumps({"machine": machine, **sides}, indent=1) + "\n")
+    head, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{head}{BEGIN}\n{table(sides)}\n{END}{rest.split(END)[1]}")
+
+
+def _started(root: Path, name: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.ranking", str(root), name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _vectors(entities: int, relations: int) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    return torch.randn(entities, WIDTH, generator=draw), torch.randn(relations, WIDTH, generator=draw)
+
+
+def _timed(run: Any) -> tuple[Any, dict[str, float]]:
+    """What a function returns, its seconds, and by how many MiB it raised the process' peak."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    out = run()
+    seconds = time.perf_counter() - began
+    return out, {"seconds": seconds, "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+
+
+def ours(root: Path) -> dict[str, float]:
+    """From the triples in memory to the measures: queries, filter, scores, ranks."""
+    torch.set_num_threads(1)
+    from benchmarks.runs import composed
+    from mkgc.checkpoint import build_task
+    from mkgc.data.corpus import read_settings, read_source
+    from tasks.link_prediction.data import TripleCodec, queries
+
+    data = ("task=link_prediction", "data=fb15k237_img", f"data.root={root}")
+    config = composed(*data, "backbone=kge/distmult", f"backbone.width={WIDTH}")
+    settings = read_settings(config)
+    graph = read_source(config, settings)
+    codec = TripleCodec(graph.entities, graph.names, graph.relations, graph.relation_names, settings)
+    task = build_task(config, codec)
+    entities, relations = _vectors(len(graph.entities), len(graph.relations))
+    with torch.no_grad():
+        task.scorer.entities.weight.copy_(entities)
+        task.scorer.relations.weight.copy_(relations)
+
+    def evaluate() -> dict[str, float]:
+        metric, store = task.make_metric(), None
+        items = queries(graph, codec, "test")
+        with torch.inference_mode():
+            for start in range(0, len(items), BATCH):
+                task.score(codec.collate(items[start : start + BATCH], store), metric)
+        return metric.compute()
+
+    figures, cost = _timed(evaluate)
+    return {name: figures[name] for name in MEASURES} | cost
+
+
+def theirs(root: Path) -> dict[str, float]:
+    """PyKEEN's evaluator on the same triples, numbered the same way."""
+    torch.set_num_threads(1)
+    from pykeen.evaluation import RankBasedEvaluator
+    from pykeen.models import DistMult
+    from pykeen.triples import CoreTriplesFactory
+
+    from mkgc.data.formats import kg
+
+    graph = kg.read(root, ())
+    splits = {name: torch.from_numpy(triples) for name, triples in graph.triples.items()}
+    train = CoreTriplesFactory(splits["train"], len(graph.entities), len(graph.relations))
+    model = DistMult(triples_factory=train, embedding_dim=WIDTH, entity_initializer="normal", entity_constrainer=None)
+    entities, relations = _vectors(len(graph.entities), len(graph.relations))
+    with torch.no_grad():
+        model.entity_representations[0]._embeddings.weight.copy_(entities)
+        model.relation_representations[0]._embeddings.weight.copy_(relations)
+    known = [splits["train"], splits["dev"]]
+    found, cost = _timed(
+        lambda: RankBasedEvaluator().evaluate(
+            model, splits["test"], batch_size=BATCH, additional_filter_triples=known, use_tqdm=False
+        )
+    )
+    names = {
+        "mrr": "inverse_harmonic_mean_rank",
+        "mr": "arithmetic_mean_rank",
+        "hits@1": "hits_at_1",
+        "hits@10": "hits_at_10",
+        "amri": "adjusted_arithmetic_mean_rank_index",
+    }
+    return {name: float(found.get_metric(f"both.realistic.{key}")) for name, key in names.items()} | cost
+
+
+def table(sides: dict[str, dict[str, float]]) -> str:
+    """Seconds and memory of both as Markdown."""
+    lines = ["| evaluator | seconds | peak memory added, MiB | MRR |", "| --- | --- | --- | --- |"]
+    lines += [f"| {n} | {f['seconds']:.1f} | {f['mib']:.0f} | {f['mrr']:.6f} |" for n, f in sides.items()]
+    ratio = sides["pykeen"]["seconds"] / sides["mkgc"]["seconds"]
+    return "\n".join([*lines, "", f"{ratio:.1f} times as fast; all measures agree to 1e-5."])
+
+
+if __name__ == "__main__":
+    main()
