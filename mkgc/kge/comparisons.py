@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from mkgc.kge.sampled import BUFFER, sampled_distances, sampled_products, sampled_squares
+from mkgc.kge.lengths import all_distances
+from mkgc.kge.sampled import sampled_distances, sampled_products, sampled_squares
 
 
 class Comparison(ABC):
@@ -83,32 +82,15 @@ class Lengths(Comparison):
         self.parts = parts
 
     def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
-        return self._scores(queries - entities)
+        differences = (queries - entities).unflatten(-1, (self.parts, -1))
+        return -torch.linalg.vector_norm(differences, dim=-2).sum(-1)
 
     def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
-        queries = queries.to(table.dtype)
         if self.parts == 1 and table.device.type == "cpu":
-            return -torch.cdist(queries, table, p=1)
-        return _in_chunks(self._all, queries, table)
+            return -torch.cdist(queries.to(table.dtype), table, p=1)
+        return -all_distances(queries, table, self.parts)
 
     def some(
         self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
     ) -> Float[Tensor, "B K"]:
         return -sampled_distances(queries, table, candidates, self.parts)
-
-    def _scores(self, differences: Float[Tensor, "*rows W"]) -> Float[Tensor, "*rows"]:
-        return -torch.linalg.vector_norm(differences.unflatten(-1, (self.parts, -1)), dim=-2).sum(-1)
-
-    def _all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
-        return self._scores(queries[:, None] - table)
-
-
-def _in_chunks(
-    compare: Callable[[Tensor, Tensor], Tensor], queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]
-) -> Float[Tensor, "B N"]:
-    """Compares with a few rows at a time, and again for the gradients, so that no B x N x W numbers are kept."""
-    step = max(1, BUFFER.get(table.device.type, BUFFER["cpu"]) // max(1, queries.numel()))
-    scores = [
-        checkpoint(compare, queries, part, use_reentrant=False, preserve_rng_state=False) for part in table.split(step)
-    ]
-    return torch.cat(scores, dim=1)

@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BUFFER = {"cpu": 1 << 18, "cuda": 1 << 27}
-"""Numbers in a buffer of distances: a megabyte suits a CPU's cache, half a gigabyte keeps an accelerator busy."""
+from mkgc.kge.lengths import directions, lengths, numbers_at_once
 
 
 def sampled_products(
@@ -87,9 +86,9 @@ class _Squares(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
         ctx.save_for_backward(queries, table, candidates)
-        lengths = torch.linalg.vector_norm(table, dim=1).square_()[candidates]
-        lengths += torch.linalg.vector_norm(queries, dim=1, keepdim=True).square_()
-        return lengths.sub_(_products(queries, table, candidates), alpha=2)
+        squares = torch.linalg.vector_norm(table, dim=1).square_()[candidates]
+        squares += torch.linalg.vector_norm(queries, dim=1, keepdim=True).square_()
+        return squares.sub_(_products(queries, table, candidates), alpha=2)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -131,7 +130,7 @@ class _Distances(torch.autograd.Function):
         ctx.parts = parts
         distances = queries.new_empty(candidates.shape)
         for rows, difference in _differences(queries, table, candidates):
-            torch.sum(_lengths(difference, parts), dim=-1, out=distances[rows])
+            torch.sum(lengths(difference, parts), dim=-1, out=distances[rows])
         return distances
 
     @staticmethod
@@ -139,7 +138,7 @@ class _Distances(torch.autograd.Function):
         queries, table, candidates = ctx.saved_tensors
         to_queries, to_table = torch.empty_like(queries), torch.zeros_like(table)
         for rows, difference in _differences(queries, table, candidates):
-            pull = _directions(difference, ctx.parts).mul_(grads[0][rows, :, None])
+            pull = directions(difference, ctx.parts).mul_(grads[0][rows, :, None])
             torch.sum(pull, dim=1, out=to_queries[rows])
             to_table.index_add_(0, candidates[rows].reshape(-1), pull.flatten(0, 1), alpha=-1)
         return to_queries, to_table, None, None
@@ -151,7 +150,7 @@ def _differences(
     """Query minus candidate for some queries at a time, in one buffer that the caller may write to."""
     batch, count = candidates.shape
     width = table.shape[1]
-    step = max(1, BUFFER.get(table.device.type, BUFFER["cpu"]) // max(1, count * width))
+    step = max(1, numbers_at_once(table.device) // max(1, count * width))
     buffer = table.new_empty(min(step, batch) * count, width)
     for start in range(0, batch, step):
         rows = slice(start, min(start + step, batch))
@@ -159,22 +158,3 @@ def _differences(
         torch.index_select(table, 0, candidates[rows].reshape(-1), out=part)
         difference = part.view(rows.stop - start, count, width)
         yield rows, torch.sub(queries[rows, None], difference, out=difference)
-
-
-def _lengths(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K L"]:
-    """Overwrites the differences."""
-    if parts == 1:
-        return difference.abs_()
-    real, imaginary = difference.square_().chunk(2, dim=-1)
-    return real.add_(imaginary).sqrt_()
-
-
-def _directions(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K W"]:
-    """The gradient of the lengths; overwrites the differences."""
-    if parts == 1:
-        return difference.sign_()
-    real, imaginary = difference.chunk(2, dim=-1)
-    lengths = (real * real).addcmul_(imaginary, imaginary).sqrt_().clamp_min_(torch.finfo(difference.dtype).tiny)
-    real.div_(lengths)
-    imaginary.div_(lengths)
-    return difference

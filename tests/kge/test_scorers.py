@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mkgc.errors import ConfigError
-from mkgc.kge import comparisons, sampled
+from mkgc.kge import lengths
 from mkgc.kge.distances import RotatE, TransE
 from mkgc.kge.products import RESCAL, ComplEx, DistMult
 from mkgc.kge.scorer import Scorer, Side
@@ -53,8 +53,7 @@ def test_slices_of_the_entities_make_up_the_whole(name: str, side: Side) -> None
 def test_some_and_all_have_the_same_gradients_at_any_size_of_the_buffer(
     name: str, side: Side, buffer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sampled, comparisons):
-        monkeypatch.setattr(module, "BUFFER", {"cpu": buffer})
+    monkeypatch.setattr(lengths, "BUFFER", {"cpu": buffer})
     model = built(name)
     among_all = gradients(model, model.score_all(*queries(side)).gather(1, candidates()))
     among_some = gradients(model, model.score_some(*queries(side), candidates()))
