@@ -97,7 +97,7 @@ class Task(pl.LightningModule, ABC):
         return {}
 
     def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
-        """What a run keeps of its test beside the figures."""
+        """What a run keeps of its test beside the figures; called in every process."""
 
     @property
     def trains(self) -> bool:

@@ -61,8 +61,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     figures |= _named(trainer.test(task, data, verbose=False))
     figures |= {"epochs": trainer.current_epoch, "seconds": round(time.perf_counter() - began, 1)}
     figures |= {"task": config.task.name, "seed": config.seed, "coverage": corpus.coverage.as_dict()}
+    task.after_test(corpus, folder)
     if trainer.is_global_zero:
-        task.after_test(corpus, folder)
         (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
     return figures
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mkgc.metrics.ranking import Queries
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.slow
 
 
-def started(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mkgc.train", *arguments, "task=mre", *TINY, "task.epochs=1"]
+def started(folder: Path, *arguments: str, task: str = "mre") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mkgc.train", *arguments, f"task={task}", *TINY, "task.epochs=1"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -41,6 +42,16 @@ def test_two_processes_count_every_example_once(mre_root: Path, tmp_path: Path) 
     gold = [line for line in (mre_root / "txt" / "ours_test.txt").read_text().splitlines() if "'None'" not in line]
     assert figures["test"]["support"] == len(gold)
     assert (tmp_path / "run" / "best.ckpt").is_file()
+
+
+def test_two_processes_keep_every_ranked_query_once(kg_root: Path, tmp_path: Path) -> None:
+    two = ("trainer.devices=2", "+trainer.strategy=ddp", "hydra.run.dir=run", "data.batch_size=3")
+    done = started(tmp_path, f"data.root={kg_root}", "backbone=kge/distmult", *two, task="link_prediction")
+    assert done.returncode == 0, done.stderr
+    queries = Queries.load(tmp_path / "run" / "queries.npz")
+    assert sorted(queries.table["side"].tolist()) == [0] * 12 + [1] * 12
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert queries.measures()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
 
 
 def test_a_sweep_leaves_a_folder_for_each_job(mre_root: Path, tmp_path: Path) -> None:

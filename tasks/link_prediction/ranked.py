@@ -67,10 +67,10 @@ class Ranked(Task):
 
     def after_test(self, corpus: Corpus, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
-        graph = corpus.source
-        if self.recorded and isinstance(graph, Graph):
+        graph, parts = corpus.source, self._all_recorded()
+        if self.trainer.is_global_zero and isinstance(graph, Graph):
             categories = relation_categories(graph.triples["train"], len(graph.relations))
-            Queries(np.concatenate(self.recorded), graph.relations, categories).save(folder / "queries.npz")
+            Queries(np.concatenate(parts), graph.relations, categories).save(folder / "queries.npz")
 
     def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
         """The ``top_k`` entities of each query, with their probabilities."""
@@ -82,6 +82,14 @@ class Ranked(Task):
 
     def _named(self, entity: int, probability: float) -> dict[str, Any]:
         return {"id": self.codec.entities[entity], "name": self.codec.names[entity], "score": probability}
+
+    def _all_recorded(self) -> list[Records]:
+        """The records of all processes: each has tested its share."""
+        if self.trainer.world_size == 1:
+            return self.recorded
+        shares: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(shares, self.recorded)
+        return [part for share in shares for part in share]
 
 
 def _triples(batch: TripleBatch, asked: Int[Tensor, "K 2"], side: str) -> Int[Tensor, "K 3"]:
