@@ -168,7 +168,7 @@ def convert(config: DictConfig) -> str:
     if task == "mner":
         config.task.model.readout = "pieces"
     tokens = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
-    config.size = {"tokenizer": tokens}
+    config.size = {"lr": config.size.lr, "tokenizer": tokens}
     corpus = read_corpus(config)
     tables = corpus.codec.tables()
     vocabulary = found["text"]["vocab_size"] - sum(tables.values())

@@ -10,7 +10,7 @@ import pytest
 from mkgc.data.examples import RelationExample, Sentences, Span, TaggedExample
 from mkgc.data.formats import kg, mnre, twitter
 from mkgc.data.graph import Graph
-from mkgc.data.sentences import SentenceFormat, read_sentences
+from mkgc.data.sentences import SentenceFormat, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import classes, cut_graph, cut_sentences, draw_rows, write_subsets
 from mkgc.data.tokens import learned
@@ -203,8 +203,9 @@ def test_a_folder_that_is_not_there_cannot_be_written_to(tmp_path: Path) -> None
 
 def test_a_task_trains_on_the_draw_and_keeps_every_label() -> None:
     labels = ("None", "couple", "race")
-    source = SentenceFormat(lambda root, split, groups: EXAMPLES, lambda root: labels)
-    corpus = read_sentences(settings(shots=1), {"made up": source}, RelationCodec, learned, None)
+    made_up = SentenceFormat(lambda root, split, groups: EXAMPLES, lambda root: labels)
+    few = settings(shots=1)
+    corpus = read_sentences(read_source(few, {"made up": made_up}), few, RelationCodec, learned, None)
     assert {split: len(items) for split, items in corpus.items.items()} == {"train": 3, "dev": 93, "test": 93}
     assert corpus.codec.state()["labels"] == list(labels)
     assert isinstance(corpus.source, Sentences)
