@@ -82,7 +82,7 @@ def pretrained(texts: Iterable[str], name: str) -> Tokenizer:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no tokeniser at '{name}': give a folder with tokenizer.json, or a hub name that can be reached "
-            f"(size.text.name=…); {str(error).splitlines()[0]}"
+            f"(size.text.name=…; weights/small and weights/mini come by `make weights`); {str(error).splitlines()[0]}"
         ) from error
     numbers = (
         loaded.pad_token_id,

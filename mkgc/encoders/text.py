@@ -99,7 +99,8 @@ def pretrained_text(name: str, dropout: float | None = None) -> TextEncoder:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no text encoder at '{name}': give a folder with config.json and model.safetensors, or a hub name that "
-            f"can be reached (size.text.name=…); {str(error).splitlines()[0]}"
+            "can be reached (size.text.name=…; weights/small and weights/mini come by `make weights`); "
+            f"{str(error).splitlines()[0]}"
         ) from error
     if lost := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
         raise ConfigError(f"the weights at '{name}' lack {len(lost)} of the encoder's tensors, first '{lost[0]}'")
