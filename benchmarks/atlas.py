@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from benchmarks.runs import fill, machine, mean_and_spread
 
 RUNS = Path("runs/atlas")
 RESULTS = Path("benchmarks/atlas.json")
@@ -105,13 +106,9 @@ def main() -> None:
         list(pool.map(_run, jobs))
     figures = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else {}
     figures |= {f"{task}/{name}/{seed}": _figures(task, name, seed) for task, name, seed, _ in jobs}
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    RESULTS.write_text(json.dumps({"machine": machine, "runs": figures}, indent=1) + "\n")
-    page = PAGE.read_text()
-    for begin, end, made in ((BEGIN, END, table), (BEGIN_PAIRS, END_PAIRS, pairs_table)):
-        head, rest = page.split(begin)
-        page = f"{head}{begin}\n{made(figures)}\n{end}{rest.split(end)[1]}"
-    PAGE.write_text(page)
+    RESULTS.write_text(json.dumps({"machine": machine(), "runs": figures}, indent=1) + "\n")
+    fill(PAGE, BEGIN, END, table(figures))
+    fill(PAGE, BEGIN_PAIRS, END_PAIRS, pairs_table(figures))
 
 
 def _variants(task: str) -> list[Job]:
@@ -209,7 +206,7 @@ def table(figures: dict[str, Any]) -> str:
     lines = ["| task | measure | " + " | ".join(VARIANTS) + " |", "| --- | --- |" + " --- |" * len(VARIANTS)]
     for task, measures in TASKS.items():
         for measure in measures:
-            cells = [_cell([figures[f"{task}/{v}/{s}"]["test"][measure] for s in SEEDS]) for v in VARIANTS]
+            cells = [mean_and_spread([figures[f"{task}/{v}/{s}"]["test"][measure] for s in SEEDS], 3) for v in VARIANTS]
             lines.append(f"| {task} | {measure} | " + " | ".join(cells) + " |")
         times = [[figures[f"{task}/{v}/{s}"]["seconds"] for s in SEEDS] for v in VARIANTS]
         lines.append(f"| {task} | seconds | " + " | ".join(f"{statistics.mean(t):.0f}" for t in times) + " |")
@@ -226,16 +223,11 @@ def pairs_table(figures: dict[str, Any]) -> str:
             continue
         row = f"| {name.removesuffix(', relations').removesuffix(', mentions')} | {pair.task} | {len(pair.seeds)} |"
         for measure in pair.measures:
-            cells = [_cell([run["test"][measure] for run in side]) for side in runs]
+            cells = [mean_and_spread([run["test"][measure] for run in side], 3) for side in runs]
             lines.append(f"{row} {measure} | " + " | ".join([*cells, "–"][:2]) + " |")
         seconds = [f"{statistics.mean(run['seconds'] for run in side):.0f}" for side in runs]
         lines.append(f"{row} seconds | " + " | ".join([*seconds, "–"][:2]) + " |")
     return "\n".join(lines)
-
-
-def _cell(values: list[float]) -> str:
-    mean = f"{statistics.mean(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.3f}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.runs import composed
+from benchmarks.runs import composed, fill
 from mkgc.check import check_data
 from mkgc.data.inspect.report import Report, Table, shown, verdict
 
@@ -125,9 +125,7 @@ def main() -> None:
         (PAGES / f"{data.page}.md").write_text(page(data, report), encoding="utf-8")
         plain = json.dumps(report.as_dict(), indent=1, ensure_ascii=False)
         (PAGES / f"{data.page}.json").write_text(f"{plain}\n", encoding="utf-8")
-    index = PAGES / "README.md"
-    before, rest = index.read_text().split(BEGIN)
-    index.write_text(f"{before}{BEGIN}\n{overview(PAGES)}\n{END}{rest.split(END)[1]}")
+    fill(PAGES / "README.md", BEGIN, END, overview(PAGES))
 
 
 if __name__ == "__main__":

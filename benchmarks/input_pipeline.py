@@ -9,8 +9,6 @@ texts in ``ARCHIVES`` (``mnre.tar.xz``, …). Both sides of each ratio are measu
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -22,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.runs import composed
+from benchmarks.runs import composed, fill, machine
 from mkgc.batch import Images
 from mkgc.data import store
 from mkgc.data.archive import unpack
@@ -52,11 +50,9 @@ def main() -> None:
     for name in TEXTS:
         with TemporaryDirectory() as folder:
             waste[name] = padding(name, archives / f"{name}.tar.xz", Path(folder) / name)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    figures = {"machine": machine, "examples_per_second": speed, "padding": waste}
+    figures = {"machine": machine(), "examples_per_second": speed, "padding": waste}
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
-    head, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(speed, waste)}\n{END}{rest.split(END)[1]}")
+    fill(PAGE, BEGIN, END, table(speed, waste))
 
 
 def draw_pictures(folder: Path) -> list[Path]:

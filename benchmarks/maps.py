@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from benchmarks.runs import fill
 from mkgc.batch import Images
 from mkgc.data.atlas.draw import Land
 from mkgc.data.atlas.facts import Country, countries
@@ -56,8 +57,7 @@ def main() -> None:
         figures[ROWS[2]][what] = _probed(_states(dino, maps, 9), labels, test)
         figures[ROWS[3]][what] = _trained(maps, labels, test)
     RESULTS.write_text(json.dumps({"countries": len(known), "asked": test, "right": figures}, indent=1) + "\n")
-    head, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(figures)}\n{END}{rest.split(END)[1]}")
+    fill(PAGE, BEGIN, END, table(figures))
 
 
 def _maps(known: list[Country], land: Land) -> Tensor:

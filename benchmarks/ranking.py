@@ -8,8 +8,6 @@ of ``docs/benchmarks.md``.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -20,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from benchmarks.runs import fill, machine
 
 RESULTS = Path("benchmarks/ranking.json")
 PAGE = Path("docs/benchmarks.md")
@@ -41,10 +41,8 @@ def main() -> None:
     for measure in MEASURES:
         if not np.isclose(sides["mkgc"][measure], sides["pykeen"][measure], rtol=1e-5, atol=1e-6):
             raise SystemExit(f"{measure} differs: {sides['mkgc'][measure]} and {sides['pykeen'][measure]}")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    RESULTS.write_text(json.dumps({"machine": machine, **sides}, indent=1) + "\n")
-    head, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(sides)}\n{END}{rest.split(END)[1]}")
+    RESULTS.write_text(json.dumps({"machine": machine(), **sides}, indent=1) + "\n")
+    fill(PAGE, BEGIN, END, table(sides))
 
 
 def _started(root: Path, name: str) -> dict[str, Any]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +29,20 @@ def trained(folder: Path, *overrides: str) -> dict[str, Any]:
         print(f"$ python -m mkgc.train {' '.join(overrides)} hydra.run.dir={folder}", flush=True)
         train(composed(*overrides), folder)
     return json.loads(figures.read_text())
+
+
+def machine() -> str:
+    """What figures were made on, as results say it."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def fill(page: Path, begin: str, end: str, text: str) -> None:
+    """Replaces what stands between two markers of a page."""
+    head, rest = page.read_text().split(begin)
+    page.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+
+
+def mean_and_spread(values: Sequence[float], digits: int) -> str:
+    """The mean, with the standard deviation where there are several values."""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.runs import fill, mean_and_spread
 from mkgc.data.archive import unpack
 
 RUNS = Path("runs/text")
@@ -45,8 +46,7 @@ def main() -> None:
     archives = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data")
     figures = {row.archive: [_run(row, seed, archives) for seed in row.seeds] for row in ROWS}
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
-    head, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(figures)}\n{END}{rest.split(END)[1]}")
+    fill(PAGE, BEGIN, END, table(figures))
 
 
 def _run(row: Row, seed: int, archives: Path) -> dict[str, Any]:
@@ -70,16 +70,11 @@ def table(figures: dict[str, list[dict[str, Any]]]) -> str:
     lines.append("| --- |" + " --- |" * 7)
     for row in ROWS:
         runs = figures[row.archive]
-        cells = [_mean([run["test"][name] for run in runs]) for name in MEASURES]
-        cells += [_mean([run["dev"]["f1"] for run in runs])]
+        cells = [mean_and_spread([100 * run["test"][name] for run in runs], 2) for name in MEASURES]
+        cells += [mean_and_spread([100 * run["dev"]["f1"] for run in runs], 2)]
         minutes = statistics.mean(run["seconds"] for run in runs) / 60
         lines.append(f"| {row.title} | {len(runs)} | " + " | ".join(cells) + f" | {minutes:.0f} | {row.published} |")
     return "\n".join(lines)
-
-
-def _mean(values: list[float]) -> str:
-    mean = f"{100 * statistics.mean(values):.2f}"
-    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ that is there decides; without one the same seed gives the same examples on any 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from mkgc.data.formats.files import read_lines
 from mkgc.data.graph import Graph, Triples
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
+from mkgc.files import whole
 
 Example = TypeVar("Example", RelationExample, TaggedExample)
 
@@ -180,9 +180,8 @@ def _lines(source: Sentences | Graph, settings: DataSettings) -> list[str]:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-        beside.replace(path)
+        with whole(path) as beside:
+            beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror}", path) from error

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from mkgc.errors import ConfigError, DataError
+from mkgc.files import whole
 from mkgc.metrics import EmptyMetricError, MetricError
 
 SIDES = ("head", "tail")
@@ -225,11 +226,9 @@ class Queries:
 
     def save(self, path: Path) -> None:
         """Writes a compressed .npz; what was at ``path`` stays until the new file is whole."""
-        beside = path.with_name(f".{path.name}.part")
         relations, categories = (np.array(texts, np.str_) for texts in (self.relations, self.categories))
-        with beside.open("wb") as file:
+        with whole(path) as beside, beside.open("wb") as file:
             np.savez_compressed(file, table=self.table, relations=relations, categories=categories)
-        beside.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Queries:

@@ -58,6 +58,10 @@ class TripleBatch(Part):
     known: Int[Tensor, "L 2"]
     sides: tuple[Side, ...]
 
+    def asks(self, side: Side) -> Bool[Tensor, " B"]:
+        """Which queries are for that side."""
+        return torch.tensor([s == side for s in self.sides], device=self.shown.device)
+
 
 @dataclass(frozen=True)
 class LinkBatch(TripleBatch):

@@ -14,6 +14,7 @@ from torch import Tensor
 from mkgc.data.corpus import Corpus
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError
+from mkgc.kge.negatives import SIDES
 from mkgc.metrics.breakdown import relation_categories
 from mkgc.metrics.ranking import Queries, RankingMetrics, Records, ranks, record
 from mkgc.task import Encoder, Optim, Task
@@ -32,6 +33,8 @@ class Ranked(Task):
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.top_k = top_k
         self.recorded: list[Records] = []
+        files = codec.pictures if isinstance(codec, LinkCodec) else [{} for _ in codec.entities]
+        self.pictured: Bool[np.ndarray, " N"] = np.array([any(pictures.values()) for pictures in files], dtype=bool)
 
     def make_metric(self) -> RankingMetrics:
         return RankingMetrics()
@@ -47,20 +50,13 @@ class Ranked(Task):
     def score(self, batch: TripleBatch, metric: RankingMetrics) -> None:
         """Ranks each target of each query among the entities that are no other known answer."""
         scores = self.scores(batch)
-        for side in ("head", "tail"):
-            mine = torch.tensor([s == side for s in batch.sides], device=scores.device)
-            asked = batch.targets[mine[batch.targets[:, 0]]]
+        for side in SIDES:
+            asked = batch.targets[batch.asks(side)[batch.targets[:, 0]]]
             if len(asked):
                 found = ranks(scores[asked[:, 0]], asked[:, 1], per_target(asked[:, 0], batch.known))
                 metric.update(found, side)
                 if metric is self.measures["test"]:
-                    self.recorded.append(record(found, _triples(batch, asked, side), side, self._pictured()))
-
-    def _pictured(self) -> Bool[np.ndarray, " N"]:
-        """Which entities have a picture that the model may look at."""
-        if not isinstance(self.codec, LinkCodec):
-            return np.zeros(len(self.codec.entities), dtype=bool)
-        return np.array([any(pictures.values()) for pictures in self.codec.pictures])
+                    self.recorded.append(record(found, _triples(batch, asked, side), side, self.pictured))
 
     def on_test_start(self) -> None:
         self.recorded = []

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
+from mkgc.kge.negatives import SIDES
 from mkgc.kge.scorer import Scorer, Side
 from mkgc.losses.adversarial import self_adversarial
 from mkgc.losses.kvsall import binary_kvsall
@@ -19,8 +20,6 @@ from mkgc.losses.onevsall import one_vs_all
 from mkgc.task import Optim
 from tasks.link_prediction.data import TripleBatch, TripleCodec
 from tasks.link_prediction.ranked import Ranked
-
-SIDES: tuple[Side, ...] = ("head", "tail")
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,5 @@ class StructurePrediction(Ranked):
 
 def _by_side(batch: TripleBatch) -> list[tuple[Side, Tensor]]:
     """The rows of a batch that ask for each side, where there are any."""
-    device = batch.shown.device
-    rows = [(side, torch.tensor([i for i, s in enumerate(batch.sides) if s == side], device=device)) for side in SIDES]
+    rows = [(side, batch.asks(side).nonzero()[:, 0]) for side in SIDES]
     return [(side, which) for side, which in rows if len(which)]
