@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from mkgc.batch import Images, Text, picture_keys
-from mkgc.encoders.lower import Lower
+from mkgc.encoders.lower import Lower, distinct
 from mkgc.encoders.released import ReleasedVision
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
+from mkgc.nn.kept import Masked
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
 
@@ -36,6 +37,9 @@ class Backbone(nn.Module):
     ``independent`` the pairs are new layers on top instead, the encoders' own staying unimodal (an ablation of the
     paper). Heads read the text stream: what would reach the side's output alone is neither computed nor trained, and a
     side that reaches no text state at all (``caf=false``) is left out.
+
+    Examples of a batch that show the same pictures share what the side's layers below the fused ones make of them,
+    computed once; so they share what those layers drop out (dropout, drop path), too.
 
     With ``trained``, only so many of the text encoder's uppermost layers learn, with ``side_trained`` of the other's;
     what lies below them is neither trained nor dropped out. What it makes of an input then never changes: up to
@@ -113,17 +117,15 @@ class Backbone(nn.Module):
         for layer in self.text.layers[self.lower_text.count : len(self.text.layers) - fused]:
             attended = layer.attend(x.text, x.text_mask)
             x = replace(x, text=layer.feed(attended.state), memory=attended.memory)
-        if self.side is None or self.lower_side is None:
+        if self.side is None:
             return x
-        for layer in self.side.layers[self.lower_side.count : len(self.side.layers) - fused]:
-            x = replace(x, side=layer.feed(layer.attend(x.side, x.side_mask).state))
         pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
         for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
             x = fusion(x, text_layer, side_layer, last=depth == fused)
         return x
 
     def _lower(self, text: Text, images: Sequence[Images]) -> Streams:
-        """Both streams below the layers that learn."""
+        """The text below the layers that learn, the side below the fused ones."""
         size, width = text.ids.shape
         states, mask = self.lower_text.states(
             text.keys,
@@ -135,14 +137,21 @@ class Backbone(nn.Module):
         if self.side is None or self.lower_side is None:
             none = torch.zeros(size, 0, dtype=torch.bool, device=states.device)
             return Streams(states, mask, states.new_zeros(size, 0, 0), none)
-        embed = self.side.embed
-        side, seen = self.lower_side.states(
+        shown, place = distinct(images, size)
+        side, seen = self._seen(self.side, self.lower_side, shown, 1 + int(place.max()))
+        return Streams(states, mask, side[place], seen[place])
+
+    def _seen(self, side: Side, lower: Lower, images: Sequence[Images], size: int) -> Masked:
+        """States of ``size`` examples' pictures below the fused layers, and where there are pictures."""
+        states, seen = lower.states(
             lambda: picture_keys(images, size),
-            lambda rows: embed(images if len(rows) == size else [g.rows(rows) for g in images], len(rows)),
+            lambda rows: side.embed(images if len(rows) == size else [g.rows(rows) for g in images], len(rows)),
             size,
             keep=True,
         )
-        return Streams(states, mask, side, seen)
+        for layer in side.layers[lower.count : len(side.layers) - len(self.fusions)]:
+            states = layer.feed(layer.attend(states, seen).state)
+        return states, seen
 
     def _embedded(self, text: Text) -> tuple[Tensor, Tensor]:
         return self.text.embed(text), text.mask

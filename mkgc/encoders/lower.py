@@ -1,13 +1,30 @@
-"""The lower part of an encoder, which may be left as it was pretrained: it then runs once for each input."""
+"""The lower part of an encoder runs once for each input: of a batch, and of all batches where it does not learn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
+from mkgc.batch import Images
 from mkgc.nn.kept import KeptStates, Masked
+
+
+def distinct(images: Sequence[Images], size: int) -> tuple[list[Images], Int[Tensor, " B"]]:
+    """The pictures of those of ``size`` examples that differ in them, and which of these each example shows.
+
+    A batch holds each picture once, so examples show the same where their slots are equal in all groups.
+    """
+    if not images:
+        return [], torch.zeros(size, dtype=torch.long)
+    parts = [images[0].slots.new_zeros(size, 1), *(group.slots for group in images)]  # unique wants a column
+    slots, place = torch.cat(parts, 1).unique(dim=0, return_inverse=True)
+    _, *columns = slots.split([part.shape[1] for part in parts], 1)
+    return [replace(group, slots=part) for group, part in zip(images, columns, strict=True)], place
 
 
 class Lower:

@@ -16,6 +16,8 @@ from mkgc.backbone import Backbone
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
 from mkgc.kge.scorer import Scorer
+from mkgc.losses.kvsall import binary_kvsall
+from mkgc.losses.softmax import softmax_kvsall
 from mkgc.task import Optim
 from tasks.link_prediction.data import LinkBatch, LinkCodec, TripleCodec
 from tasks.link_prediction.modelling import Stage1, fit_entities
@@ -29,7 +31,7 @@ class LinkPrediction(Ranked):
     An entity's vector is its token's embedding, shared between input and output, and a bias; a query's is the state at
     the mask, transformed as in BERT's masked language model: LN(gelu(W h)). ``objective`` is "bce" as released (each
     entity is an answer or not) or "softmax" (probability spread evenly over all answers), which learns faster from few
-    triples.
+    triples. ``smoothing`` e makes labels y (1 - e) y + e / N, for N entities.
 
     ``hide`` is the share of training queries with a picture whose entity is shown by its picture alone: its own token,
     which learns by heart what training says of it, and its text are left out.
@@ -51,16 +53,19 @@ class LinkPrediction(Ranked):
         stages: Sequence[int] = (1, 2),
         objective: Literal["bce", "softmax"] = "bce",
         hide: float = 0.0,
+        smoothing: float = 0.0,
         top_k: int = 10,
     ) -> None:
         super().__init__(backbone, codec, optim, top_k)
         if not 0 <= hide <= 1:
             raise ConfigError(f"task.model.hide={hide} must lie between 0 and 1")
+        if not 0 <= smoothing < 1:
+            raise ConfigError(f"task.model.smoothing={smoothing} must lie in [0, 1)")
         if not stages or set(stages) - {1, 2}:
             raise ConfigError(f"task.stages={list(stages)}: choose [1], [2] or [1,2]")
         if objective not in ("bce", "softmax"):
             raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
-        self.objective, self.hide = objective, hide
+        self.objective, self.hide, self.smoothing = objective, hide, smoothing
         self.stages, self.stage1 = tuple(stages), stage1
         self.table = backbone.text.extend(codec.tables()).tables["entities"]
         width = backbone.width
@@ -93,16 +98,14 @@ class LinkPrediction(Ranked):
 
     def scores(self, batch: LinkBatch) -> Float[Tensor, "B N"]:
         """The score of every entity as the answer to every query."""
-        return self.queries(batch) @ self.entities().T
+        # The product of queries and entities, without copying the table to put the bias beside it.
+        return F.linear(self.hidden(batch), self.table.weight, self.bias)
 
     def loss(self, batch: LinkBatch) -> Tensor:
         """Every entity is scored as an answer, against all answers of the training split."""
-        scores = self.scores(self._partly_hidden(batch) if self.hide else batch)
-        right = torch.zeros_like(scores)
-        right[batch.targets[:, 0], batch.targets[:, 1]] = 1.0
-        if self.objective == "bce":
-            return F.binary_cross_entropy_with_logits(scores, right)
-        return F.cross_entropy(scores, right / right.sum(1, keepdim=True))
+        scores = self.scores(self._partly_hidden(batch) if self.hide else batch).float()
+        answers = batch.targets[:, 0], batch.targets[:, 1]
+        return {"bce": binary_kvsall, "softmax": softmax_kvsall}[self.objective](scores, answers, self.smoothing)
 
     def _partly_hidden(self, batch: LinkBatch) -> LinkBatch:
         """The batch with token and text of some entities masked, drawn among those that have a picture."""
@@ -131,5 +134,5 @@ def build(
     """The task for the backbone that was chosen: prompts for one that reads, vectors alone for a structure model."""
     if isinstance(backbone, Backbone):
         assert isinstance(codec, LinkCodec)
-        return LinkPrediction(backbone, codec, optim, stage1, stages, objective, hide, top_k)
+        return LinkPrediction(backbone, codec, optim, stage1, stages, objective, hide, top_k=top_k)
     return StructurePrediction(backbone, codec, optim, structure, top_k)

@@ -12,6 +12,7 @@ from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.margin import margin_ranking
 from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
+from mkgc.losses.softmax import softmax_kvsall
 
 
 def sampled_scores() -> tuple[Tensor, Tensor]:
@@ -60,6 +61,24 @@ def test_kvsall_is_the_binary_cross_entropy_of_dense_labels(smoothing: float) ->
     found = binary_kvsall(scores, answers, smoothing)
     assert_close(found, expected)
     assert_close(torch.autograd.grad(found, scores), torch.autograd.grad(expected, scores))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_softmax_over_all_answers_is_the_cross_entropy_of_dense_probabilities(smoothing: float) -> None:
+    scores, (rows, columns), labels = labelled()
+    labels[2, 7] = 1
+    order = torch.randperm(1 + len(rows))
+    answers = torch.cat([rows, torch.tensor([2])])[order], torch.cat([columns, torch.tensor([7])])[order]
+    expected = F.cross_entropy(scores, labels / labels.sum(1, keepdim=True), label_smoothing=smoothing)
+    found = softmax_kvsall(scores, answers, smoothing)
+    assert_close(found, expected, rtol=0, atol=1e-6)
+    assert_close(torch.autograd.grad(found, scores), torch.autograd.grad(expected, scores), rtol=0, atol=1e-6)
+
+
+def test_the_softmax_over_all_answers_is_finite_for_scores_of_any_size() -> None:
+    scores = torch.tensor([[1e4, -1e4]])
+    assert softmax_kvsall(scores, (torch.tensor([0]), torch.tensor([0]))) == 0
+    assert softmax_kvsall(scores, (torch.tensor([0]), torch.tensor([1]))) == 2e4
 
 
 def test_kvsall_is_finite_for_scores_of_any_size() -> None:

@@ -182,6 +182,35 @@ def test_gradients_are_finite_where_pictures_are_absent() -> None:
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
+def alone(model: Backbone, given: Text, groups: list[Images]) -> torch.Tensor:
+    """Text states of each example in a batch of its own."""
+    rows = [[group.rows([i]) for group in groups] for i in range(len(given.ids))]
+    return torch.cat([model(given.rows([i]), images).text for i, images in enumerate(rows)])
+
+
+@pytest.mark.parametrize("fused", [1, 3])
+def test_examples_with_the_same_pictures_share_their_lower_layers_and_nothing_else_changes(fused: int) -> None:
+    given = words(LENGTHS)
+    shown = [
+        pictures("image", 32, [[0], [1], [0], [-1]]),
+        pictures("crops", 64, [[1, 0, -1], [0, 1, -1], [1, 0, -1], [0, 1, -1]]),
+    ]
+    draw, outcomes = torch.randn(len(LENGTHS), max(LENGTHS), 32), []
+    for run in (lambda model: model(given, shown).text, lambda model: alone(model, given, shown)):
+        torch.manual_seed(0)
+        model = hybrid(fused=fused)
+        sizes: list[int] = []
+        attend = model.side.layers[0].attend
+        model.side.layers[0].attend = lambda x, *more, a=attend, s=sizes: (s.append(len(x)), a(x, *more))[1]
+        states = run(model)
+        (states * draw * given.mask[..., None]).sum().backward()
+        outcomes.append((states[given.mask], [p.grad for p in model.parameters() if p.grad is not None], sizes))
+    (together, gradients, sizes), (apart, expected, _) = outcomes
+    torch.testing.assert_close(together, apart, **near)
+    torch.testing.assert_close(gradients, expected, rtol=1e-4, atol=1e-4)
+    assert sizes == ([3] if fused == 1 else [4])
+
+
 @pytest.mark.parametrize("fused", [1, 2, 3])
 @pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"independent": True}])
 def test_what_is_trainable_gets_a_gradient_and_what_is_frozen_cannot_reach_the_text(fused, options) -> None:

@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from hydra.utils import instantiate
 from PIL import Image
 
 from mkgc.checkpoint import build_task, describe
 from mkgc.data.corpus import read_corpus
 from mkgc.data.formats import kg
-from mkgc.errors import DataError
+from mkgc.errors import ConfigError, DataError
 from tasks.link_prediction.modelling import mask_vectors
+from tasks.link_prediction.task import LinkPrediction
+from tests.conftest import COLOURS, paint
 
 
 @pytest.fixture
@@ -85,6 +89,68 @@ def test_a_name_finds_its_entity_and_an_unknown_one_is_named(corpus) -> None:
         codec.parse([{"relation": "near", "tail": "nobody"}], Path(), ["line 7"])
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("objective", ["bce", "softmax"])
+def test_the_loss_is_that_of_dense_labels_with_its_gradients(objective, smoothing, corpus, kg_root, tiny) -> None:
+    model = build_task(tiny("link_prediction", kg_root, f"task.model.objective={objective}"), corpus.codec).eval()
+    model.smoothing = smoothing
+    batch = corpus.codec.collate(corpus.items["train"][:7], corpus.store)
+    labels = torch.zeros(7, 12)
+    for row, item in enumerate(corpus.items["train"][:7]):
+        labels[row, list(item.targets)] = 1
+    if objective == "bce":
+        smooth = (1 - smoothing) * labels + smoothing / 12
+        dense = F.binary_cross_entropy_with_logits(model.scores(batch), smooth)
+    else:
+        shares = labels / labels.sum(1, keepdim=True)
+        dense = F.cross_entropy(model.scores(batch), shares, label_smoothing=smoothing)
+    sparse, weights = model.loss(batch), [p for p in model.parameters() if p.requires_grad]
+    torch.testing.assert_close(sparse, dense, rtol=0, atol=1e-6)
+    gradients = [torch.autograd.grad(loss, weights, allow_unused=True) for loss in (sparse, dense)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_smoothing_that_leaves_nothing_of_the_labels_is_refused(smoothing: float, corpus, kg_root, tiny) -> None:
+    model = build_task(tiny("link_prediction", kg_root), corpus.codec)
+    backbone = instantiate(tiny("link_prediction", kg_root).backbone)
+    with pytest.raises(ConfigError, match=rf"task\.model\.smoothing={smoothing} must lie in \[0, 1\)"):
+        LinkPrediction(backbone, corpus.codec, model.optim, model.stage1, smoothing=smoothing)
+
+
+def _long_texts(root: Path) -> Path:
+    """Descriptions of sixty words, and three pictures for one entity."""
+    rows = (f"e/{i}\tthing number {i} {'and so on ' * 20}\n" for i in range(12))
+    (root / "entity2textlong.txt").write_text("".join(rows))
+    for number, colour in enumerate(COLOURS):
+        paint(root / "images" / "e.1" / f"{number}.png", colour)
+    return root
+
+
+def test_a_long_description_is_cut_and_leaves_the_mask_and_the_entity(kg_root, tiny) -> None:
+    corpus = read_corpus(tiny("link_prediction", _long_texts(kg_root), "data.max_length=24"))
+    t = corpus.codec.tokenizer
+    queries = corpus.items["train"]
+    for item in [*queries, *map(corpus.codec.definition, range(12))]:
+        assert len(item.ids) == 24
+        assert item.ids[item.mask] == t.mask
+        assert item.ids[-1] == t.stop
+    assert all(t.size + item.shown in item.ids for item in queries)
+    words = corpus.codec.tokenizer.ids("thing number and so on")
+    assert all({*words} <= {*item.ids} for item in queries)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_as_many_pictures_of_an_entity_as_asked_for_reach_the_encoder(most: int, kg_root, tiny) -> None:
+    config = tiny("link_prediction", _long_texts(kg_root), f"data.most={most}")
+    corpus = read_corpus(config)
+    model = build_task(config, corpus.codec).eval()
+    batch = corpus.codec.collate([corpus.codec.definition(1), corpus.codec.definition(3)], corpus.store)
+    assert batch.images[0].slots.tolist() == [list(range(most)), [-1] * most]
+    tokens = model.backbone(batch.text, batch.images).side.shape[1]
+    assert tokens == 1 + most * (32 // 16) ** 2
+
+
 def _identity_graph(root: Path, entities: int = 10, relations: int = 4) -> Path:
     """A random graph in which nothing can be learned, and whose pictures say which entity they show."""
     draw = np.random.default_rng(0)
@@ -132,4 +198,4 @@ def test_pictures_that_tell_identity_do_not_tell_the_answer(tmp_path, tiny) -> N
     root = _identity_graph(tmp_path / "identity")
     chance = sum(1 / k for k in range(1, 11)) / 10
     assert _tested(root, tiny, leaky=False) < chance + 0.12
-    assert _tested(root, tiny, leaky=True) > chance + 0.3
+    assert _tested(root, tiny, leaky=True) > chance + 0.2
