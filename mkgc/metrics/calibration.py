@@ -1,0 +1,236 @@
+"""Probabilities that come true as often as they say, made from scores by what dev teaches of their scale.
+
+Source: temperature scaling, Guo et al. (2017), "On Calibration of Modern Neural Networks". A sigmoid gets a bias as
+well (Platt, 1999): no temperature moves a score across 0, so that a model that puts some fifty of 14,541 candidates
+above 0, as those do that are taught with a few negatives for each answer, would say 1/2 or more of each of them at any
+temperature. A softmax does not see a bias. Neither parameter changes the order of candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
+
+from mkgc.metrics import EmptyMetricError, MetricError
+
+Kind = Literal["softmax", "sigmoid"]
+
+COLDEST, HOTTEST = 0.01, 100.0
+"""Bounds of the temperature: where all answers are right it would fall to 0, where all are wrong rise without end."""
+
+FARTHEST = 1e4
+"""Bound of the bias, on either side."""
+
+BINS = 15
+PASSES = 100
+PRECISION = 1e-9
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns scores into probabilities; as built from its kind alone it leaves scores as they are."""
+
+    kind: Kind
+    temperature: float = 1.0
+    bias: float = 0.0
+
+    def __call__(self, scores: Float[Tensor, "*B N"]) -> Float[Tensor, "*B N"]:
+        """The probabilities of all candidates: of a softmax they add up to 1, each of a sigmoid stands alone."""
+        logits = scores.float() / self.temperature + self.bias
+        return logits.softmax(-1) if self.kind == "softmax" else logits.sigmoid()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Scores of queries and the rows (query, candidate) of their answers.
+
+    ``targets`` are to be found; ``known`` are all answers known to be true, which are left out as in ranking. Those may
+    repeat, and hold the targets or not. A candidate that scores -inf is left out, too.
+    """
+
+    scores: Float[Tensor, "Q N"]
+    targets: Int[Tensor, "K 2"]
+    known: Int[Tensor, "L 2"]
+
+
+class _Part(NamedTuple):
+    """Queries with a competitor: ``free`` marks those, ``others`` is 0 elsewhere; ``row`` is the query of an answer."""
+
+    others: Float[Tensor, "Q N"]
+    free: Bool[Tensor, "Q N"]
+    right: Float64[Tensor, " K"]
+    row: Int[Tensor, " K"]
+
+
+class _Point(NamedTuple):
+    """A loss, summed over answers, with its first and second derivatives by (1 / temperature, bias)."""
+
+    value: Float64[Tensor, ""]
+    slope: Float64[Tensor, " 2"]
+    bend: Float64[Tensor, "2 2"]
+
+
+def sample(count: int, most: int = 2000, seed: int = 0) -> Int[np.ndarray, " n"]:
+    """Positions of ``most`` of ``count`` queries, rising: as many as two parameters need."""
+    drawn = np.random.default_rng(seed).choice(count, min(count, most), replace=False)
+    return np.sort(drawn)
+
+
+def calibrate(chunks: Sequence[Answered], kind: Kind) -> Calibration:
+    """The calibration under which dev's answers are most likely, given their queries' scores in chunks.
+
+    Softmax: of each answer against the candidates that are no other known answer. Sigmoid: of every candidate being an
+    answer or not, known ones aside. Both losses are convex, and Newton's steps are halved until they lower them, so
+    that the result is never worse than the scores as they are. A chunk needs some ten times its size in memory.
+
+    Raises:
+        MetricError: A score is NaN or inf, or an answer scores -inf.
+    """
+    parts = [_part(chunk) for chunk in chunks]
+    if not sum(len(part.row) for part in parts):
+        return Calibration(kind)
+    inverse, bias = _lowest(lambda at: _total(parts, kind, at)).tolist()
+    return Calibration(kind, 1 / inverse, bias)
+
+
+def reliability(chunks: Sequence[Answered], calibration: Calibration) -> dict[str, float]:
+    """``nll``, the mean loss of an answer that :func:`calibrate` lowers, and ``ece`` of the best candidate.
+
+    Raises:
+        EmptyMetricError: No answer has a competitor.
+        MetricError: A score is NaN or inf, or an answer scores -inf.
+    """
+    parts = [_part(chunk) for chunk in chunks]
+    count = sum(len(part.row) for part in parts)
+    if not count:
+        raise EmptyMetricError("no answer has a competitor: there is nothing to calibrate")
+    at = torch.tensor([1 / calibration.temperature, calibration.bias], dtype=torch.double)
+    sure, right = zip(*(_best(part, calibration.kind, at) for part in parts), strict=True)
+    nll = float(_total(parts, calibration.kind, at).value) / count
+    return {"nll": nll, "ece": expected_calibration_error(torch.cat(sure), torch.cat(right))}
+
+
+def expected_calibration_error(confidence: Float[Tensor, " n"], right: Float[Tensor, " n"], bins: int = BINS) -> float:
+    """How far confidence is from the share of right answers, on average over bins of equal width.
+
+    ``right`` is 1 or 0, or between where chance decides among equals.
+
+    Raises:
+        EmptyMetricError: There are no answers.
+    """
+    if not len(confidence):
+        raise EmptyMetricError("there are no answers to say how sure the model was of them")
+    bucket = (confidence.double() * bins).long().clamp(0, bins - 1)
+    gaps = torch.zeros(bins, dtype=torch.double, device=confidence.device)
+    gaps.index_add_(0, bucket, confidence.double() - right.double())
+    return float(gaps.abs().sum()) / len(confidence)
+
+
+def _part(chunk: Answered) -> _Part:
+    """What the loss is made of.
+
+    Raises:
+        MetricError: A score is NaN or inf, or an answer scores -inf.
+    """
+    row, column = chunk.targets.T
+    right = chunk.scores[row, column].double()
+    if chunk.scores.isnan().any() or chunk.scores.isposinf().any() or right.isinf().any():
+        raise MetricError("scores that are not finite cannot be calibrated: the model has diverged")
+    free = ~chunk.scores.isneginf()
+    for answers in (chunk.targets, chunk.known):
+        free[tuple(answers.T)] = False
+    kept = free.any(1)
+    place = kept.cumsum(0) - 1
+    answered = kept[row]
+    return _Part(chunk.scores.where(free, 0)[kept], free[kept], right[answered], place[row[answered]])
+
+
+def _total(parts: Sequence[_Part], kind: Kind, at: Float64[Tensor, " 2"]) -> _Point:
+    curve = _softmax if kind == "softmax" else _sigmoid
+    points = [curve(part, at.to(part.right.device)) for part in parts]
+    return _Point(*(torch.stack(terms).sum(0).cpu() for terms in zip(*points, strict=True)))
+
+
+def _softmax(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
+    """An answer has the odds of its own weight against that of the free candidates of its query together."""
+    others = part.others.double()
+    logits = (at[0] * others).masked_fill(~part.free, -torch.inf)
+    mass = logits.logsumexp(1)
+    weight = (logits - mass[:, None]).exp()
+    mean = (weight * others).sum(1)
+    spread = (weight * (others - mean[:, None]) ** 2).sum(1)[part.row]
+    against, gap = mass[part.row] - at[0] * part.right, mean[part.row] - part.right
+    wrong = against.sigmoid()
+    slope, bend = torch.zeros_like(at), torch.zeros(2, 2, dtype=at.dtype, device=at.device)
+    slope[0] = (wrong * gap).sum()
+    bend[0, 0] = (wrong * spread + wrong * (1 - wrong) * gap**2).sum()
+    return _Point(F.softplus(against).sum(), slope, bend)
+
+
+def _sigmoid(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
+    """Logistic regression of being an answer on the score."""
+    scores = torch.cat([part.right, part.others[part.free].double()])
+    answer = torch.zeros_like(scores)
+    answer[: len(part.right)] = 1
+    factors = torch.stack([scores, torch.ones_like(scores)])
+    logits = at @ factors
+    probability = logits.sigmoid()
+    value = (F.softplus(logits) - answer * logits).sum()
+    return _Point(value, factors @ (probability - answer), (factors * probability * (1 - probability)) @ factors.T)
+
+
+def _best(part: _Part, kind: Kind, at: Float64[Tensor, " 2"]) -> tuple[Float64[Tensor, " K"], Float64[Tensor, " K"]]:
+    """How sure the model is of the best candidate for each answer, and whether that is the answer; a tie is in part."""
+    at = at.to(part.right.device)
+    others = part.others.double().masked_fill(~part.free, -torch.inf)
+    best = others.amax(1)
+    equals = (others == best[:, None]).sum(1)[part.row]
+    best = best[part.row]
+    right = (part.right > best).double() + (part.right == best) / (1.0 + equals)
+    top = at[0] * torch.maximum(part.right, best)
+    if kind == "sigmoid":
+        return (top + at[1]).sigmoid(), right
+    mass = torch.logaddexp((at[0] * others).logsumexp(1)[part.row], at[0] * part.right)
+    return (top - mass).exp(), right
+
+
+def _lowest(loss: Callable[[Float64[Tensor, " 2"]], _Point]) -> Float64[Tensor, " 2"]:
+    """Where a convex loss is lowest within the bounds, beginning from scores as they are."""
+    low = torch.tensor([1 / HOTTEST, -FARTHEST], dtype=torch.double)
+    high = torch.tensor([1 / COLDEST, FARTHEST], dtype=torch.double)
+    at = torch.tensor([1.0, 0.0], dtype=torch.double)
+    here = loss(at)
+    for _ in range(PASSES):
+        step, then = _step(at, here, low, high), here
+        moved = at
+        for halving in range(30):
+            moved = (at - step / 2**halving).clamp(low, high)
+            then = loss(moved)
+            if then.value < here.value:
+                break
+        else:
+            return at
+        gained = here.value - then.value
+        at, here = moved, then
+        if gained <= PRECISION * then.value:
+            break
+    return at
+
+
+def _step(
+    at: Float64[Tensor, " 2"], here: _Point, low: Float64[Tensor, " 2"], high: Float64[Tensor, " 2"]
+) -> Float64[Tensor, " 2"]:
+    """Newton's step in the parameters that do not push against a bound; a flat direction is left alone."""
+    stuck = ((at <= low) & (here.slope > 0)) | ((at >= high) & (here.slope < 0))
+    free = ~stuck & (here.slope != 0)
+    bend = here.bend + 1e-12 * torch.eye(2, dtype=at.dtype)
+    step = torch.zeros_like(at)
+    step[free] = torch.linalg.solve(bend[free][:, free], here.slope[free])
+    return step
