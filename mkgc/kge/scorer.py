@@ -28,6 +28,7 @@ class Scorer(nn.Module, ABC):
     """
 
     entity_parts = 1
+    gathers = False  # whether candidates cost so much to make that none is made twice, or in vain
 
     def __init__(
         self, entities: int, relations: int, width: int, relation_width: int, comparison: Comparison, sparse: bool
@@ -48,6 +49,16 @@ class Scorer(nn.Module, ABC):
     def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
         """The vector that an entity on ``side`` is compared with, given the entity on the other side."""
 
+    def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
+        """What a query is compared with: a vector for each entity in ``rows``."""
+        return self.entities.weight[rows] if isinstance(rows, slice) else self.entities(rows)
+
+    def own_loss(
+        self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
+    ) -> Float[Tensor, ""] | None:
+        """What the model minimises beside the task's objective, for the triples of a batch; most have nothing."""
+        return None
+
     @torch.no_grad()
     def constrain(self) -> None:
         """Brings the parameters back to where the model wants them: to be called after each step."""
@@ -62,13 +73,13 @@ class Scorer(nn.Module, ABC):
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"]:
         """The scores of triples."""
-        return self.comparison.one(self.query(heads, relations, "tail"), self.entities(tails))
+        return self.comparison.one(self.query(heads, relations, "tail"), self.candidates(tails))
 
     def score_all(
         self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, rows: slice = slice(None)
     ) -> Float[Tensor, "B N"]:
         """The scores of all entities, or of those in ``rows``, as the one missing on ``side``."""
-        return self.comparison.all(self.query(known, relations, side), self.entities.weight[rows])
+        return self.comparison.all(self.query(known, relations, side), self.candidates(rows))
 
     def score_some(
         self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, candidates: Int[Tensor, "B K"]
@@ -77,8 +88,7 @@ class Scorer(nn.Module, ABC):
 
         With the right answers in a column beside the wrong ones, training needs no call of :meth:`score`.
         """
-        table = self.entities.weight
-        if self.sparse:
-            entities, candidates = candidates.unique(return_inverse=True)
-            table = self.entities(entities)
-        return self.comparison.some(self.query(known, relations, side), table, candidates)
+        rows: slice | Tensor = slice(None)
+        if self.sparse or self.gathers:
+            rows, candidates = candidates.unique(return_inverse=True)
+        return self.comparison.some(self.query(known, relations, side), self.candidates(rows), candidates)

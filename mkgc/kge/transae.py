@@ -1,0 +1,121 @@
+"""TransAE: an entity is the hidden layer of an autoencoder of its pictures."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mkgc.encoders.vision import VisionEncoder
+from mkgc.errors import ConfigError
+from mkgc.kge.comparisons import Lengths
+from mkgc.kge.pictured import Pictured
+from mkgc.kge.scorer import Side
+
+SIGMOID_SPREAD = 0.208
+"""The deviation of the sigmoid of a standard normal variable."""
+
+
+@final
+class TransAE(Pictured):
+    """The negative L1 distance of h + r from t, entities being what an autoencoder has in its middle.
+
+    The mean of an entity's pictures goes through two layers, with sigmoids, to the entity's vector, and through two
+    more back to itself: the mean squared error of the latter, times ``rebuild``, is the model's own loss. ``inner`` is
+    the width of the layers between. The last layer has no sigmoid: the vectors of today's encoders have both signs.
+
+    An entity without pictures is the sigmoid of a free vector, and nothing is rebuilt for it. Parameters are drawn so
+    that entities and relations spread as those of :class:`mkgc.kge.distances.TransE` with the same ``margin``.
+
+    Source: Wang et al. (2019), "Multimodal Data Enhanced Representation Learning for Knowledge Graphs", section III:
+    there, vectors of texts go through layers of their own to the same middle.
+
+    Raises:
+        ConfigError: A size is not positive, or ``rebuild`` is negative.
+    """
+
+    def __init__(
+        self,
+        entities: int,
+        relations: int,
+        width: int,
+        vision: VisionEncoder | None = None,
+        inner: int = 256,
+        rebuild: float = 1.0,
+        margin: float = 9.0,
+    ) -> None:
+        super().__init__(entities, relations, width, width, Lengths(1), vision)
+        if inner < 1:
+            raise ConfigError(f"backbone.inner={inner} must be at least 1")
+        if rebuild < 0:
+            raise ConfigError(f"backbone.rebuild={rebuild} must not be negative")
+        self.inner, self.rebuild, self.spread = inner, rebuild, (margin + 2) / width
+        self.middle = nn.Linear(inner, width)
+        self.back = nn.Linear(width, inner)
+        self.fit()
+        self.reset_parameters()
+
+    def fit(self) -> None:
+        made = self.entities.weight
+        self.first = nn.Parameter(_drawn(made.new_empty(self.features, self.inner)))
+        self.last = nn.Parameter(_drawn(made.new_empty(self.inner, self.features)))
+        self.first_bias = nn.Parameter(made.new_zeros(self.inner))
+        self.last_bias = nn.Parameter(made.new_zeros(self.features))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        self.fit()
+        nn.init.uniform_(self.relations.weight, -self.spread, self.spread)
+        # The sigmoid's slope at 0 is 1/4.
+        nn.init.uniform_(self.entities.weight, -4 * self.spread, 4 * self.spread)
+        reach = 4 * self.spread / (SIGMOID_SPREAD * math.sqrt(self.inner))
+        nn.init.uniform_(self.middle.weight, -reach, reach)
+        self.middle.bias.copy_(-self.middle.weight.sum(1) / 2)
+        self.back.reset_parameters()
+
+    def see(self, vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> None:
+        """Takes the mean of each entity's pictures, which is all that the model looks at."""
+        entities, which = owners.unique(return_inverse=True)
+        total = vectors.new_zeros(len(entities), vectors.shape[1])
+        super().see(total.index_add(0, which, F.normalize(vectors)), entities)
+
+    def encode(self, vectors: Float[Tensor, "p F"]) -> Float[Tensor, "p W"]:
+        """What the autoencoder has in its middle."""
+        hidden = (vectors * math.sqrt(self.features) @ self.first + self.first_bias).sigmoid()
+        return self.middle(hidden).sigmoid()
+
+    def decode(self, middle: Float[Tensor, "p W"]) -> Float[Tensor, "p F"]:
+        """The vectors of pictures again, of which each number has a mean square of 1."""
+        return self.back(middle).sigmoid() @ self.last + self.last_bias
+
+    def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
+        free = super().candidates(rows).sigmoid()
+        vectors, place = self.look(rows)
+        return free.index_copy(0, place, self.encode(vectors).to(free.dtype))
+
+    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
+        return torch.add(self.candidates(known), self.relations(relations), alpha=1 if side == "tail" else -1)
+
+    def factors(
+        self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "B _"], ...]:
+        return self.candidates(heads), self.relations(relations), self.candidates(tails)
+
+    def own_loss(
+        self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
+    ) -> Float[Tensor, ""] | None:
+        """How badly the pictures of the triples' entities are rebuilt; None where none has any."""
+        vectors, _ = self.look(torch.cat([heads, tails]).unique())
+        if not len(vectors):
+            return None
+        return self.rebuild * F.mse_loss(self.decode(self.encode(vectors)), vectors * math.sqrt(self.features))
+
+
+def _drawn(matrix: Float[Tensor, "i o"]) -> Float[Tensor, "i o"]:
+    """Such that numbers of mean square 1 keep it."""
+    reach = math.sqrt(3 / max(1, len(matrix)))
+    return nn.init.uniform_(matrix, -reach, reach)
