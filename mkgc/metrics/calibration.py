@@ -29,8 +29,9 @@ FARTHEST = 1e4
 """Bound of the bias, on either side."""
 
 BINS = 15
-PASSES = 100
-PRECISION = 1e-9
+PASSES, HALVINGS = 100, 30
+PRECISION = 1e-7
+"""Share of the loss that a last step would win, at most."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,10 @@ def _total(parts: Sequence[_Part], kind: Kind, at: Float64[Tensor, " 2"]) -> _Po
 
 def _softmax(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
     """An answer has the odds of its own weight against that of the free candidates of its query together."""
-    others = part.others.double()
-    logits = (at[0] * others).masked_fill(~part.free, -torch.inf)
-    mass = logits.logsumexp(1)
-    weight = (logits - mass[:, None]).exp()
-    mean = (weight * others).sum(1)
-    spread = (weight * (others - mean[:, None]) ** 2).sum(1)[part.row]
+    logits = (at[0].float() * part.others).masked_fill(~part.free, -torch.inf)
+    mass, weight = logits.logsumexp(1).double(), logits.softmax(1)
+    mean = (weight * part.others).sum(1)
+    spread = (weight * (part.others - mean[:, None]) ** 2).sum(1).double()[part.row]
     against, gap = mass[part.row] - at[0] * part.right, mean[part.row] - part.right
     wrong = against.sigmoid()
     slope, bend = torch.zeros_like(at), torch.zeros(2, 2, dtype=at.dtype, device=at.device)
@@ -176,14 +175,18 @@ def _softmax(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
 
 def _sigmoid(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
     """Logistic regression of being an answer on the score."""
-    scores = torch.cat([part.right, part.others[part.free].double()])
-    answer = torch.zeros_like(scores)
-    answer[: len(part.right)] = 1
-    factors = torch.stack([scores, torch.ones_like(scores)])
-    logits = at @ factors
+    scores = torch.cat([part.right.float(), part.others[part.free]])
+    answer = (torch.arange(len(scores), device=scores.device) < len(part.right)).float()
+    logits = at[0].float() * scores + at[1].float()
     probability = logits.sigmoid()
-    value = (F.softplus(logits) - answer * logits).sum()
-    return _Point(value, factors @ (probability - answer), (factors * probability * (1 - probability)) @ factors.T)
+    off, weight = probability - answer, probability * (1 - probability)
+    terms = F.binary_cross_entropy_with_logits(logits, answer, reduction="none")
+    bends = [_sum(weight * scores**2), _sum(weight * scores), _sum(weight * scores), _sum(weight)]
+    return _Point(_sum(terms), torch.stack([_sum(off * scores), _sum(off)]), torch.stack(bends).reshape(2, 2))
+
+
+def _sum(terms: Float[Tensor, " n"]) -> Float64[Tensor, ""]:
+    return terms.sum(dtype=torch.double)
 
 
 def _best(part: _Part, kind: Kind, at: Float64[Tensor, " 2"]) -> tuple[Float64[Tensor, " K"], Float64[Tensor, " K"]]:
@@ -208,18 +211,16 @@ def _lowest(loss: Callable[[Float64[Tensor, " 2"]], _Point]) -> Float64[Tensor, 
     at = torch.tensor([1.0, 0.0], dtype=torch.double)
     here = loss(at)
     for _ in range(PASSES):
-        step, then = _step(at, here, low, high), here
-        moved = at
-        for halving in range(30):
+        step = _step(at, here, low, high)
+        if step @ here.slope <= PRECISION * here.value:
+            break
+        for halving in range(HALVINGS):
             moved = (at - step / 2**halving).clamp(low, high)
             then = loss(moved)
             if then.value < here.value:
+                at, here = moved, then
                 break
         else:
-            return at
-        gained = here.value - then.value
-        at, here = moved, then
-        if gained <= PRECISION * then.value:
             break
     return at
 
