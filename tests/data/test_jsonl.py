@@ -10,6 +10,7 @@ from mkgc.errors import DataError
 
 WORDS = ("New", "York", "is", "east", "of", "Ohio")
 PLACE = "in.jsonl:3"
+TWO = "give two of head, relation, tail, the third is what is asked for; given:"
 
 
 def sentence(**changes: Any) -> dict[str, Any]:
@@ -37,12 +38,23 @@ def test_a_tagged_record_needs_its_words_only(tmp_path: Path) -> None:
     assert jsonl.parse_tagged({"text": "New York", "id": 7}, tmp_path, PLACE) == TaggedExample("7", ("New", "York"))
 
 
-@pytest.mark.parametrize(("head", "tail"), [("France", None), (None, "Spain")])
-def test_a_query_lacks_its_head_or_its_tail(head: str | None, tail: str | None) -> None:
-    record = {"head": head, "relation": "borders", "tail": tail}
-    query = jsonl.LinkQuery(head, "borders", tail)
-    assert jsonl.parse_query(record, PLACE) == query
+@pytest.mark.parametrize("missing", ["head", "relation", "tail"])
+def test_a_query_lacks_its_head_its_relation_or_its_tail(missing: str) -> None:
+    record: dict[str, Any] = {"head": "France", "relation": "borders", "tail": "Spain", missing: None}
+    query = jsonl.LinkQuery(**record)
+    assert jsonl.parse_query(record | {"id": 7}, PLACE) == query
     assert jsonl.parse_query({k: v for k, v in record.items() if v}, PLACE) == query
+
+
+def test_an_unseen_entity_is_described_instead_of_named() -> None:
+    whole = {"name": "Elbonia", "description": "Mud.", "images": ["maps/elbonia.jpg", "/elsewhere/flag.png"]}
+    described = jsonl.Described("Elbonia", "Mud.", (Path("maps/elbonia.jpg"), Path("/elsewhere/flag.png")))
+    query = jsonl.parse_query({"head": whole, "relation": "borders"}, PLACE)
+    assert query == jsonl.LinkQuery(described, "borders", None)
+    both = jsonl.parse_query({"head": {"name": "Elbonia"}, "tail": {"name": "Latveria", "images": "x.jpg"}}, PLACE)
+    assert both == jsonl.LinkQuery(
+        jsonl.Described("Elbonia"), None, jsonl.Described("Latveria", images=(Path("x.jpg"),))
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,12 +107,26 @@ def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"head": "France"}, "the key 'relation' is missing"),
-        ({"relation": "borders"}, "give one of 'head' and 'tail': the other is what is asked for"),
-        ({"head": "a", "relation": "b", "tail": "c"}, "give one of 'head' and 'tail': the other is what is asked for"),
-        ({"head": 7, "relation": "borders"}, "'head' must be text, not 7"),
+        ({"head": "France"}, f"{TWO} 'head'"),
+        ({"relation": "borders", "tail": None}, f"{TWO} 'relation'"),
+        ({}, f"{TWO} none"),
+        ({"head": "a", "relation": "b", "tail": "c"}, f"{TWO} 'head', 'relation', 'tail'"),
+        ({"head": 7, "relation": "borders"}, "'head' must be text, or an object with a name, not 7"),
         ({"head": "a", "relation": ["b"]}, "'relation' must be text, not ['b']"),
-        ({"head": "a", "relation": "b", "tale": "c"}, "no such key: 'tale'; a query has head or tail, and relation"),
+        ({"head": "a", "relation": {"name": "b"}}, "'relation' must be text, not {'name': 'b'}"),
+        ({"head": "a", "relation": "b", "tale": "c"}, "no such key: 'tale'; a query has two of head, relation, tail"),
+        (
+            {"head": {"name": "a", "image": "a.jpg"}, "relation": "b"},
+            "no such key in 'head': 'image'; there are name, description, images",
+        ),
+        ({"relation": "b", "tail": {"description": "a"}}, "the key 'name' is missing in 'tail'"),
+        ({"relation": "b", "tail": {"name": " "}}, "'name' in 'tail' must be text that is not empty, not ' '"),
+        ({"relation": "b", "tail": {"name": 7}}, "'name' in 'tail' must be text that is not empty, not 7"),
+        ({"relation": "b", "tail": {"name": "a", "description": 7}}, "'description' in 'tail' must be text, not 7"),
+        (
+            {"relation": "b", "tail": {"name": "a", "images": [""]}},
+            "'images' in 'tail' must be the name of a file or a list of such, not ['']",
+        ),
     ],
 )
 def test_a_query_that_cannot_be_used_is_named_with_its_reason(record: dict[str, Any], reason: str) -> None:

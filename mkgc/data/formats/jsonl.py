@@ -14,15 +14,25 @@ from mkgc.data.formats.files import read_lines
 from mkgc.errors import DataError
 
 GROUPS = frozenset({"image", "crops", "objects"})
+TRIPLE = ("head", "relation", "tail")
+
+
+@dataclass(frozen=True)
+class Described:
+    """An entity that the graph does not have; ``images`` are as written, relative to the folder of the input."""
+
+    name: str
+    description: str = ""
+    images: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class LinkQuery:
-    """A triple of which one entity is missing; that one is None."""
+    """A triple of which one part is missing; that one is None. Text is an id or a name of the graph's."""
 
-    head: str | None
-    relation: str
-    tail: str | None
+    head: str | Described | None
+    relation: str | None
+    tail: str | Described | None
 
 
 def read_records(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -72,21 +82,38 @@ def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedE
 
 
 def parse_query(record: Mapping[str, Any], place: str) -> LinkQuery:
-    """``relation`` and one of ``head`` and ``tail``, each by id or by name.
+    """Two of ``head``, ``relation`` and ``tail``, each by id or by name; an unseen head or tail as an object.
 
     Raises:
         DataError: Something is missing or of another kind.
     """
-    if strange := record.keys() - {"id", "head", "relation", "tail"}:
-        raise DataError(f"no such key: '{min(strange)}'; a query has head or tail, and relation", place)
-    relation = fields.need(record, "relation", place)
-    head, tail = record.get("head"), record.get("tail")
-    if (head is None) == (tail is None):
-        raise DataError("give one of 'head' and 'tail': the other is what is asked for", place)
-    for key, value in (("relation", relation), ("head", head), ("tail", tail)):
-        if value is not None and not isinstance(value, str):
-            raise DataError(f"'{key}' must be text, not {value!r:.40}", place)
+    if strange := record.keys() - {"id", *TRIPLE}:
+        raise DataError(f"no such key: '{min(strange)}'; a query has two of {', '.join(TRIPLE)}", place)
+    given = [key for key in TRIPLE if record.get(key) is not None]
+    if len(given) != 2:
+        here = ", ".join(f"'{key}'" for key in given) if given else "none"
+        raise DataError(f"give two of {', '.join(TRIPLE)}, the third is what is asked for; given: {here}", place)
+    head, tail = (_entity(record.get(key), key, place) for key in ("head", "tail"))
+    relation = record.get("relation")
+    if relation is not None and not isinstance(relation, str):
+        raise DataError(f"'relation' must be text, not {relation!r:.40}", place)
     return LinkQuery(head, relation, tail)
+
+
+def _entity(value: Any, key: str, place: str) -> str | Described | None:
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        raise DataError(f"'{key}' must be text, or an object with a name, not {value!r:.40}", place)
+    if strange := value.keys() - {"name", "description", "images"}:
+        raise DataError(f"no such key in '{key}': '{min(strange)}'; there are name, description, images", place)
+    name, description = fields.need(value, "name", place, key), value.get("description", "")
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(f"'name' in '{key}' must be text that is not empty, not {name!r:.40}", place)
+    if not isinstance(description, str):
+        raise DataError(f"'description' in '{key}' must be text, not {description!r:.40}", place)
+    files = _files(value.get("images", []), f"'images' in '{key}'", place)
+    return Described(name, description, tuple(map(Path, files)))
 
 
 def _known(record: Mapping[str, Any], keys: set[str], place: str) -> None:
@@ -119,11 +146,12 @@ def _mention(value: Any, words: tuple[str, ...], key: str, place: str) -> Span:
 
 
 def _pictures(record: Mapping[str, Any], folder: Path, place: str) -> Pictures:
-    pictures = {}
-    for group in sorted(GROUPS & record.keys()):
-        files = record[group]
-        files = [files] if isinstance(files, str) else files
-        if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
-            raise DataError(f"'{group}' must be the name of a file or a list of such, not {record[group]!r:.40}", place)
-        pictures[group] = tuple(folder / file for file in files)
-    return pictures
+    groups = sorted(GROUPS & record.keys())
+    return {group: tuple(folder / file for file in _files(record[group], f"'{group}'", place)) for group in groups}
+
+
+def _files(value: Any, what: str, place: str) -> list[str]:
+    files = [value] if isinstance(value, str) else value
+    if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
+        raise DataError(f"{what} must be the name of a file or a list of such, not {value!r:.40}", place)
+    return files
