@@ -264,38 +264,6 @@ def test_what_is_rebuilt_is_the_mean_picture_of_each_entity_of_the_triples() -> 
     assert_close(model.own_loss(some, none, none), (again - picture).square().mean())
 
 
-@ALL
-def test_pictures_alone_tell_answers_apart(name: str) -> None:
-    """Each of some entities has a trait in its picture; what it is linked with follows from that alone."""
-    traits, per_trait = 3, 8
-    torch.manual_seed(0)
-    entities = traits + traits * per_trait  # the traits' own entities, then those that have them
-    having = torch.arange(traits, entities)
-    trait = torch.arange(traits).repeat_interleave(per_trait)
-    vectors = torch.cat([F.one_hot(torch.arange(traits), FEATURES).float(), F.one_hot(trait, FEATURES).float()])
-    make = {"ikrl": IKRL, "transae": TransAE, "rsme": lambda *sizes: RSME(*sizes, beta=0.9)}[name]
-    model = make(entities, 1, 8)
-    model.see(vectors + 0.1 * torch.randn(len(vectors), FEATURES), torch.arange(entities))
-    held = torch.arange(len(having)) % per_trait == 0
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
-    known, answers = having[~held], trait[~held]
-    first, last = 0.0, 0.0
-    for step in range(150):
-        scores = model.score_all(known, torch.zeros_like(known), "tail", slice(0, traits))
-        loss = F.cross_entropy(scores, answers)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        last = loss.item()
-        first = first if step else last
-    assert last < 0.5 * first
-    guessed = model.score_all(having[held], torch.zeros_like(having[held]), "tail", slice(0, traits)).argmax(1)
-    assert guessed.tolist() == trait[held].tolist()
-    model.see(torch.empty(0, FEATURES), torch.empty(0, dtype=torch.long))
-    blind = model.score_all(having[held], torch.zeros_like(having[held]), "tail", slice(0, traits)).argmax(1)
-    assert blind.tolist() != trait[held].tolist()
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
