@@ -1,29 +1,34 @@
-"""The optimiser and its schedule: AdamW with decay groups, linear warm-up and linear decay."""
+"""The optimiser with its decay groups, and its schedule: linear warm-up and linear decay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 from torch.nn import Parameter
-from torch.optim import AdamW, Optimizer
+from torch.optim import Adagrad, AdamW, Optimizer, SparseAdam
 from torch.optim.lr_scheduler import LambdaLR
 
 from mkgc.errors import ConfigError
 
+ALGORITHMS = ("adamw", "adagrad", "sparse_adam")
+"""adagrad is what factorisations are trained with; sparse_adam moves only the rows that a batch speaks of."""
 
-def adamw(
+
+def optimiser(
     named_parameters: Iterable[tuple[str, Parameter]],
     lr: float,
     weight_decay: float,
     head_lr: float | None,
     is_head: Callable[[str], bool],
-) -> AdamW:
-    """AdamW over what is trainable: ``head_lr`` where ``is_head`` says so of the name, else ``lr``.
+    algorithm: Literal["adamw", "adagrad", "sparse_adam"] = "adamw",
+) -> Optimizer:
+    """An optimiser of what is trainable: ``head_lr`` where ``is_head`` says so of the name, else ``lr``.
 
     Vectors (biases, scales of normalisations) are not decayed. ``head_lr=None`` gives heads ``lr`` too.
 
     Raises:
-        ConfigError: Nothing is trainable.
+        ConfigError: Nothing is trainable, or the algorithm cannot decay weights.
     """
     groups: dict[tuple[bool, bool], list[Parameter]] = {}
     for name, parameter in named_parameters:
@@ -31,14 +36,19 @@ def adamw(
             groups.setdefault((is_head(name), parameter.ndim > 1), []).append(parameter)
     if not groups:
         raise ConfigError("no parameter is trainable, so there is nothing to optimise: freeze fewer parts")
-    return AdamW(
+    if algorithm == "sparse_adam" and weight_decay:
+        raise ConfigError(f"optim.weight_decay={weight_decay}: sparse_adam cannot decay weights; set it to 0")
+    settings: list[dict[str, Any]] = [
         {
             "params": parameters,
             "lr": head_lr if head and head_lr is not None else lr,
             "weight_decay": weight_decay if decays else 0.0,
         }
         for (head, decays), parameters in groups.items()
-    )
+    ]
+    if algorithm == "sparse_adam":
+        return SparseAdam({key: group[key] for key in ("params", "lr")} for group in settings)
+    return Adagrad(settings) if algorithm == "adagrad" else AdamW(settings)
 
 
 def linear_warmup(optimizer: Optimizer, total_steps: int, warmup: float) -> LambdaLR:

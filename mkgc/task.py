@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -17,12 +17,13 @@ from mkgc.data.augment import augment
 from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
-from mkgc.optim import adamw, linear_warmup
+from mkgc.optim import ALGORITHMS, linear_warmup, optimiser
 
 
 @dataclass(frozen=True)
 class Optim:
-    """How to optimise: AdamW with linear warm-up (a share of all steps) and linear decay to zero.
+    """How to optimise: by one of :data:`mkgc.optim.ALGORITHMS`, at rates with linear warm-up (a share of all steps) and
+    linear decay to zero.
 
     ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.
     """
@@ -31,6 +32,7 @@ class Optim:
     head_lr: float | None = None
     weight_decay: float = 0.01
     warmup: float = 0.06
+    algorithm: Literal["adamw", "adagrad", "sparse_adam"] = "adamw"
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr"):
@@ -41,6 +43,8 @@ class Optim:
             raise ConfigError(f"optim.weight_decay={self.weight_decay} must not be negative")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"optim.warmup={self.warmup} is a share of all steps: 0 <= warmup < 1")
+        if self.algorithm not in ALGORITHMS:
+            raise ConfigError(f"optim.algorithm={self.algorithm}: choose {', '.join(ALGORITHMS)}")
 
 
 @runtime_checkable
@@ -144,12 +148,13 @@ class Task(pl.LightningModule, ABC):
         metric.reset()
 
     def configure_optimizers(self) -> Any:
-        optimizer = adamw(
+        optimizer = optimiser(
             self.named_parameters(),
             lr=self.optim.lr,
             weight_decay=self.optim.weight_decay,
             head_lr=self.optim.head_lr,
             is_head=lambda name: not name.startswith("backbone.") or ".tables." in name,
+            algorithm=self.optim.algorithm,
         )
         schedule = linear_warmup(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

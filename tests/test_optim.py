@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
+from mkgc import optim
 from mkgc.errors import ConfigError
-from mkgc.optim import adamw, linear_warmup
+from mkgc.optim import linear_warmup
 
 
 def model() -> nn.ModuleDict:
@@ -16,9 +17,9 @@ def model() -> nn.ModuleDict:
     )
 
 
-def optimiser(network: nn.Module, head_lr: float | None = 0.5) -> torch.optim.AdamW:
+def optimiser(network: nn.Module, head_lr: float | None = 0.5) -> torch.optim.Optimizer:
     named = network.named_parameters()
-    return adamw(named, 0.1, weight_decay=0.01, head_lr=head_lr, is_head=lambda name: "head" in name)
+    return optim.optimiser(named, 0.1, weight_decay=0.01, head_lr=head_lr, is_head=lambda name: "head" in name)
 
 
 def settings(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple[float, float]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from jaxtyping import Int
 from torch.utils.data import DataLoader, Sampler
 
 from mkgc.batch import Part
@@ -24,7 +26,14 @@ class LengthBatches(Sampler[list[int]]):
     batch twice); in evaluation nothing is repeated and nothing left out.
     """
 
-    def __init__(self, lengths: Sequence[int], size: int, seed: int | None, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int] | Int[np.ndarray, " n"],
+        size: int,
+        seed: int | None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.lengths, self.size, self.seed, self.rank, self.world = np.asarray(lengths), size, seed, rank, world
         self.epoch = 0
 
@@ -32,22 +41,24 @@ class LengthBatches(Sampler[list[int]]):
         """Called by the trainer before each epoch."""
         self.epoch = epoch
 
-    def _batches(self) -> list[list[int]]:
+    def _batches(self) -> Iterator[Int[np.ndarray, " b"]]:
+        """All batches of an epoch; the numbers lie in one array, however many there are."""
+        count, size = len(self.lengths), self.size
+        starts = np.arange(0, count, size)
         if self.seed is None:
-            order = np.arange(len(self.lengths))
-            return [order[i : i + self.size].tolist() for i in range(0, len(order), self.size)]
+            order = np.arange(count)
+            return (order[start : start + size] for start in starts)
         random = np.random.default_rng((self.seed, self.epoch))
-        order = random.permutation(len(self.lengths))
-        pools = [order[i : i + POOL * self.size] for i in range(0, len(order), POOL * self.size)]
-        by_length = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
-        batches = [by_length[i : i + self.size].tolist() for i in range(0, len(order), self.size)]
-        return [batches[i] for i in random.permutation(len(batches))]
+        order = random.permutation(count)
+        for first in range(0, count, POOL * size):
+            pool = order[first : first + POOL * size]
+            pool[:] = pool[np.argsort(self.lengths[pool], kind="stable")]
+        starts = random.permutation(starts)
+        starts = np.append(starts, starts[: -len(starts) % self.world])
+        return (order[start : start + size] for start in starts)
 
     def __iter__(self) -> Iterator[list[int]]:
-        batches = self._batches()
-        if self.seed is not None:
-            batches += batches[: -len(batches) % self.world]
-        return iter(batches[self.rank :: self.world])
+        return (batch.tolist() for batch in islice(self._batches(), self.rank, None, self.world))
 
     def __len__(self) -> int:
         count = -(-len(self.lengths) // self.size)
@@ -67,7 +78,7 @@ class DataModule(pl.LightningDataModule):
     def _loader(self, split: str, seed: int | None) -> DataLoader[Any]:
         items = self.items[split]
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        batches = LengthBatches([len(item.ids) for item in items], self.batch_size, seed, rank, world)
+        batches = LengthBatches(_lengths(items), self.batch_size, seed, rank, world)
         return DataLoader(
             items,  # type: ignore[arg-type]  # any sequence is a map-style data set
             batch_sampler=batches,
@@ -84,3 +95,8 @@ class DataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         return self._loader("test", None)
+
+
+def _lengths(items: Sequence[Any]) -> Sequence[int] | Int[np.ndarray, " n"]:
+    """How long each item's text is; items that are made only when they are needed say so beforehand."""
+    return items.lengths if hasattr(items, "lengths") else [len(item.ids) for item in items]

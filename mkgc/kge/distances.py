@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mkgc.kge.comparisons import Euclidean, Lengths
+from mkgc.errors import ConfigError
+from mkgc.kge.comparisons import Comparison, Euclidean, Lengths
 from mkgc.kge.complex import multiply
 from mkgc.kge.scorer import Scorer, Side
 
@@ -18,6 +19,13 @@ from mkgc.kge.scorer import Scorer, Side
 def _spread(margin: float, width: int) -> float:
     """Half the width of the uniform distribution of Sun et al.'s parameters: their loss's margin sets the scale."""
     return (margin + 2) / width
+
+
+def _distance(norm: int, parts: int) -> Comparison:
+    """Norm 1 sums the lengths of numbers, which have one part or are complex; norm 2 is the Euclidean one."""
+    if norm not in (1, 2):
+        raise ConfigError(f"backbone.norm={norm}: choose 1 or 2")
+    return Lengths(parts) if norm == 1 else Euclidean()
 
 
 @final
@@ -41,7 +49,7 @@ class TransE(Scorer):
         unit: bool = False,
         sparse: bool = False,
     ) -> None:
-        super().__init__(entities, relations, width, width, Lengths(1) if norm == 1 else Euclidean(), sparse)
+        super().__init__(entities, relations, width, width, _distance(norm, 1), sparse)
         self.margin, self.unit = margin, unit
         self.reset_parameters()
 
@@ -87,7 +95,7 @@ class RotatE(Scorer):
         margin: float = 9.0,
         sparse: bool = False,
     ) -> None:
-        super().__init__(entities, relations, width, width, Lengths(2) if norm == 1 else Euclidean(), sparse)
+        super().__init__(entities, relations, width, width, _distance(norm, 2), sparse)
         self.spread = _spread(margin, width)
         self.reset_parameters()
 

@@ -13,14 +13,6 @@ SIDES: tuple[Side, ...] = ("head", "tail")
 DRAWS = 1 << 62  # so many that what remains after division by the number of entities is uniform
 
 
-def corrupted_side(step: int) -> Side:
-    """The side to corrupt in a step: one side per batch, in turn, as in the released code of Sun et al. (2019).
-
-    A batch of one side has one query per triple, with which all of its candidates are compared at once.
-    """
-    return SIDES[step % 2]
-
-
 class Negatives(nn.Module):
     """Draws entities that replace the head or the tail of triples, uniformly and with repetition.
 
@@ -45,7 +37,9 @@ class Negatives(nn.Module):
             for side in SIDES:
                 self.register_buffer(side, self._gaps(known, side), persistent=False)
 
-    def forward(self, triples: Int[Tensor, "B 3"], side: Side, generator: torch.Generator) -> Int[Tensor, "B K"]:
+    def forward(
+        self, triples: Int[Tensor, "B 3"], side: Side, generator: torch.Generator | None = None
+    ) -> Int[Tensor, "B K"]:
         """Entities to take the place of each triple's ``side``; the generator lives on the triples' device."""
         shape, device = (len(triples), self.count), triples.device
         if not self.filtered:
@@ -78,17 +72,27 @@ class Negatives(nn.Module):
         return keys - (torch.arange(len(keys), device=keys.device) - starts[groups])
 
 
-def subsampling_weights(triples: Int[Tensor, "n 3"], relations: int) -> Float[Tensor, " n"]:
+class Subsampling(nn.Module):
     """How much each triple counts: less, the more triples share its head and relation or its relation and tail.
 
-    The weight is 1/√(n + m + 6), n and m being these numbers, the triple itself counted.
+    The weight is 1/√(n + m + 6), n and m being these numbers, the triple itself counted. The counts are those of
+    ``triples`` and move with the module.
 
     Source: the released code of Sun et al. (2019), after word2vec's subsampling; both of its counts start at 4.
     """
-    total = torch.full((len(triples),), 6, device=triples.device)
-    for column in (0, 2):
-        _, which, counts = (triples[:, column] * relations + triples[:, 1]).unique(
-            return_inverse=True, return_counts=True
-        )
-        total += counts[which]
-    return total.float().rsqrt()
+
+    def __init__(self, triples: Int[Tensor, "n 3"], relations: int) -> None:
+        super().__init__()
+        self.relations = relations
+        for column, side in ((0, "tail"), (2, "head")):
+            keys, counts = (triples[:, column] * relations + triples[:, 1]).unique(return_counts=True)
+            self.register_buffer(f"{side}_keys", keys, persistent=False)
+            self.register_buffer(f"{side}_counts", counts, persistent=False)
+
+    def forward(self, triples: Int[Tensor, "B 3"]) -> Float[Tensor, " B"]:
+        """The weights of triples that were counted."""
+        return (self._count(triples, 0, "tail") + self._count(triples, 2, "head") + 6).float().rsqrt()
+
+    def _count(self, triples: Int[Tensor, "B 3"], column: int, side: Side) -> Int[Tensor, " B"]:
+        places = torch.searchsorted(getattr(self, f"{side}_keys"), triples[:, column] * self.relations + triples[:, 1])
+        return getattr(self, f"{side}_counts")[places]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,9 @@ RECORD = np.dtype(
 
 Records = Shaped[np.ndarray, " n"]
 """Rows of :data:`RECORD`."""
+
+Filter = tuple[Int[Tensor, " K"], Int[Tensor, " K"]]
+"""Answers known to be true, as rows and columns of a matrix of scores."""
 
 FILTERED = {
     "strict": {"train": ("train",), "dev": ("train", "dev"), "test": ("train", "dev", "test")},
@@ -66,6 +69,10 @@ class Ranks:
     pessimistic: Int[Tensor, " B"]
     candidates: Int[Tensor, " B"]
 
+    def __getitem__(self, rows: Bool[Tensor, " B"]) -> Ranks:
+        """The ranks of some queries."""
+        return Ranks(self.optimistic[rows], self.pessimistic[rows], self.candidates[rows])
+
     @property
     def realistic(self) -> Float64[Tensor, " B"]:
         """The mean of both: the expected rank if ties are broken by chance."""
@@ -75,16 +82,80 @@ class Ranks:
 def ranks(
     scores: Float[Tensor, "B N"],
     targets: Int[Tensor, " B"],
-    known: tuple[Int[Tensor, " K"], Int[Tensor, " K"]] | None = None,
+    known: Filter | None = None,
+    left_out: Int[Tensor, " X"] | None = None,
 ) -> Ranks:
     """The rank of each row's target among the row's scores, the highest being best.
 
     ``known`` are the answers known to be true, as rows and columns of ``scores``: all but the target leave
-    the ranking. Pairs may repeat, and may hold the target or not.
+    the ranking. Pairs may repeat, and may hold the target or not. Columns that are ``left_out`` are no candidates, but
+    for the target.
 
     Raises:
         MetricError: A score is NaN, which has no rank.
     """
+    return ranks_by_chunks(lambda _: scores, [slice(0, scores.shape[1])], targets, known, left_out)
+
+
+def ranks_by_chunks(
+    score: Callable[[slice], Float[Tensor, "B n"]],
+    chunks: Sequence[slice],
+    targets: Int[Tensor, " B"],
+    known: Filter | None = None,
+    left_out: Int[Tensor, " X"] | None = None,
+) -> Ranks:
+    """The same where not all scores fit into memory: ``score`` gives those of the entities of one chunk.
+
+    It is called once for a single chunk, and twice for each of several: for the targets' scores first.
+
+    Raises:
+        MetricError: A score is NaN, which has no rank.
+    """
+    only = _checked(score(chunks[0])) if len(chunks) == 1 else None
+    target = _target_scores(score, chunks, targets) if only is None else only.gather(1, targets[:, None])
+    counts = torch.zeros(3, len(targets), dtype=torch.long, device=targets.device)
+    for chunk in chunks:
+        scores = score(chunk) if only is None else only
+        # NaN is neither above nor equal to anything, so that what is left out drops out of every count.
+        scores = _without(scores, chunk, known, left_out)
+        own = _inside(targets, chunk)
+        scores[own, targets[own] - chunk.start] = target[own, 0]
+        better, tied = scores > target, scores == target
+        counts += torch.stack([torch.count_nonzero(found, dim=1) for found in (better, tied, scores == scores)])
+    return Ranks(counts[0] + 1, counts[0] + counts[1], counts[2])
+
+
+def _target_scores(
+    score: Callable[[slice], Float[Tensor, "B n"]], chunks: Sequence[slice], targets: Int[Tensor, " B"]
+) -> Float[Tensor, "B 1"]:
+    found: Tensor | None = None
+    for chunk in chunks:
+        scores, own = _checked(score(chunk)), _inside(targets, chunk)
+        found = scores.new_zeros(len(targets)) if found is None else found
+        found[own] = scores[own, targets[own] - chunk.start]
+    assert found is not None
+    return found[:, None]
+
+
+def _inside(entities: Int[Tensor, " K"], chunk: slice) -> Int[Tensor, " k"]:
+    """The places of entities that belong to a chunk."""
+    return ((entities >= chunk.start) & (entities < chunk.stop)).nonzero()[:, 0]
+
+
+def _without(
+    scores: Float[Tensor, "B n"], chunk: slice, known: Filter | None, left_out: Int[Tensor, " X"] | None
+) -> Float[Tensor, "B n"]:
+    """The scores of a chunk, NaN where an entity is no candidate."""
+    scores = scores.clone()
+    if known is not None:
+        inside = _inside(known[1], chunk)
+        scores[known[0][inside], known[1][inside] - chunk.start] = torch.nan
+    if left_out is not None and len(left_out):
+        scores[:, left_out[_inside(left_out, chunk)] - chunk.start] = torch.nan
+    return scores
+
+
+def _checked(scores: Float[Tensor, "B n"]) -> Float[Tensor, "B n"]:
     # A sum with a NaN in it is NaN and is far cheaper than the test, which inf - inf still calls for.
     if scores.sum().isnan() and (broken := scores.isnan().any(1)).any():
         rows = broken.nonzero()[:, 0].tolist()
@@ -92,16 +163,7 @@ def ranks(
             f"{len(rows)} of {len(scores)} queries have NaN scores (first: row {rows[0]} of the batch), "
             "which have no rank: the model has diverged; lower optim.lr or train with precision 32"
         )
-    asked = torch.arange(len(targets), device=scores.device), targets
-    target = scores[asked][:, None]
-    if known is not None:
-        # NaN is neither above nor equal to anything, so that what is filtered drops out of every count.
-        scores = scores.clone()
-        scores[known] = torch.nan
-        scores[asked] = target[:, 0]
-    better = torch.count_nonzero(scores > target, dim=1)
-    tied = torch.count_nonzero(scores == target, dim=1)
-    return Ranks(better + 1, better + tied, torch.count_nonzero(scores == scores, dim=1))
+    return scores
 
 
 class RankingMetrics(Metric):

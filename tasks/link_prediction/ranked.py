@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mkgc.data.corpus import Corpus
@@ -16,9 +16,13 @@ from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError
 from mkgc.kge.negatives import SIDES
 from mkgc.metrics.breakdown import relation_categories
-from mkgc.metrics.ranking import Queries, RankingMetrics, Records, ranks, record
+from mkgc.metrics.ranking import Queries, RankingMetrics, Records, ranks_by_chunks, record
 from mkgc.task import Encoder, Optim, Task
-from tasks.link_prediction.data import LinkCodec, TripleBatch, TripleCodec
+from tasks.link_prediction.batch import TripleBatch, side_of
+from tasks.link_prediction.codec import TripleCodec
+
+AT_ONCE = 1 << 25
+"""Scores that are in memory at a time while answers are ranked: 128 MiB of them, whatever the graph's size."""
 
 
 class Ranked(Task):
@@ -26,6 +30,7 @@ class Ranked(Task):
 
     monitor = "dev/mrr"
     codec: TripleCodec
+    left_out: Tensor
 
     def __init__(self, backbone: Encoder, codec: TripleCodec, optim: Optim, top_k: int) -> None:
         super().__init__(backbone, codec, optim)
@@ -33,30 +38,50 @@ class Ranked(Task):
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.top_k = top_k
         self.recorded: list[Records] = []
-        files = codec.pictures if isinstance(codec, LinkCodec) else [{} for _ in codec.entities]
-        self.pictured: Bool[np.ndarray, " N"] = np.array([any(pictures.values()) for pictures in files], dtype=bool)
+        self.pictured: Bool[np.ndarray, " N"] = np.array([any(p.values()) for p in codec.pictures], dtype=bool)
+        self.register_buffer("left_out", torch.tensor(codec.left_out, dtype=torch.long), persistent=False)
 
     def make_metric(self) -> RankingMetrics:
         return RankingMetrics()
 
     @abstractmethod
-    def scores(self, batch: Any) -> Float[Tensor, "B N"]:
-        """The score of every entity as the answer to every query."""
+    def queries(self, batch: Any) -> Any:
+        """What of a batch is compared with entities."""
+
+    @abstractmethod
+    def against(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]:
+        """The scores of some entities as answers to every query."""
 
     @abstractmethod
     def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """What predictions say beside an entity, from 0 to 1 and rising with its score."""
 
+    def scores(self, batch: Any) -> Float[Tensor, "B N"]:
+        """The score of every entity as the answer to every query."""
+        return self.against(self.queries(batch), slice(0, len(self.codec.entities)))
+
     def score(self, batch: TripleBatch, metric: RankingMetrics) -> None:
-        """Ranks each target of each query among the entities that are no other known answer."""
-        scores = self.scores(batch)
+        """Ranks each target of each query among the candidates that are no other known answer."""
+        asked, queries = batch.targets, self.queries(batch)
+        found = ranks_by_chunks(
+            lambda entities: self.against(queries, entities)[asked[:, 0]],
+            self._chunks(len(asked)),
+            asked[:, 1],
+            per_target(asked[:, 0], batch.known),
+            self.left_out,
+        )
         for side in SIDES:
-            asked = batch.targets[batch.asks(side)[batch.targets[:, 0]]]
-            if len(asked):
-                found = ranks(scores[asked[:, 0]], asked[:, 1], per_target(asked[:, 0], batch.known))
-                metric.update(found, side)
+            here = batch.asks(side)[asked[:, 0]]
+            if here.any():
+                metric.update(found[here], side)
                 if metric is self.measures["test"]:
-                    self.recorded.append(record(found, _triples(batch, asked, side), side, self.pictured))
+                    self.recorded.append(record(found[here], batch.triples(asked[here]), side, self.pictured))
+
+    def _chunks(self, rows: int) -> list[slice]:
+        """The entities in parts of which so many rows of scores fit into memory."""
+        count = len(self.codec.entities)
+        size = max(AT_ONCE // max(rows, 1), 1)
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def on_test_start(self) -> None:
         self.recorded = []
@@ -72,8 +97,8 @@ class Ranked(Task):
         """The ``top_k`` entities of each query, with their probabilities."""
         best = self.probabilities(self.scores(batch).float()).topk(min(self.top_k, len(self.codec.entities)))
         return [
-            {"side": side, "entities": [self._named(e, p) for p, e in zip(*row, strict=True)]}
-            for side, *row in zip(batch.sides, best.values.tolist(), best.indices.tolist(), strict=True)
+            {"side": side_of(tail), "entities": [self._named(e, p) for p, e in zip(*row, strict=True)]}
+            for tail, *row in zip(batch.tail.tolist(), best.values.tolist(), best.indices.tolist(), strict=True)
         ]
 
     def _named(self, entity: int, probability: float) -> dict[str, Any]:
@@ -86,13 +111,6 @@ class Ranked(Task):
         shares: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(shares, self.recorded)
         return [part for share in shares for part in share]
-
-
-def _triples(batch: TripleBatch, asked: Int[Tensor, "K 2"], side: str) -> Int[Tensor, "K 3"]:
-    """The triples behind rows (query, answer)."""
-    query, answer = asked.T
-    ends = (batch.shown[query], answer) if side == "tail" else (answer, batch.shown[query])
-    return torch.stack([ends[0], batch.relation[query], ends[1]], dim=1)
 
 
 def per_target(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,16 +10,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
-from mkgc.kge.negatives import SIDES
+from mkgc.kge.negatives import SIDES, Negatives, Subsampling
 from mkgc.kge.scorer import Scorer, Side
 from mkgc.losses.adversarial import self_adversarial
 from mkgc.losses.kvsall import binary_kvsall
+from mkgc.losses.margin import margin_ranking
 from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
 from mkgc.task import Optim
-from tasks.link_prediction.data import TripleBatch, TripleCodec
+from tasks.link_prediction.batch import TripleBatch
+from tasks.link_prediction.codec import TripleCodec
 from tasks.link_prediction.ranked import Ranked
+
+OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")
 
 
 @dataclass(frozen=True)
@@ -27,27 +32,38 @@ class Structure:
     """How a structure model learns.
 
     ``objective`` is "kvsall" (each entity is an answer to a query or not), "onevsall" (each answer against all
-    entities) or "negatives" (each answer against so many drawn at random, by self-adversarial negative sampling with
-    ``margin`` and ``temperature``). ``smoothing`` is that of the first two's labels, ``n3`` the weight of the
-    nuclear 3-norm.
+    entities), "negatives" or "margin": each answer against so many ``negatives`` drawn at random, by self-adversarial
+    negative sampling with ``margin`` and ``temperature``, or by ranking. ``filtered`` draws none that training knows to
+    be right; ``subsampling`` lets triples count less, the more there are like them. ``smoothing`` is that of the first
+    two's labels, ``n3`` the weight of the nuclear 3-norm.
     """
 
-    objective: Literal["kvsall", "onevsall", "negatives"] = "onevsall"
+    objective: Literal["kvsall", "onevsall", "negatives", "margin"] = "onevsall"
     negatives: int = 64
+    filtered: bool = False
+    subsampling: bool = False
     margin: float = 9.0
     temperature: float = 1.0
     smoothing: float = 0.0
     n3: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.objective not in ("kvsall", "onevsall", "negatives"):
-            raise ConfigError(f"task.model.structure.objective={self.objective}: choose kvsall, onevsall or negatives")
+        key = "task.model.structure"
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(f"{key}.objective={self.objective}: choose {', '.join(OBJECTIVES)}")
         if self.negatives < 1:
-            raise ConfigError(f"task.model.structure.negatives={self.negatives} must be at least 1")
+            raise ConfigError(f"{key}.negatives={self.negatives} must be at least 1")
+        if self.subsampling and self.objective != "negatives":
+            raise ConfigError(f"{key}.subsampling=true weighs the triples of objective=negatives, not {self.objective}")
         if not 0 <= self.smoothing < 1:
-            raise ConfigError(f"task.model.structure.smoothing={self.smoothing}: 0 <= smoothing < 1")
+            raise ConfigError(f"{key}.smoothing={self.smoothing}: 0 <= smoothing < 1")
         if self.n3 < 0:
-            raise ConfigError(f"task.model.structure.n3={self.n3} must not be negative")
+            raise ConfigError(f"{key}.n3={self.n3} must not be negative")
+
+    @property
+    def draws(self) -> bool:
+        """Whether answers are compared with some entities only."""
+        return self.objective in ("negatives", "margin")
 
 
 class StructureModel(nn.Module):
@@ -75,22 +91,43 @@ class StructurePrediction(Ranked):
         structure: Structure,
         top_k: int = 10,
     ) -> None:
-        scorer = backbone(entities=len(codec.entities), relations=len(codec.relations))
+        entities, relations = len(codec.entities), len(codec.relations)
+        scorer = backbone(entities=entities, relations=relations)
+        if scorer.sparse and not structure.draws:
+            raise ConfigError("backbone.sparse=true needs task.model.structure.objective=negatives or margin")
+        if scorer.sparse != (optim.algorithm == "sparse_adam"):
+            raise ConfigError("backbone.sparse=true and optim.algorithm=sparse_adam need each other")
         super().__init__(StructureModel(scorer), codec, optim, top_k)
         self.scorer, self.structure = scorer, structure
+        self.negatives = Negatives(entities, relations, structure.negatives)
+        self.subsampling: Subsampling | None = None
         self.build_metrics()
 
-    def scores(self, batch: TripleBatch) -> Float[Tensor, "B N"]:
-        out = self.scorer.entities.weight.new_empty(len(batch.shown), len(self.codec.entities))
-        for side, rows in _by_side(batch):
-            out[rows] = self.scorer.score_all(batch.shown[rows], batch.relation[rows], side)
-        return out
+    def before_fit(self, corpus: Corpus) -> dict[str, Any]:
+        """Counts the training triples, where the settings ask for it."""
+        items: Any = corpus.items["train"]
+        triples = torch.from_numpy(items.triples)
+        if self.structure.draws and self.structure.filtered:
+            size = self.negatives.entities, self.negatives.relations
+            self.negatives = Negatives(*size, self.structure.negatives, known=triples)
+        if self.structure.subsampling:
+            self.subsampling = Subsampling(triples, self.negatives.relations)
+        return {}
+
+    def queries(self, batch: TripleBatch) -> TripleBatch:
+        return batch
+
+    def against(self, queries: TripleBatch, entities: slice) -> Float[Tensor, "B n"]:
+        parts = _by_side(queries)
+        scores = [self.scorer.score_all(queries.shown[r], queries.relation[r], side, entities) for side, r in parts]
+        order = torch.cat([rows for _, rows in parts])
+        return torch.cat(scores)[order.argsort()]
 
     def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
         """As the objective has them: of each on its own (kvsall, negatives) or among all."""
-        if self.structure.objective == "onevsall":
-            return scores.softmax(-1)
-        return (scores + self.structure.margin if self.structure.objective == "negatives" else scores).sigmoid()
+        if self.structure.objective == "kvsall":
+            return scores.sigmoid()
+        return (scores + self.structure.margin).sigmoid() if self.structure.draws else scores.softmax(-1)
 
     def loss(self, batch: TripleBatch) -> Tensor:
         parts = [self._loss(batch, side, rows) * len(rows) for side, rows in _by_side(batch)]
@@ -101,27 +138,27 @@ class StructurePrediction(Ranked):
         place = torch.full_like(batch.shown, -1)
         place[rows] = torch.arange(len(rows), device=rows.device)
         asked = place[batch.targets[:, 0]]
-        query, answer = asked[asked >= 0], batch.targets[asked >= 0, 1]
-        known, relation = batch.shown[rows], batch.relation[rows]
-        how = self.structure
-        if how.objective == "negatives":
-            loss = self._sampled(known[query], relation[query], side, answer)
+        query, pairs = asked[asked >= 0], batch.targets[asked >= 0]
+        known, relation, answer = batch.shown[rows], batch.relation[rows], pairs[:, 1]
+        how, triples = self.structure, batch.triples(pairs)
+        if how.draws:
+            loss = self._sampled(known[query], relation[query], side, answer, triples)
         else:
             scores = self.scorer.score_all(known, relation, side)
             if how.objective == "kvsall":
                 loss = binary_kvsall(scores, (query, answer), how.smoothing)
             else:
                 loss = one_vs_all(scores[query], answer, how.smoothing)
-        return loss + how.n3 * self._norm(known[query], relation[query], side, answer) if how.n3 else loss
+        return loss + how.n3 * n3(self.scorer.factors(*triples.T)) if how.n3 else loss
 
-    def _sampled(self, known: Tensor, relation: Tensor, side: Side, answer: Tensor) -> Tensor:
-        drawn = torch.randint(len(self.codec.entities), (len(answer), self.structure.negatives), device=answer.device)
-        scores = self.scorer.score_some(known, relation, side, torch.cat([answer[:, None], drawn], 1))
-        return self_adversarial(scores[:, 0], scores[:, 1:], self.structure.margin, self.structure.temperature)
-
-    def _norm(self, known: Tensor, relation: Tensor, side: Side, answer: Tensor) -> Tensor:
-        head, tail = (known, answer) if side == "tail" else (answer, known)
-        return n3(self.scorer.factors(head, relation, tail))
+    def _sampled(self, known: Tensor, relation: Tensor, side: Side, answer: Tensor, triples: Tensor) -> Tensor:
+        """The loss of answers against entities that are drawn in their place."""
+        how, candidates = self.structure, torch.cat([answer[:, None], self.negatives(triples, side)], 1)
+        scores = self.scorer.score_some(known, relation, side, candidates)
+        if how.objective == "margin":
+            return margin_ranking(scores[:, 0], scores[:, 1:], how.margin)
+        weights = None if self.subsampling is None else self.subsampling(triples)
+        return self_adversarial(scores[:, 0], scores[:, 1:], how.margin, how.temperature, weights)
 
     def on_train_batch_end(self, *_: Any) -> None:
         self.scorer.constrain()

@@ -19,7 +19,8 @@ from mkgc.kge.scorer import Scorer
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
 from mkgc.task import Optim
-from tasks.link_prediction.data import LinkBatch, LinkCodec, TripleCodec
+from tasks.link_prediction.batch import LinkBatch
+from tasks.link_prediction.codec import LinkCodec, TripleCodec
 from tasks.link_prediction.modelling import Stage1, fit_entities
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.structure import Structure, StructurePrediction
@@ -96,10 +97,9 @@ class LinkPrediction(Ranked):
         """A vector for each entity, its bias at the end."""
         return torch.cat([self.table.weight, self.bias[:, None]], 1)
 
-    def scores(self, batch: LinkBatch) -> Float[Tensor, "B N"]:
-        """The score of every entity as the answer to every query."""
+    def against(self, queries: Float[Tensor, "B E"], entities: slice) -> Float[Tensor, "B n"]:
         # The product of queries and entities, without copying the table to put the bias beside it.
-        return F.linear(self.hidden(batch), self.table.weight, self.bias)
+        return F.linear(queries[:, :-1], self.table.weight[entities], self.bias[entities])
 
     def loss(self, batch: LinkBatch) -> Tensor:
         """Every entity is scored as an answer, against all answers of the training split."""

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mkgc.errors import DataError
-from mkgc.kge.negatives import Negatives, corrupted_side, subsampling_weights
+from mkgc.kge.negatives import Negatives, Subsampling
 from mkgc.kge.scorer import Side
 
 ENTITIES, RELATIONS = 11, 3
@@ -79,10 +79,6 @@ def test_a_query_that_no_known_triple_answers_has_all_entities_as_negatives() ->
         assert len(drawn(negatives, torch.tensor([triple]), "tail").unique()) == ENTITIES
 
 
-def test_sides_take_turns() -> None:
-    assert [corrupted_side(step) for step in range(4)] == ["head", "tail", "head", "tail"]
-
-
 def test_a_query_with_all_entities_as_answers_is_an_error() -> None:
     message = (
         r"^a head and relation are known with all 2 entities as their tail: no negative is left to draw; "
@@ -110,4 +106,4 @@ def test_frequent_triples_weigh_less_as_counted_by_the_released_code() -> None:
         for key in ((head, relation), (tail, -relation - 1)):
             counts[key] = counts[key] + 1 if key in counts else 4
     expected = [(counts[h, r] + counts[t, -r - 1]) ** -0.5 for h, r, t in triples.tolist()]
-    assert_close(subsampling_weights(triples, RELATIONS), torch.tensor(expected))
+    assert_close(Subsampling(triples, RELATIONS)(triples.flip(0)).flip(0), torch.tensor(expected))

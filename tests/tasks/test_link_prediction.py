@@ -47,7 +47,7 @@ def test_all_answers_of_a_query_are_its_targets_and_dev_does_not_know_test(kg_ro
             relation -= corpus.codec.tokenizer.size + 12
             for e in range(12):
                 triple = (item.shown, relation, e) if item.side == "tail" else (e, relation, item.shown)
-                assert (e in item.known) == (triple in told)
+                assert split == "train" or (e in item.known) == (triple in told)
             asked += len(item.targets)
         assert asked == 2 * len(graph.triples[split])
 

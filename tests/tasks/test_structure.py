@@ -12,10 +12,10 @@ from mkgc.errors import ConfigError
 from mkgc.metrics.breakdown import breakdown
 from mkgc.metrics.ranking import Queries
 from mkgc.train import train
-from tasks.link_prediction.data import TripleCodec
+from tasks.link_prediction.codec import TripleCodec
+from tasks.link_prediction.structure import OBJECTIVES
 
 MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
-OBJECTIVES = ("kvsall", "onevsall", "negatives")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -47,9 +47,9 @@ def test_scores_are_those_of_the_triples_on_either_side(kg_root: Path, tiny) -> 
     task = build_task(config, corpus.codec)
     batch = task.codec.collate(corpus.items["train"][::-1], corpus.store)
     scores = task.scores(batch)
-    for row, (known, relation, side) in enumerate(zip(batch.shown, batch.relation, batch.sides, strict=True)):
+    for row, (known, relation, tail) in enumerate(zip(batch.shown, batch.relation, batch.tail, strict=True)):
         everyone, same = torch.arange(12), torch.ones(12, dtype=torch.long)
-        heads, tails = (same * known, everyone) if side == "tail" else (everyone, same * known)
+        heads, tails = (same * known, everyone) if tail else (everyone, same * known)
         assert torch.allclose(scores[row], task.scorer.score(heads, same * relation, tails), atol=1e-5)
 
 

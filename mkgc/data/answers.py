@@ -1,0 +1,100 @@
+"""Which entities complete which queries: an index over triples in arrays, so that millions of them fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from mkgc.data.graph import Triples
+from mkgc.errors import DataError
+
+Asked = Int[np.ndarray, "B 3"]
+"""Rows (known entity, relation, 1 where the tail is asked for and 0 where the head is)."""
+
+Pairs = Int[np.ndarray, "_ 2"]
+"""Rows (number of the query, entity)."""
+
+
+def both_sides(triples: Triples) -> Asked:
+    """The queries for the tails of the triples, then those for their heads."""
+    head, relation, tail = triples.T
+    tails = np.stack([head, relation, np.ones_like(head)], axis=1)
+    heads = np.stack([tail, relation, np.zeros_like(head)], axis=1)
+    return np.concatenate([tails, heads])
+
+
+def both_answers(triples: Triples) -> Int[np.ndarray, " m"]:
+    """The answers to :func:`both_sides`, row by row."""
+    return np.concatenate([triples[:, 2], triples[:, 0]])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The distinct queries of a graph in order, each with its distinct answers in order.
+
+    ``keys`` number the queries; the answers of the i-th are ``entities[starts[i] : starts[i + 1]]``.
+    """
+
+    relations: int
+    keys: Int[np.ndarray, " Q"]
+    starts: Int[np.ndarray, " Q1"]
+    entities: Int[np.ndarray, " n"]
+
+    @classmethod
+    def of(
+        cls, triples: Sequence[Int[np.ndarray, "_ 3"]], size: tuple[int, int], only: Answers | None = None
+    ) -> Answers:
+        """An index over triples of a graph with ``size`` entities and relations, or of some of its queries.
+
+        Args:
+            triples: Parts of the graph, such as its splits.
+            size: How many entities and relations there are.
+            only: Whose queries are indexed; None: all.
+
+        Raises:
+            DataError: There are too many entities and relations to number all possible answers.
+        """
+        entities, relations = size
+        if 2 * entities * relations * entities >= 1 << 63:
+            raise DataError(f"{entities} entities and {relations} relations are too many to number all triples")
+        numbers = np.unique(np.concatenate([_numbers(part, size, only) for part in triples]))
+        queries, found = np.divmod(numbers, entities)
+        keys, starts = np.unique(queries, return_index=True)
+        return cls(relations, keys, np.append(starts, len(found)), found)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def queries(self, rows: Int[np.ndarray, " B"]) -> Asked:
+        """Some of the queries, by their place in the order."""
+        asked, tail = np.divmod(self.keys[rows], 2)
+        shown, relation = np.divmod(asked, self.relations)
+        return np.stack([shown, relation, tail], axis=1)
+
+    def find(self, asked: Asked) -> Pairs:
+        """All answers to each of the queries; those that nothing here completes have none."""
+        keys = _keys(asked, self.relations)
+        places = np.searchsorted(self.keys, keys).clip(max=max(len(self.keys) - 1, 0))
+        there = self.keys[places] == keys if len(self.keys) else np.zeros(len(keys), bool)
+        sizes = np.where(there, self.starts[places + 1] - self.starts[places], 0)
+        rows = np.repeat(np.arange(len(keys)), sizes)
+        within = np.arange(len(rows)) - np.repeat(sizes.cumsum() - sizes, sizes)
+        return np.stack([rows, self.entities[self.starts[places][rows] + within]], axis=1)
+
+
+def _keys(asked: Asked, relations: int) -> Int[np.ndarray, " B"]:
+    shown, relation, tail = asked.T
+    return (shown * relations + relation) * 2 + tail
+
+
+def _numbers(triples: Triples, size: tuple[int, int], only: Answers | None) -> Int[np.ndarray, " m"]:
+    """A number for each query with an answer, in the order of queries, then answers."""
+    keys, found = _keys(both_sides(triples), size[1]), both_answers(triples)
+    if only is not None:
+        places = np.searchsorted(only.keys, keys).clip(max=len(only.keys) - 1)
+        asked = only.keys[places] == keys
+        keys, found = keys[asked], found[asked]
+    return keys * size[0] + found

@@ -1,0 +1,33 @@
+"""How a user's word is found among ids and names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from mkgc.errors import DataError
+
+
+class Names:
+    """Positions of entities or relations by id, or by a name that only one has."""
+
+    def __init__(self, kind: str, ids: Sequence[str], names: Sequence[str]) -> None:
+        self.kind = kind
+        self._ids = {text: i for i, text in enumerate(ids)}
+        self._named: dict[str, list[int]] = defaultdict(list)
+        for i, name in enumerate(names):
+            self._named[name].append(i)
+
+    def find(self, wanted: str, place: str) -> int:
+        """The position that an id or a name stands for.
+
+        Raises:
+            DataError: None or several have it; the message begins with ``place``.
+        """
+        if wanted in self._ids:
+            return self._ids[wanted]
+        found = self._named.get(wanted, [])
+        if len(found) != 1:
+            said = "is unknown" if not found else f"names {len(found)} of them: give its id"
+            raise DataError(f"{place}: the {self.kind} '{wanted}' {said}")
+        return found[0]

@@ -1,0 +1,179 @@
+"""Between queries and batches: by index alone, or with a prompt and the known entity's own pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from mkgc.data.answers import Asked
+from mkgc.data.codec import Codec, image_batch, text_batch
+from mkgc.data.examples import Pictures
+from mkgc.data.formats import jsonl
+from mkgc.data.names import Names
+from mkgc.data.pictures import PictureStore
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer
+from mkgc.errors import DataError
+from tasks.link_prediction.batch import LinkBatch, LinkItem, Side, TripleBatch, pairs, side_of, triple_batch
+
+
+class TripleCodec(Codec):
+    """Queries by index, for models that read no text.
+
+    ``pictures`` are the entities', for models that know them by what their pictures show. ``left_out`` are the entities
+    that are no candidates for an answer.
+    """
+
+    def __init__(
+        self,
+        entities: Sequence[str],
+        names: Sequence[str],
+        relations: Sequence[str],
+        relation_names: Sequence[str],
+        pictures: Sequence[Pictures],
+        settings: DataSettings,
+        left_out: Sequence[int] = (),
+    ) -> None:
+        self.settings, self.pictures, self.left_out = settings, pictures, left_out
+        self.entities, self.names = entities, names
+        self.relations, self.relation_names = relations, relation_names
+
+    def query(
+        self, shown: int, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
+    ) -> LinkItem:
+        """What asks for the ``side`` of a triple of which relation and other side are known."""
+        return LinkItem((), (), 0, shown, relation, side, {}, targets, known)
+
+    def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+        """How long the prompts of queries are."""
+        return np.zeros(len(asked), np.int64)
+
+    def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> TripleBatch:
+        return items if isinstance(items, TripleBatch) else triple_batch(list(items))
+
+    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
+        return [
+            self._parsed(jsonl.parse_query(record, place), place) for record, place in zip(records, places, strict=True)
+        ]
+
+    def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
+        known, side = (query.tail, "head") if query.head is None else (query.head, "tail")
+        relation = self._relation_index.find(query.relation, place)
+        return self.query(self._entity_index.find(str(known), place), relation, side)  # type: ignore[arg-type]
+
+    @cached_property
+    def _entity_index(self) -> Names:
+        return Names("entity", self.entities, self.names)
+
+    @cached_property
+    def _relation_index(self) -> Names:
+        return Names("relation", self.relations, self.relation_names)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "entities": list(self.entities),
+            "names": list(self.names),
+            "relations": list(self.relations),
+            "relation_names": list(self.relation_names),
+            "pictures": [{group: [str(path) for path in paths] for group, paths in p.items()} for p in self.pictures],
+            "settings": asdict(self.settings),
+            "left_out": list(self.left_out),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TripleCodec:
+        return cls(**_restored(state))
+
+
+class LinkCodec(TripleCodec):
+    """Prompts for a missing entity, with a token of its own for each entity and each relation.
+
+    New tokens are numbered behind the vocabulary: entities first, then relations. Prompts and their order are those of
+    MKGformer's released code.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, descriptions: Sequence[str], **of_all: Any) -> None:
+        super().__init__(**of_all)
+        self.tokenizer, self.descriptions = tokenizer, descriptions
+        self._texts = [tokenizer.ids(long or short) for short, long in zip(self.names, descriptions, strict=True)]
+        self._asks = [tokenizer.ids(name) for name in self.relation_names]
+
+    def tables(self) -> dict[str, int]:
+        return {"entities": len(self.entities), "relations": len(self.relations)}
+
+    def query(
+        self, shown: int, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
+    ) -> LinkItem:
+        """The prompt that asks for the ``side`` of a triple of which relation and other side are known."""
+        t = self.tokenizer
+        entity = t.size + shown
+        asks = [*self._asks[relation], t.size + len(self.entities) + relation]
+        if side == "tail":
+            ids = [t.start, entity, t.stop, *asks, t.stop, t.mask]
+        else:
+            ids = [t.start, t.mask, t.stop, *asks, t.stop, entity]
+        whole = self._closed(ids, self._texts[shown])
+        own = (ids.index(entity), *range(len(ids), len(whole) - 1))
+        # The known entity's pictures: the first published figures of MKGformer came from showing the answer's.
+        return LinkItem(
+            whole, own, ids.index(t.mask), shown, relation, side, self.pictures[shown], targets=targets, known=known
+        )
+
+    def definition(self, entity: int) -> LinkItem:
+        """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
+        t = self.tokenizer
+        ids = [t.start, *t.ids("the description of"), t.mask, *t.ids("is that")]
+        whole = self._closed(ids, [*self._texts[entity], *t.ids(".")])
+        return LinkItem(whole, (), ids.index(t.mask), entity, -1, "head", self.pictures[entity], (entity,), (entity,))
+
+    def _closed(self, ids: list[int], text: list[int]) -> tuple[int, ...]:
+        room = self.settings.max_length - len(ids) - 1
+        if room < 0:
+            raise DataError(
+                f"a prompt of {len(ids) + 1} tokens does not fit data.max_length={self.settings.max_length}"
+            )
+        return (*ids, *text[:room], self.tokenizer.stop)
+
+    def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+        texts, asks = (np.array([len(ids) for ids in every]) for every in (self._texts, self._asks))
+        return np.minimum(texts[asked[:, 0]] + asks[asked[:, 1]] + 7, self.settings.max_length)
+
+    def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> LinkBatch:
+        items, batch = self._both(items)
+        text = text_batch([item.ids for item in items], self.tokenizer.pad)
+        own = torch.zeros_like(text.mask)
+        own[*pairs([item.own for item in items]).T] = True
+        settings = self.settings
+        return LinkBatch(
+            **vars(batch),
+            text=text,
+            own=own,
+            images=image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
+            mask=torch.tensor([item.mask for item in items]),
+        )
+
+    def _both(self, items: TripleBatch | Sequence[LinkItem]) -> tuple[Sequence[LinkItem], TripleBatch]:
+        """What is asked with and without prompts."""
+        if not isinstance(items, TripleBatch):
+            return items, triple_batch(list(items))
+        rows = zip(items.shown.tolist(), items.relation.tolist(), items.tail.tolist(), strict=True)
+        return [self.query(shown, relation, side_of(tail)) for shown, relation, tail in rows], items
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"tokenizer": self.tokenizer.state(), "descriptions": list(self.descriptions)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> LinkCodec:
+        return cls(**_restored(state) | {"tokenizer": Tokenizer.from_state(state["tokenizer"])})
+
+
+def _restored(state: dict[str, Any]) -> dict[str, Any]:
+    pictures = [{group: tuple(map(Path, paths)) for group, paths in p.items()} for p in state["pictures"]]
+    return state | {"pictures": pictures, "settings": DataSettings(**state["settings"])}
