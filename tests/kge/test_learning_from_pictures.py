@@ -11,6 +11,8 @@ from mkgc.kge.pictured import Pictured
 from mkgc.kge.rsme import RSME
 from mkgc.kge.transae import TransAE
 
+FEATURES = 5
+
 
 @pytest.mark.parametrize("kind", [IKRL, TransAE, RSME])
 def test_pictures_alone_tell_answers_apart(kind: type[Pictured]) -> None:
