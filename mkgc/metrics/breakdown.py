@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, Integer
 
-from mkgc.metrics.ranking import PICTURES, SIDES, Queries, measures
+from mkgc.metrics.ranking import PICTURES, SIDES, Queries, Records, measures, triples
 
 MANY = 1.5
 """Mean number of partners from which a side counts as N."""
 
 CATEGORIES = ("1-1", "1-N", "N-1", "N-N")
 UNSEEN = "unseen"
+LEAKS = ("leaked", "clean")
 
 Groups = dict[str, dict[str, float]]
 """Measures by the name of the group."""
@@ -52,16 +53,23 @@ def clean_subset(triples: Integer[np.ndarray, "n 3"], train: Integer[np.ndarray,
     return ~np.isin(reversed_pairs, train[:, 0].astype(np.int64) * size + train[:, 2])
 
 
-def breakdown(queries: Queries) -> dict[str, Groups]:
-    """The measures per relation, category, side, category and side ("1-N/head") and picture availability.
+def judged(table: Records, relations: tuple[str, ...], train: Integer[np.ndarray, "k 3"]) -> Queries:
+    """Ranked queries with what train says of them: the categories of ``relations``, and which queries are clean."""
+    clean = clean_subset(triples(table), train)
+    return Queries(table, relations, relation_categories(train, len(relations)), clean)
 
-    Groups without a query are left out.
+
+def breakdown(queries: Queries) -> dict[str, Groups]:
+    """The measures per relation, category, side, category and side ("1-N/head"), picture availability and leak.
+
+    Groups without a query are left out, and leaks where there are none.
     """
     table, kinds = queries.table, (*CATEGORIES, UNSEEN)
     category = np.array([kinds.index(name) for name in queries.categories], np.int64)[table["relation"]]
     side = table["side"].astype(np.int64)
     both = [f"{kind}/{name}" for kind in kinds for name in SIDES]
-    return {
+    leaks = {} if queries.clean.all() else {"leak": _grouped(queries, queries.clean.astype(np.int64), LEAKS)}
+    return leaks | {
         "relation": _grouped(queries, table["relation"].astype(np.int64), queries.relations),
         "category": _grouped(queries, category, kinds),
         "side": _grouped(queries, side, SIDES),

@@ -6,7 +6,7 @@ no independent observations, and intervals that took them for such would be too 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from mkgc.metrics import EmptyMetricError
 from mkgc.metrics.ranking import HITS, Queries
 
-MEASURES = ("mrr", *(f"hits@{k}" for k in HITS))
+MEASURES = ("mr", "mrr", *(f"hits@{k}" for k in HITS))
 
 CELLS = 2**20
 """Numbers drawn at a time: some 30 MB, whatever the number of queries and resamples."""
@@ -49,7 +49,23 @@ def intervals(queries: Queries, resamples: int = 1000, seed: int = 0, level: flo
     Raises:
         EmptyMetricError: There are no queries.
     """
-    sums = _sums(queries.ordered())
+    return pooled([queries], resamples, seed, level)
+
+
+def pooled(runs: Sequence[Queries], resamples: int = 1000, seed: int = 0, level: float = 0.95) -> dict[str, Interval]:
+    """The measures' means over several runs, as of a system's seeds, that ranked the same queries, with intervals.
+
+    Each triple counts with its mean over the runs, and triples are drawn, all runs at once. The intervals hold what
+    these very runs would reach on other triples; how far runs of further seeds would lie from them, they do not say.
+
+    Raises:
+        MetricError: The queries differ.
+        EmptyMetricError: There are none.
+    """
+    first, *others = (run.ordered() for run in runs)
+    for other in others:
+        first.require_same(other)
+    sums = np.mean([_sums(run) for run in (first, *others)], axis=0)
     return _named(_means(sums.sum(0)), _means(_resampled(sums, resamples, seed)), level)
 
 
@@ -85,7 +101,7 @@ def _sums(queries: Queries) -> Sums:
         raise EmptyMetricError("there are no queries")
     rank, triples = queries.table["rank"], queries.triples
     starts = np.flatnonzero(np.r_[True, (triples[1:] != triples[:-1]).any(1)])
-    columns = np.column_stack([1 / rank, *(rank <= k for k in HITS), np.ones_like(rank)])
+    columns = np.column_stack([rank, 1 / rank, *(rank <= k for k in HITS), np.ones_like(rank)])
     return np.add.reduceat(columns, starts)
 
 

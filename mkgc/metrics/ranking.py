@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -236,18 +236,27 @@ def record(
     return out
 
 
+def triples(table: Records) -> Int[np.ndarray, "n 3"]:
+    """The triple behind each row."""
+    return np.stack([table[name] for name in ASKED[:3]], axis=1).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Queries:
-    """Every ranked query of a split, with the ids and the categories of all relations, known or not."""
+    """Every ranked query of a split, with the ids and the categories of all relations, known or not.
+
+    ``clean`` marks the queries that no triple of train answers turned around (:mod:`mkgc.metrics.breakdown`).
+    """
 
     table: Records
     relations: tuple[str, ...]
     categories: tuple[str, ...]
+    clean: Bool[np.ndarray, " n"]
 
     @property
     def triples(self) -> Int[np.ndarray, "n 3"]:
         """The triple behind each query."""
-        return np.stack([self.table[name] for name in ASKED[:3]], axis=1).astype(np.int64)
+        return triples(self.table)
 
     @property
     def columns(self) -> Float64[np.ndarray, "n C"]:
@@ -268,8 +277,11 @@ class Queries:
 
     def ordered(self) -> Queries:
         """The same queries triple by triple, whatever the order they were ranked in."""
-        order = np.lexsort([self.table[name] for name in reversed(ASKED)])
-        return Queries(self.table[order], self.relations, self.categories)
+        return self.chosen(np.lexsort([self.table[name] for name in reversed(ASKED)]))
+
+    def chosen(self, rows: Shaped[np.ndarray, " m"]) -> Queries:
+        """Some of the queries, by a mask or by their positions."""
+        return replace(self, table=self.table[rows], clean=self.clean[rows])
 
     def require_same(self, other: Queries) -> None:
         """Checks that both are of the same queries in the same order.
@@ -290,7 +302,7 @@ class Queries:
         """Writes a compressed .npz; what was at ``path`` stays until the new file is whole."""
         relations, categories = (np.array(texts, np.str_) for texts in (self.relations, self.categories))
         with whole(path) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, table=self.table, relations=relations, categories=categories)
+            np.savez_compressed(file, table=self.table, relations=relations, categories=categories, clean=self.clean)
 
     @classmethod
     def load(cls, path: Path) -> Queries:
@@ -301,11 +313,16 @@ class Queries:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                table, relations, categories = (arrays[name] for name in ("table", "relations", "categories"))
+                table, relations, categories, clean = (
+                    arrays[name] for name in ("table", "relations", "categories", "clean")
+                )
         except FileNotFoundError as error:
             raise DataError("is not there: no ranked queries were recorded", path) from error
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise DataError("holds no ranked queries: record them anew", path) from error
-        if table.dtype != RECORD or len(relations) != len(categories) or (table["relation"] >= len(relations)).any():
+        except KeyError as error:
+            raise DataError("holds ranked queries of another form: record them anew", path) from error
+        lengths = len(relations) == len(categories), len(table) == len(clean)
+        if table.dtype != RECORD or not all(lengths) or (table["relation"] >= len(relations)).any():
             raise DataError("holds ranked queries of another form: record them anew", path)
-        return cls(table, tuple(relations.tolist()), tuple(categories.tolist()))
+        return cls(table, tuple(relations.tolist()), tuple(categories.tolist()), clean)

@@ -3,7 +3,7 @@ import pytest
 
 from mkgc.data.formats import kg
 from mkgc.metrics import MetricError
-from mkgc.metrics.breakdown import breakdown, changes, clean_subset, relation_categories
+from mkgc.metrics.breakdown import breakdown, changes, clean_subset, judged, relation_categories
 from mkgc.metrics.ranking import RECORD, Queries
 from tests.data import conftest
 
@@ -15,7 +15,7 @@ CATEGORIES = ("1-1", "1-N", "N-1", "N-N", "unseen")
 
 def ranked(*rows: tuple[int, int, int, int, int, float]) -> Queries:
     """Queries by head, relation, tail, side, pictures and rank, among ten candidates."""
-    return Queries(np.array([(*row, 10) for row in rows], RECORD), RELATIONS, CATEGORIES)
+    return Queries(np.array([(*row, 10) for row in rows], RECORD), RELATIONS, CATEGORIES, np.ones(len(rows), bool))
 
 
 def test_a_relation_is_of_the_category_that_its_mean_numbers_of_partners_say() -> None:
@@ -83,6 +83,18 @@ def test_every_group_of_queries_has_its_measures_and_empty_ones_are_left_out() -
     assert found["side"]["tail"] == queries.measures(queries.table["side"] == 1)
     for groups in found.values():
         assert sum(one["count"] for one in groups.values()) == 4
+
+
+def test_what_train_says_of_queries_is_their_relations_categories_and_which_are_clean() -> None:
+    train = np.array([(0, 0, 1), (0, 0, 2), (0, 0, 3), (7, 1, 8)])
+    asked = ranked((1, 1, 0, 0, 0, 1), (0, 0, 5, 1, 0, 2), (1, 1, 0, 1, 0, 4))
+    queries = judged(asked.table, ("child", "capital"), train)
+    assert (queries.categories, queries.clean.tolist()) == (("1-N", "1-1"), [False, True, False])
+    leaks = breakdown(queries)["leak"]
+    assert {name: (one["mrr"], one["count"]) for name, one in leaks.items()} == {
+        "leaked": (0.625, 2),
+        "clean": (0.5, 1),
+    }
 
 
 def test_changes_are_of_the_first_runs_groups_and_weigh_by_their_queries() -> None:

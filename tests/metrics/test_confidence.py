@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.confidence import MEASURES, compare, intervals
+from mkgc.metrics.confidence import MEASURES, compare, intervals, pooled
 from mkgc.metrics.ranking import RECORD, Queries
 
 
@@ -14,7 +14,7 @@ def asked(ranks, sides: int = 1) -> Queries:
     table = np.zeros(len(ranks), RECORD)
     table["head"], table["side"] = np.divmod(np.arange(len(ranks)), sides)
     table["rank"], table["candidates"] = ranks, 1000
-    return Queries(table, ("r",), ("N-N",))
+    return Queries(table, ("r",), ("N-N",), np.ones(len(table), bool))
 
 
 def drawn(count: int, seed: int = 0, scale: float = 2.0):
@@ -33,13 +33,13 @@ def test_measures_are_those_of_the_queries() -> None:
 def test_intervals_are_those_of_scipy() -> None:
     ranks = drawn(80)
     found = intervals(asked(ranks), 5000)
-    values = {"mrr": 1 / ranks, **{f"hits@{k}": ranks <= k for k in (1, 3, 5, 10)}}
+    values = {"mr": ranks, "mrr": 1 / ranks, **{f"hits@{k}": ranks <= k for k in (1, 3, 5, 10)}}
     assert tuple(found) == tuple(values) == MEASURES
     for name, value in values.items():
         sample = (value.astype(float),)
         result = stats.bootstrap(sample, np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(1))
         low, high = result.confidence_interval
-        step = 0 if name == "mrr" else 1.001 / len(ranks)  # hits are whole numbers of queries
+        step = 0 if name in ("mr", "mrr") else 1.001 / len(ranks)  # hits are whole numbers of queries
         assert found[name][1:] == pytest.approx((low, high), abs=max(step, 0.05 * (high - low)))
 
 
@@ -61,7 +61,7 @@ def test_a_narrower_level_gives_a_narrower_interval_inside() -> None:
 def test_intervals_depend_on_the_seed_alone_and_not_on_the_order_or_how_much_is_drawn_at_a_time(monkeypatch) -> None:
     queries = asked(drawn(100), 2)
     expected = intervals(queries, 200, 3)
-    shuffled = replace(queries, table=np.random.default_rng(0).permutation(queries.table))
+    shuffled = queries.chosen(np.random.default_rng(0).permutation(100))
     assert intervals(shuffled, 200, 3) == expected
     assert intervals(queries, 200, 4) != expected
     monkeypatch.setattr("mkgc.metrics.confidence.CELLS", 333)
@@ -115,6 +115,21 @@ def test_runs_on_other_queries_are_not_compared() -> None:
     ):
         with pytest.raises(MetricError, match=f"^{line}$"):
             compare(queries, other)
+
+
+def test_seeds_are_averaged_triple_by_triple_before_triples_are_drawn() -> None:
+    runs = [asked(drawn(60, seed), 2) for seed in range(3)]
+    whole, alone = pooled(runs, 2000), [intervals(run, 2000) for run in runs]
+    for name, interval in whole.items():
+        assert interval.value == pytest.approx(np.mean([one[name].value for one in alone]), rel=1e-12)
+    # Independent errors of three seeds cancel out in part, those that all seeds share do not.
+    widths = [one["mrr"].high - one["mrr"].low for one in (whole, *alone)]
+    assert 0.4 < widths[0] / np.mean(widths[1:]) < 0.8
+    assert pooled([runs[0]] * 3, 2000)["mrr"] == pytest.approx(alone[0]["mrr"], rel=1e-12)
+    shuffled = [runs[0], runs[1].chosen(np.arange(60)[::-1]), runs[2]]
+    assert pooled(shuffled, 2000) == whole
+    with pytest.raises(MetricError, match="^the runs ranked different queries: 60 and 9 of them$"):
+        pooled([runs[0], asked(drawn(9))])
 
 
 def test_no_queries_have_no_interval() -> None:

@@ -162,7 +162,8 @@ def recorded(queries: int = 60) -> tuple[Queries, RankingMetrics]:
         found = ranks(*tied_queries(queries))
         metric.update(found, side)
         parts.append(record(found, triples, side, np.zeros(queries + 1, bool)))
-    return Queries(np.concatenate(parts), ("r", "s", "t"), ("1-1", "N-N", "unseen")), metric
+    clean = np.arange(2 * queries) % 4 > 0
+    return Queries(np.concatenate(parts), ("r", "s", "t"), ("1-1", "N-N", "unseen"), clean), metric
 
 
 def test_a_record_has_the_measures_of_the_sums_over_all_and_on_each_side() -> None:
@@ -194,6 +195,7 @@ def test_a_record_survives_its_file_and_leaves_no_other_beside_it(tmp_path: Path
     assert again.table.dtype == RECORD
     assert again.table.tobytes() == queries.table.tobytes()
     assert (again.relations, again.categories) == (queries.relations, queries.categories)
+    assert again.clean.tolist() == queries.clean.tolist()
     assert [*tmp_path.iterdir()] == [path]
 
 
@@ -207,17 +209,24 @@ def test_a_file_without_a_record_is_said_to_be_none(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DataError, match=f"{path}: holds no ranked queries: record them anew"):
             Queries.load(path)
-    np.savez(path, table=np.array([{}]), relations=[], categories=[])
+    np.savez(path, table=np.array([{}]), relations=[], categories=[], clean=[])
     with pytest.raises(DataError, match="holds no ranked queries"):
         Queries.load(path)
-    np.savez(path, table=np.zeros(1, RECORD), relations=np.array([], str), categories=np.array([], str))
-    with pytest.raises(DataError, match="holds ranked queries of another form: record them anew"):
-        Queries.load(path)
+    one, none, texts = np.zeros(1, RECORD), np.zeros(0, RECORD), np.array([], str)
+    for parts in (
+        {"table": one, "relations": texts, "categories": texts, "clean": np.ones(1, bool)},
+        {"table": none, "relations": texts, "categories": texts, "clean": np.ones(1, bool)},
+        {"table": none, "relations": texts, "categories": texts},  # as written before leaks were marked
+    ):
+        np.savez(path, **parts)
+        with pytest.raises(DataError, match="holds ranked queries of another form: record them anew"):
+            Queries.load(path)
 
 
 def test_queries_are_ordered_triple_by_triple_whatever_the_order_they_were_ranked_in() -> None:
     queries = recorded()[0]
-    shuffled = Queries(queries.table[torch.randperm(120).numpy()], queries.relations, queries.categories)
+    shuffled = queries.chosen(torch.randperm(120).numpy())
+    assert shuffled.ordered().clean.tolist() == queries.ordered().clean.tolist()
     assert shuffled.ordered().table.tobytes() == queries.ordered().table.tobytes()
     assert shuffled.ordered().table["side"].tolist() == [0, 1] * 60
     assert shuffled.ordered().triples[:4].tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 2], [1, 1, 2]]
