@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from mkgc.batch import Images, Text, picture_keys
@@ -16,6 +17,7 @@ from mkgc.encoders.released import ReleasedVision
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
+from mkgc.nn.attention import taken
 from mkgc.nn.kept import Masked
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
@@ -110,18 +112,22 @@ class Backbone(nn.Module):
         """Width of the text states."""
         return self.text.width
 
-    def forward(self, text: Text, images: Sequence[Images] = ()) -> Streams:
-        """Contextual states of the text, having seen the pictures; ``side`` as the last fused layer left it."""
+    def forward(self, text: Text, images: Sequence[Images] = (), at: Int[Tensor, " B"] | None = None) -> Streams:
+        """Contextual states of the text, having seen the pictures; ``side`` as the last fused layer left it.
+
+        With ``at``, only that position of each text is in them, and the last fused layer computes no other.
+        """
         x = self._lower(text, images)
         fused = len(self.fusions)
         for layer in self.text.layers[self.lower_text.count : len(self.text.layers) - fused]:
             attended = layer.attend(x.text, x.text_mask)
             x = replace(x, text=layer.feed(attended.state), memory=attended.memory)
         if self.side is None:
-            return x
+            return replace(x, text=taken(x.text, at), text_mask=taken(x.text_mask, at))
         pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
         for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
-            x = fusion(x, text_layer, side_layer, last=depth == fused)
+            last = depth == fused
+            x = fusion(x, text_layer, side_layer, last=last, at=at if last else None)
         return x
 
     def _lower(self, text: Text, images: Sequence[Images]) -> Streams:

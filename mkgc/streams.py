@@ -28,14 +28,14 @@ class KeyValue:
 
 @dataclass(frozen=True)
 class Attended:
-    """The outcome of a layer's attention.
+    """The outcome of a layer's attention, for all positions or for the one of each row that was asked for.
 
     ``context`` is what the heads returned, joined, before the output projection; ``state`` is the layer's residual
     stream after it; ``memory`` holds the keys and values that the layer made of its input.
     """
 
-    state: Float[Tensor, "B S D"]
-    context: Float[Tensor, "B S A"]
+    state: Float[Tensor, "B Q D"]
+    context: Float[Tensor, "B Q A"]
     memory: KeyValue
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import aggregate, join_heads, split_heads
+from mkgc.nn.attention import aggregate, join_heads, split_heads, taken
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import KeyValue, Streams
 
@@ -60,15 +60,21 @@ class PrefixFusion(nn.Module):
         """What the pictures add to the hidden units of the text's feed-forward network: Agg W_3."""
         return self.project(aggregate(text, self.side_to_text(side), side_mask))
 
-    def forward(self, x: Streams, text: TextLayer, side: VisionLayer, last: bool) -> Streams:
-        """One fused layer; the ``last`` one leaves the side stream as attention made it, since nothing reads it."""
-        attended = text.attend(x.text, x.text_mask)
+    def forward(
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+    ) -> Streams:
+        """One fused layer; the ``last`` one leaves the side stream as attention made it, since nothing reads it.
+
+        With ``at``, only that position of each text is computed.
+        """
+        attended = text.attend(x.text, x.text_mask, at=at)
         prefix = self.prefix(attended.memory, side.heads) if self.pgi else None
         seen = side.attend(x.side, x.side_mask, prefix)
         extra = self.correlate(attended.state, seen.state, x.side_mask) if self.caf else None
         return replace(
             x,
             text=text.feed(attended.state, extra),
+            text_mask=taken(x.text_mask, at),
             side=seen.state if last else side.feed(seen.state),
             memory=attended.memory,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import aggregate
+from mkgc.nn.attention import aggregate, taken
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import Streams
 
@@ -40,12 +41,16 @@ class ReleasedFusion(nn.Module):
         nn.init.normal_(self.project.weight, std=0.02)
         nn.init.zeros_(self.project.bias)
 
-    def forward(self, x: Streams, text: TextLayer, side: VisionLayer, last: bool) -> Streams:
+    def forward(
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+    ) -> Streams:
+        """One fused layer; with ``at``, only that position of each text is computed."""
         prefix = None if x.memory is None else replace(x.memory, mask=torch.ones_like(x.memory.mask))
         seen = side.feed(side.attend(x.side, x.side_mask, prefix).state)
-        attended = text.attend(x.text, x.text_mask)
+        attended = text.attend(x.text, x.text_mask, at=at)
         extra = self.project(aggregate(attended.context, seen, x.side_mask))
-        return replace(x, text=text.feed(attended.state, extra), side=seen, memory=attended.memory)
+        states, mask = text.feed(attended.state, extra), taken(x.text_mask, at)
+        return replace(x, text=states, text_mask=mask, side=seen, memory=attended.memory)
 
     def unread(self, side: VisionLayer) -> list[nn.Module]:
         """Modules of the last side layer that reach no text state: none, text reads its output."""

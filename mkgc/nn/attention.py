@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from mkgc.streams import KeyValue
@@ -18,6 +18,11 @@ def split_heads(x: Float[Tensor, "B S A"], heads: int) -> Float[Tensor, "B H S d
 def join_heads(x: Float[Tensor, "B H S d"]) -> Float[Tensor, "B S A"]:
     """Undoes :func:`split_heads`."""
     return x.transpose(1, 2).flatten(-2)
+
+
+def taken(x: Shaped[Tensor, "B S *D"], at: Int[Tensor, " B"] | None) -> Shaped[Tensor, "B Q *D"]:
+    """One position of each row, as the only one; without ``at`` all of them."""
+    return x if at is None else x[torch.arange(len(x), device=x.device), at][:, None]
 
 
 def mix(query: Float[Tensor, "B H Q d"], memory: KeyValue, dropout: float = 0.0) -> Float[Tensor, "B H Q d"]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import join_heads, mix, split_heads
+from mkgc.nn.attention import join_heads, mix, split_heads, taken
 from mkgc.streams import Attended, KeyValue
 
 
@@ -30,14 +30,24 @@ class TextLayer(nn.Module):
         self.width: int = block.attention.output.dense.out_features
         self.inner: int = block.intermediate.dense.out_features
 
-    def attend(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], prefix: KeyValue | None = None) -> Attended:
-        """Self-attention over the prefix, if any, and the text itself, with residual and norm."""
+    def attend(
+        self,
+        x: Float[Tensor, "B T D"],
+        mask: Bool[Tensor, "B T"],
+        prefix: KeyValue | None = None,
+        at: Int[Tensor, " B"] | None = None,
+    ) -> Attended:
+        """Self-attention over the prefix, if any, and the text itself, with residual and norm.
+
+        With ``at``, only that position of each text attends, and is all that comes out; all are attended to.
+        """
         part = self.block.attention.self
         memory = KeyValue(split_heads(part.key(x), self.heads), split_heads(part.value(x), self.heads), mask)
-        query = split_heads(part.query(x), self.heads)
+        asking = taken(x, at)
+        query = split_heads(part.query(asking), self.heads)
         seen = memory if prefix is None else prefix.then(memory)
         context = join_heads(mix(query, seen, part.dropout.p if self.training else 0.0))
-        return Attended(self.block.attention.output(context, x), context, memory)
+        return Attended(self.block.attention.output(context, asking), context, memory)
 
     def feed(self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None) -> Float[Tensor, "B T D"]:
         """Feed-forward network with residual and norm; ``extra`` joins its hidden units before the activation."""

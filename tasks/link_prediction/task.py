@@ -86,8 +86,7 @@ class LinkPrediction(Ranked):
 
     def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]:
         """The transformed state at each query's mask."""
-        states = self.backbone(batch.text, batch.images).text
-        return self.transform(states[torch.arange(states.shape[0], device=states.device), batch.mask])
+        return self.transform(self.backbone(batch.text, batch.images, batch.mask).text[:, 0])
 
     def queries(self, batch: LinkBatch) -> Float[Tensor, "B E"]:
         """Vectors whose product with :meth:`entities` is the score; the last number is 1 and meets the bias."""

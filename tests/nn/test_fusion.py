@@ -11,6 +11,7 @@ from mkgc.encoders.text import random_text
 from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
 from mkgc.fusion.prefix import PrefixFusion
+from mkgc.fusion.released import ReleasedFusion
 from mkgc.nn.attention import aggregate, mix, split_heads
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.streams import KeyValue
@@ -180,6 +181,34 @@ def test_gradients_are_finite_where_pictures_are_absent() -> None:
     model = hybrid()
     model(words(LENGTHS), GROUPS).text.pow(2).sum().backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"fused": 1}, {"independent": True}])
+def test_one_position_of_each_text_is_what_it_is_among_all_with_its_gradients(options) -> None:
+    model, given, at = hybrid(**options), words(LENGTHS), torch.tensor([5, 0, 2, 3])
+    whole, only_at = model(given, GROUPS).text[range(len(at)), at], model(given, GROUPS, at)
+    assert only_at.text.shape == (len(at), 1, 32)
+    assert only_at.text_mask.all()
+    torch.testing.assert_close(only_at.text[:, 0], whole, **near)
+    learning, draw = [p for p in model.parameters() if p.requires_grad], torch.randn_like(whole)
+    sums = (whole * draw).sum(), (only_at.text[:, 0] * draw).sum()
+    expected, found = (torch.autograd.grad(total, learning, allow_unused=True) for total in sums)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_one_position_of_the_released_fusion_is_what_it_is_among_all() -> None:
+    plain, at = hybrid(), torch.tensor([5, 0, 2, 3])
+    model = Backbone(plain.text, plain.side, ReleasedFusion, 2).eval()
+    whole = model(words(LENGTHS), GROUPS).text[range(len(at)), at]
+    torch.testing.assert_close(model(words(LENGTHS), GROUPS, at).text[:, 0], whole, **near)
+
+
+def test_the_last_layer_computes_no_position_that_is_not_asked_for() -> None:
+    model, sizes = hybrid(), []
+    network = model.text.layers[-1].block.output
+    network.register_forward_hook(lambda _, inputs, __: sizes.append(inputs[0].shape[1]))
+    model(words(LENGTHS), GROUPS, torch.tensor([5, 0, 2, 3]))
+    assert sizes == [1]
 
 
 def alone(model: Backbone, given: Text, groups: list[Images]) -> torch.Tensor:

@@ -73,8 +73,8 @@ def traced(model: Backbone, text: Text, pictures: list[Images]) -> dict[str, tor
 def _record(patch, out, side, i, layer) -> None:
     attend, feed = layer.attend, layer.feed
 
-    def attended(*args):
-        done = attend(*args)
+    def attended(*args, **options):
+        done = attend(*args, **options)
         if side == "text":
             out[f"mid.text_layer.{i:02d}.key"], out[f"mid.text_layer.{i:02d}.value"] = (
                 done.memory.key,
