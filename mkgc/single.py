@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mkgc.backbone import Backbone
@@ -15,6 +15,7 @@ from mkgc.batch import Images, Text
 from mkgc.encoders.lower import Lower
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
+from mkgc.nn.attention import taken
 from mkgc.streams import Streams
 
 
@@ -46,15 +47,24 @@ class SingleStream(Backbone):
         self.segment = nn.Parameter(text.embeddings.token_type_embeddings.weight[-1].detach().clone())
         self.train()
 
-    def forward(self, text: Text, images: Sequence[Images] = ()) -> Streams:
-        """Contextual states of the text, having seen the pictures; ``side`` are those of the picture tokens."""
+    def forward(self, text: Text, images: Sequence[Images] = (), at: Int[Tensor, " B"] | None = None) -> Streams:
+        """Contextual states of the text, having seen the pictures; ``side`` are those of the picture tokens.
+
+        With ``at``, only that position of each text is in them, and the last layer computes no other: ``side`` is then
+        as the layer before left it.
+        """
         x = self._lower(text, images)
+        widths = [x.text.shape[1], x.side.shape[1]]
         states = torch.cat([x.text, self.embed_pictures(x.side)], 1)
         mask = torch.cat([x.text_mask, x.side_mask], 1)
-        for layer in self.text.layers:
+        *below, last = self.text.layers
+        for layer in below:
             states = layer.feed(layer.attend(states, mask).state)
-        words, pictures = states.split([x.text.shape[1], x.side.shape[1]], 1)
-        return replace(x, text=words, side=pictures)
+        out = last.feed(last.attend(states, mask, at=at).state)
+        if at is None:
+            words, pictures = out.split(widths, 1)
+            return replace(x, text=words, side=pictures)
+        return replace(x, text=out, text_mask=taken(x.text_mask, at), side=states[:, widths[0] :])
 
     def embed_pictures(self, states: Float[Tensor, "B V W"]) -> Float[Tensor, "B V D"]:
         """Picture tokens as the text encoder's first layer reads them, of the vision encoder's last states."""

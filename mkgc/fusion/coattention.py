@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import join_heads, mix, split_heads
+from mkgc.nn.attention import join_heads, mix, split_heads, taken
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.streams import KeyValue, Streams
 
@@ -101,13 +101,19 @@ class CoAttention(nn.Module):
         self.text = TextBranch(text, side.width, dropout)
         self.side = SideBranch(text, side.width, dropout)
 
-    def forward(self, x: Streams, text: TextLayer, side: VisionLayer, last: bool) -> Streams:
-        """A co-attentional layer, then one layer of each stream; the ``last`` leaves the side as it was."""
+    def forward(
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+    ) -> Streams:
+        """A co-attentional layer, then one layer of each stream; the ``last`` leaves the side as it was.
+
+        With ``at``, only that position of each text is computed.
+        """
         normed = self.norm(x.side)
         pictured = x.side_mask.any(1)[:, None, None]
         connected = torch.where(pictured, self.text(x.text, normed, x.side_mask), x.text)
-        attended = text.attend(connected, x.text_mask)
-        out = replace(x, text=text.feed(attended.state), memory=attended.memory)
+        attended = text.attend(connected, x.text_mask, at=at)
+        states, mask = text.feed(attended.state), taken(x.text_mask, at)
+        out = replace(x, text=states, text_mask=mask, memory=attended.memory)
         if last:
             return out
         seen = self.side(x.side, normed, x.text, x.text_mask)

@@ -164,6 +164,14 @@ def test_pictures_matter_and_a_text_without_any_is_encoded_as_text_alone(make) -
 
 
 @every_model
+def test_one_position_asked_for_alone_is_the_same(make) -> None:
+    model, given, at = make(), words(LENGTHS), torch.tensor([4, 0, 2, 1])
+    one = model(given, GROUPS, at)
+    torch.testing.assert_close(one.text[:, 0], model(given, GROUPS).text[torch.arange(4), at], **near)
+    assert one.text.shape[1] == one.text_mask.shape[1] == 1
+
+
+@every_model
 def test_other_pixels_make_other_states(make) -> None:
     model, given = make(), words(LENGTHS)
     other = [Images(g.group, g.pixels.flip(-1), g.slots) for g in GROUPS]

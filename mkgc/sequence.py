@@ -1,0 +1,61 @@
+"""A text encoder that reads whole sequences and keeps one state of each, as KG-BERT scores triples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mkgc.batch import Text
+from mkgc.encoders.text import TextEncoder
+from mkgc.errors import ConfigError
+
+
+class SequenceEncoder(nn.Module):
+    """Sequences in, the state of the first token of each out; with it, link prediction is KG-BERT.
+
+    Only the ``trained`` uppermost layers learn (None: all); those below drop nothing out. A positive triple meets
+    ``negatives`` corrupted ones, and ``chunk`` sequences are run at once where many are to be scored. An encoder with
+    a single segment reads all of a sequence in that.
+
+    Raises:
+        ConfigError: A number is too small.
+    """
+
+    keeps_pictures = False
+
+    def __init__(self, text: TextEncoder, trained: int | None = None, negatives: int = 5, chunk: int = 256) -> None:
+        super().__init__()
+        for name, value in (("trained", 1 if trained is None else trained), ("negatives", negatives), ("chunk", chunk)):
+            if value < 1:
+                raise ConfigError(f"backbone.{name}={value} must be at least 1")
+        self.text, self.negatives, self.chunk = text, negatives, chunk
+        self.resting = [] if trained is None else text.freeze(max(len(text.layers) - trained, 0))
+        self.train()
+
+    @property
+    def width(self) -> int:
+        """Width of a state."""
+        return self.text.width
+
+    def train(self, mode: bool = True) -> SequenceEncoder:
+        """As ever, but for what does not learn: that stays in evaluation mode."""
+        super().train(mode)
+        for part in self.resting:
+            part.eval()
+        return self
+
+    def forward(self, text: Text) -> Float[Tensor, "B D"]:
+        """The state of each sequence's first token."""
+        segments = text.segments.clamp(max=self.text.config.type_vocab_size - 1)
+        states = self.text.embed(Text(text.ids, text.mask, segments))
+        *below, last = self.text.layers
+        for layer in below:
+            states = layer.feed(layer.attend(states, text.mask).state)
+        first = text.ids.new_zeros(len(text.ids))
+        return last.feed(last.attend(states, text.mask, at=first).state)[:, 0]
+
+    def recipes(self) -> dict[str, Any]:
+        """A configuration that builds the text encoder again without weights."""
+        return {"text": self.text.recipe()}

@@ -1,0 +1,191 @@
+"""KG-BERT: a triple is one sequence of its three texts, and the text encoder says whether it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from mkgc.batch import Text
+from mkgc.data.codec import pad
+from mkgc.errors import ConfigError
+from mkgc.kge.negatives import SIDES, Negatives
+from mkgc.sequence import SequenceEncoder
+from mkgc.task import Optim
+from tasks.link_prediction.batch import TripleBatch
+from tasks.link_prediction.codec import LinkCodec
+from tasks.link_prediction.ranked import Ranked
+
+Piece = tuple[Int[Tensor, "K _"], Int[Tensor, " K"], int]
+"""Token ids, how many of them count, and their segment."""
+
+
+class Texts(nn.Module):
+    """Token ids of texts, each made once and cut to ``most`` tokens; they move with the module."""
+
+    ids: Int[Tensor, "N w"]
+    lengths: Int[Tensor, " N"]
+
+    def __init__(self, rows: Sequence[Sequence[int]], most: int) -> None:
+        super().__init__()
+        cut = [row[:most] for row in rows]
+        self.register_buffer("ids", pad(cut, 0), persistent=False)
+        self.register_buffer("lengths", torch.tensor([len(row) for row in cut]), persistent=False)
+
+
+class Sequences(nn.Module):
+    """Sequences of triples: [CLS] head [SEP] relation [SEP] tail [SEP], in the segments 0, 1 and 0.
+
+    An entity's text is its description, or its name where it has none. Where the three do not fit, the longer ones
+    lose their ends: a relation keeps a third of the room, or what the entities leave; of the entities, the longer is
+    cut first.
+
+    Source: KG-BERT (Yao et al., 2019), section 3.2; cut as in its released code, but for relations of more than a third
+    of the room, which can leave nothing of the tail there.
+
+    Raises:
+        ConfigError: ``data.max_length`` leaves no room for three texts.
+    """
+
+    def __init__(self, codec: LinkCodec) -> None:
+        super().__init__()
+        t = self.tokenizer = codec.tokenizer
+        self.room = codec.settings.max_length - 4
+        if self.room < 3:
+            raise ConfigError(
+                f"data.max_length={codec.settings.max_length} must be at least 7: a token of each text, and four marks"
+            )
+        entities = [t.ids(long or short) for short, long in zip(codec.names, codec.descriptions, strict=True)]
+        self.entities = Texts(entities, self.room)
+        self.relations = Texts([t.ids(name) for name in codec.relation_names], self.room)
+
+    def forward(self, triples: Int[Tensor, "K 3"]) -> Text:
+        """The sequences of triples (head, relation, tail)."""
+        head, relation, tail = triples.T
+        first, second, third = self._lengths(triples)
+        start, stop = (
+            triples.new_full((len(triples), 1), mark) for mark in (self.tokenizer.start, self.tokenizer.stop)
+        )
+        one = torch.ones_like(head)
+        pieces: list[Piece] = [
+            (start, one, 0),
+            (self.entities.ids[head], first, 0),
+            (stop, one, 0),
+            (self.relations.ids[relation], second, 1),
+            (stop, one, 1),
+            (self.entities.ids[tail], third, 0),
+            (stop, one, 0),
+        ]
+        return joined(pieces, self.tokenizer.pad)
+
+    def _lengths(self, triples: Int[Tensor, "K 3"]) -> tuple[Tensor, Tensor, Tensor]:
+        """How many tokens of each text there is room for."""
+        head, relation, tail = triples.T
+        first, second, third = (
+            self.entities.lengths[head],
+            self.relations.lengths[relation],
+            self.entities.lengths[tail],
+        )
+        second = second.minimum((self.room - first - third).clamp(min=self.room // 3))
+        left = self.room - second
+        first = first.minimum((left - third).maximum((left + 1) // 2))
+        return first, second, third.minimum(left - first)
+
+
+def joined(pieces: Sequence[Piece], padding: int) -> Text:
+    """Pieces one behind the other as one text each, without gaps."""
+    ids = torch.cat([ids for ids, _, _ in pieces], 1)
+    segments = torch.cat([torch.full_like(ids, segment) for ids, _, segment in pieces], 1)
+    there = torch.cat([_counted(ids, lengths) for ids, lengths, _ in pieces], 1)
+    width = int(there.sum(1).max())
+    order = (~there).int().argsort(dim=1, stable=True)[:, :width]
+    mask = there.gather(1, order)
+    return Text(ids.gather(1, order).masked_fill(~mask, padding), mask, segments.gather(1, order) * mask)
+
+
+def _counted(ids: Int[Tensor, "K w"], lengths: Int[Tensor, " K"]) -> Bool[Tensor, "K w"]:
+    return torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+
+
+class SequencePrediction(Ranked):
+    """Triples are told from corrupted ones by a linear function of the state at [CLS].
+
+    For each query of a batch one of its answers is drawn, which makes a true triple, and so many entities that are no
+    answer of it; hence a step costs 1 + ``backbone.negatives`` sequences a query, however many answers there are. The
+    batch says what is an answer: with ``task.data.examples=triples`` only the one that is asked about. The paper's two
+    outputs with a softmax are one output with a sigmoid.
+
+    To rank, every entity takes the missing place: B queries over N entities cost B x N sequences, against B of the
+    models that score all entities at once. They are run in chunks, so that memory does not grow with N.
+
+    Source: KG-BERT (Yao et al., 2019), equations 1 and 2, and section 4.1 for the negatives.
+    """
+
+    backbone: SequenceEncoder
+    codec: LinkCodec
+
+    def __init__(self, backbone: SequenceEncoder, codec: LinkCodec, optim: Optim, top_k: int = 10) -> None:
+        super().__init__(backbone, codec, optim, top_k)
+        self.sequences = Sequences(codec)
+        dropout = float(backbone.text.config.hidden_dropout_prob)
+        self.readout = nn.Sequential(nn.Dropout(dropout), nn.Linear(backbone.width, 1))
+        self.build_metrics()
+
+    def judge(self, triples: Int[Tensor, "K 3"]) -> Float[Tensor, " K"]:
+        """The score of each triple, positive where it is rather true."""
+        return self.readout(self.backbone(self.sequences(triples)))[:, 0]
+
+    def loss(self, batch: TripleBatch) -> Tensor:
+        """Cross-entropy of one true triple a query and its corrupted ones, a mean over all of them."""
+        candidates = torch.cat([(answer := drawn(batch))[:, None], self._corrupted(batch, answer)], 1)
+        scores = self.judge(batch.triples(paired(candidates))).view(candidates.shape)
+        right = torch.zeros_like(scores)
+        right[:, 0] = 1.0
+        return F.binary_cross_entropy_with_logits(scores, right)
+
+    def _corrupted(self, batch: TripleBatch, answer: Int[Tensor, " B"]) -> Int[Tensor, "B K"]:
+        """Entities in the place of the answer that answer none of the batch's queries of that kind."""
+        counts = len(self.codec.entities), len(self.codec.relations), self.backbone.negatives
+        negatives = Negatives(*counts, known=batch.triples(batch.targets))
+        draws = torch.Generator(answer.device).manual_seed(int(torch.randint(1 << 62, ())))
+        triples = batch.triples(paired(answer[:, None]))
+        out = answer.new_empty(len(answer), self.backbone.negatives)
+        for side in SIDES:
+            rows = batch.asks(side)
+            out[rows] = negatives(triples[rows], side, draws)
+        return out
+
+    def queries(self, batch: TripleBatch) -> TripleBatch:
+        """The batch itself: only whole triples are read."""
+        return batch
+
+    @torch.no_grad()
+    def against(self, queries: TripleBatch, entities: slice) -> Float[Tensor, "B n"]:
+        """The scores of some entities; those that run together are of like length."""
+        order = self.sequences.entities.lengths[entities].argsort(stable=True)
+        out = torch.empty(len(queries.shown), len(order), device=order.device)
+        for pair in torch.arange(out.numel(), device=order.device).split(self.backbone.chunk):
+            query, place = pair.div(len(order), rounding_mode="floor"), order[pair % len(order)]
+            triples = queries.triples(torch.stack([query, place + entities.start], 1))
+            out[query, place] = self.judge(triples).to(out.dtype)
+        return out
+
+    def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Of each triple on its own."""
+        return scores.sigmoid()
+
+
+def paired(entities: Int[Tensor, "B n"]) -> Int[Tensor, "K 2"]:
+    """The entities of each query as rows (query, entity)."""
+    query = torch.arange(len(entities), device=entities.device).repeat_interleave(entities.shape[1])
+    return torch.stack([query, entities.flatten()], 1)
+
+
+def drawn(batch: TripleBatch) -> Int[Tensor, " B"]:
+    """One of each query's answers, all equally likely; the queries of ``targets`` are in order."""
+    counts = batch.targets[:, 0].bincount(minlength=len(batch.shown))
+    place = (torch.rand(len(counts), device=counts.device) * counts).long()
+    return batch.targets[counts.cumsum(0) - counts + place, 1]

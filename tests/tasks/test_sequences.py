@@ -1,0 +1,226 @@
+"""KG-BERT: triples as sequences, told from corrupted ones, and every entity tried in the missing place."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+
+from mkgc.checkpoint import build_task, describe, restore
+from mkgc.data.corpus import read_corpus
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import learned
+from mkgc.encoders.text import random_text
+from mkgc.errors import ConfigError
+from mkgc.sequence import SequenceEncoder
+from mkgc.task import Optim
+from tasks.link_prediction.batch import TripleBatch
+from tasks.link_prediction.codec import LinkCodec
+from tasks.link_prediction.sequences import SequencePrediction, Sequences, drawn
+
+NAMES = ["red apple", "green apple", "red cup", "green cup", "blue cup", "blue apple"]
+DESCRIPTIONS = ["a red apple", "", "a red cup from which people drink", "", "a blue cup", "a blue apple"]
+RELATIONS = ["same colour as", "same thing as"]
+
+
+def codec_of(max_length: int) -> LinkCodec:
+    return LinkCodec(
+        learned([*NAMES, *DESCRIPTIONS, *RELATIONS], vocab_size=120),
+        DESCRIPTIONS,
+        entities=NAMES,
+        names=NAMES,
+        relations=RELATIONS,
+        relation_names=RELATIONS,
+        pictures=[{}] * 6,
+        settings=DataSettings(root="", pictures={}, max_length=max_length),
+    )
+
+
+@pytest.fixture
+def codec() -> LinkCodec:
+    return codec_of(40)
+
+
+def encoder(segments: int = 2, **options) -> SequenceEncoder:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = {"model_type": "bert", "vocab_size": 120, "max_position_embeddings": 64, "type_vocab_size": segments}
+    return SequenceEncoder(random_text(config | sizes), **options)
+
+
+def model(codec: LinkCodec, **options) -> SequencePrediction:
+    return SequencePrediction(encoder(**options), codec, Optim(lr=1e-3))
+
+
+def batch(queries: list[tuple[int, int, str, list[int]]]) -> TripleBatch:
+    """Queries (known entity, relation, side, answers), all answers known."""
+    targets = torch.tensor([(i, e) for i, query in enumerate(queries) for e in query[3]])
+    shown, relation, sides, _ = zip(*queries, strict=True)
+    tail = torch.tensor([side == "tail" for side in sides])
+    return TripleBatch(torch.tensor(shown), torch.tensor(relation), tail, targets, targets)
+
+
+def facts() -> list[tuple[int, int, str, list[int]]]:
+    """All queries of a graph in which names say everything: equal first words, equal last words."""
+    words = [name.split() for name in NAMES]
+    answers = {
+        (e, r): [o for o in range(6) if o != e and words[o][r] == words[e][r]] for e, r in product(range(6), range(2))
+    }
+    return [(e, r, side, found) for (e, r), found in answers.items() for side in ("head", "tail")]
+
+
+def test_a_triple_is_three_texts_between_marks_in_segments_0_1_0(codec: LinkCodec) -> None:
+    t = codec.tokenizer
+    one, two = Sequences(codec)(torch.tensor([[0, 1, 3], [2, 0, 1]])), [1, 0]
+    head, relation, tail = t.ids("a red apple"), t.ids("same thing as"), t.ids("green cup")
+    expected = [t.start, *head, t.stop, *relation, t.stop, *tail, t.stop]
+    n = len(expected)
+    assert one.ids[0].tolist() == expected + [t.pad] * (one.ids.shape[1] - n)
+    assert one.mask[0].tolist() == [True] * n + [False] * (one.ids.shape[1] - n)
+    segments = [0] * (len(head) + 2) + [1] * (len(relation) + 1) + [0] * (len(tail) + 1)
+    assert one.segments[0].tolist() == segments + [0] * (one.ids.shape[1] - n)
+    turned = Sequences(codec)(torch.tensor([[2, 0, 1], [0, 1, 3]]))
+    assert torch.equal(turned.ids, one.ids[two])
+
+
+def cut_as_released(head: list[int], relation: list[int], tail: list[int], room: int) -> None:
+    """The released code's rule, token by token."""
+    while len(head) + len(relation) + len(tail) > room:
+        if len(head) > max(len(relation), len(tail)):
+            head.pop()
+        elif len(relation) > max(len(head), len(tail)):
+            relation.pop()
+        else:
+            tail.pop()
+
+
+@pytest.mark.parametrize("length", [13, 16, 19, 25])
+def test_what_does_not_fit_is_cut_as_in_the_released_code(length: int) -> None:
+    codec = codec_of(length)
+    t, made = codec.tokenizer, Sequences(codec)
+    triples = torch.tensor(list(product(range(6), range(2), range(6))))
+    out = made(triples)
+    assert out.ids.shape[1] <= length
+    for ids, mask, (h, r, o) in zip(out.ids, out.mask, triples.tolist(), strict=True):
+        texts = [t.ids(text) for text in (DESCRIPTIONS[h] or NAMES[h], RELATIONS[r], DESCRIPTIONS[o] or NAMES[o])]
+        cut_as_released(*texts, length - 4)
+        assert ids[mask].tolist() == [t.start, *(i for text in texts for i in (*text, t.stop))]
+
+
+@pytest.mark.parametrize("length", [7, 8, 9, 10, 11, 12])
+def test_something_of_each_text_is_left_and_no_room_is_wasted(length: int) -> None:
+    codec = codec_of(length)
+    stop = codec.tokenizer.stop
+    out = Sequences(codec)(torch.tensor(list(product([0, 2, 4], range(2), [0, 2, 4]))))
+    assert out.mask.all()
+    assert out.ids.shape[1] == length
+    assert not ((out.ids[:, 1:] == stop) & (out.ids[:, :-1] == stop)).any()
+
+
+def test_a_length_without_room_for_three_texts_is_one_line() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Sequences(codec_of(6))
+    assert str(caught.value) == "data.max_length=6 must be at least 7: a token of each text, and four marks"
+
+
+@pytest.mark.parametrize("name", ["negatives", "chunk", "trained"])
+def test_a_number_below_one_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"backbone.{name}=0 must be at least 1"):
+        encoder(**{name: 0})
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 256])
+def test_every_entity_is_scored_as_its_own_triple_whatever_the_chunk(chunk: int, codec: LinkCodec) -> None:
+    task = model(codec, chunk=chunk).eval()
+    given = batch([(2, 0, "tail", [0]), (1, 1, "head", [5]), (4, 1, "tail", [3])])
+    scores = task.scores(given)
+    for row, (shown, relation, side, _) in enumerate([(2, 0, "tail", 0), (1, 1, "head", 0), (4, 1, "tail", 0)]):
+        for entity in range(6):
+            triple = (shown, relation, entity) if side == "tail" else (entity, relation, shown)
+            with torch.no_grad():
+                alone = task.judge(torch.tensor([triple]))
+            torch.testing.assert_close(scores[row, entity], alone[0], rtol=0, atol=1e-5)
+
+
+def test_some_entities_are_scored_as_among_all(codec: LinkCodec) -> None:
+    task, given = model(codec, chunk=4).eval(), batch(facts())
+    torch.testing.assert_close(task.against(given, slice(2, 5)), task.scores(given)[:, 2:5], rtol=0, atol=1e-5)
+
+
+def test_heads_and_tails_are_not_interchangeable(codec: LinkCodec) -> None:
+    task = model(codec).eval()
+    for parameter in task.parameters():
+        parameter.data += torch.randn_like(parameter) * 0.2
+    one, other = task.judge(torch.tensor([[0, 1, 3], [3, 1, 0]])).tolist()
+    assert abs(one - other) > 1e-2
+
+
+def test_a_drawn_answer_is_one_of_the_query_s_and_all_are_drawn() -> None:
+    given = batch(facts())
+    told = [set(found) for *_, found in facts()]
+    draws = [drawn(given).tolist() for _ in range(60)]
+    assert [set(answers) for answers in zip(*draws, strict=True)] == told
+
+
+def test_no_known_triple_is_taken_for_a_corrupted_one(codec: LinkCodec) -> None:
+    task, given = model(codec, negatives=40), batch(facts())
+    wrong = task._corrupted(given, drawn(given))
+    for (*_, answers), row in zip(facts(), wrong.tolist(), strict=True):
+        assert set(row) == set(range(6)) - set(answers)
+
+
+def test_the_loss_is_the_cross_entropy_of_one_true_triple_and_its_corrupted_ones(codec: LinkCodec) -> None:
+    task, seen = model(codec, negatives=3), []
+    judge = task.judge
+    task.judge = lambda triples: seen.append((triples, judge(triples))) or seen[-1][1]
+    loss = task.eval().loss(batch([(0, 0, "tail", [2]), (4, 1, "head", [2, 3])]))
+    ((triples, scores),) = seen
+    rows = scores.sigmoid().view(2, 4)
+    assert triples.view(2, 4, 3)[0, :, :2].tolist() == [[0, 0]] * 4
+    assert triples.view(2, 4, 3)[1, :, 1:].tolist() == [[1, 4]] * 4
+    assert triples[0].tolist() == [0, 0, 2]
+    assert triples[4, 0] in (2, 3)
+    expected = -(rows[:, 0].log().sum() + (1 - rows[:, 1:]).log().sum()) / 8
+    torch.testing.assert_close(loss, expected)
+
+
+def test_what_learns_gets_a_gradient_and_frozen_layers_rest(codec: LinkCodec) -> None:
+    task = model(codec, trained=1).train()
+    task.loss(batch(facts())).backward()
+    frozen = {name for name, p in task.named_parameters() if p.grad is None}
+    assert frozen == {name for name, p in task.named_parameters() if not p.requires_grad}
+    assert any(name.startswith("backbone.text.layers.0") for name in frozen)
+    assert not any(name.startswith(("backbone.text.layers.1", "readout")) for name in frozen)
+    assert not task.backbone.text.embeddings.training
+
+
+def test_an_encoder_of_one_segment_reads_all_in_it(codec: LinkCodec) -> None:
+    assert model(codec, segments=1).scores(batch([(0, 0, "tail", [2])])).isfinite().all()
+
+
+def test_a_small_graph_is_learned_from_both_sides(codec: LinkCodec) -> None:
+    task, given = (
+        model(codec),
+        batch([(0, 1, "tail", [1, 5]), (1, 0, "tail", [3]), (3, 0, "head", [1]), (2, 1, "head", [4])]),
+    )
+    optimiser = torch.optim.AdamW(task.parameters(), 3e-3)
+    for _ in range(150):
+        optimiser.zero_grad()
+        task.loss(given).backward()
+        optimiser.step()
+    metric = task.eval().make_metric()
+    task.score(given, metric)
+    assert metric.compute()["mrr"] > 0.9
+
+
+def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tiny) -> None:
+    config = tiny("link_prediction", kg_root, "backbone=kg_bert")
+    corpus = read_corpus(config)
+    task = build_task(config, corpus.codec)
+    task.saved = describe(config, corpus.codec)
+    contents = {"state_dict": task.state_dict()}
+    task.on_save_checkpoint(contents)
+    given = corpus.codec.collate(corpus.items["test"][:3], corpus.store)
+    again, _ = restore(contents)
+    assert torch.equal(again.scores(given), task.eval().scores(given))
+    assert all(0 <= entity["score"] <= 1 for answer in again.predict(given) for entity in answer["entities"])
+    assert corpus.coverage.rows == ()
