@@ -9,7 +9,9 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from mkgc.metrics.ranking import RECORD, Queries
-from mkgc.report import Spread, Table, list_runs, read_runs, show, shown
+from mkgc.reports.runs import list_runs, read_runs
+from mkgc.reports.systems import list_systems
+from mkgc.reports.tables import Spread, Table, show, shown
 from tests.conftest import said
 
 HYBRID = {
@@ -21,23 +23,39 @@ TEXT = {"_target_": "mkgc.backbone.Backbone", "text": {}}
 ROTATE = {"_target_": "mkgc.kge.RotatE", "dimension": 8}
 
 
-def finished(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre", **test: float) -> Path:
-    """A run's folder, with the files that training leaves."""
+def begun(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre", **more: object) -> Path:
+    """A run's folder, with what training leaves before it trains."""
     folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": task, "seed": seed}))
     settings = {"task": {"name": task, "metric": "f1"}, "seed": seed, "backbone": backbone or TEXT, "resume": None}
-    OmegaConf.save(settings, folder / "config.yaml")
+    OmegaConf.save(settings | more, folder / "config.yaml")
     return folder
 
 
-def ranked(folder: Path, ranks: list[float], relation: int = 0) -> Path:
+def finished(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre", **test: float) -> Path:
+    """A run's folder, with the files that training leaves."""
+    begun(folder, seed, backbone, task)
+    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": task, "seed": seed}))
+    return folder
+
+
+def linked(folder: Path, ranks: list[float], seed: int = 0, leaked: int = 0, **more: object) -> Path:
+    """A finished run of link prediction; the first ``leaked`` of its queries are not clean."""
+    begun(folder, seed, task="link_prediction", **more)
+    ranked(folder, ranks, leaked=leaked)
+    test = Queries.load(folder / "queries.npz").measures()
+    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": "link_prediction", "seed": seed}))
+    return folder
+
+
+def ranked(folder: Path, ranks: list[float], relation: int = 0, leaked: int = 0) -> Path:
     """A run's folder with ranked queries: the first half of the second relation, the others of the first."""
     table = np.zeros(len(ranks), RECORD)
     table["head"], table["rank"], table["candidates"] = np.arange(len(ranks)), ranks, 50
     table["relation"] = np.arange(len(ranks)) < len(ranks) // 2
     table["tail"] = relation
-    folder.mkdir(parents=True)
-    Queries(table, ("likes|[red]", "knows"), ("1-1", "N-N")).save(folder / "queries.npz")
+    folder.mkdir(parents=True, exist_ok=True)
+    clean = np.arange(len(ranks)) >= leaked
+    Queries(table, ("likes|[red]", "knows"), ("1-1", "N-N"), clean).save(folder / "queries.npz")
     return folder
 
 
@@ -104,7 +122,9 @@ def test_a_report_is_written_as_markdown_json_or_csv(run, tmp_path) -> None:
 
 def test_a_terminal_shows_a_table_and_takes_no_name_for_markup() -> None:
     console = Console(force_terminal=True, width=60, record=True, file=io.StringIO())
-    show([Table("Test scores", ("run", "f1"), [("[red]x", Spread(0.5, 0.25)), ("y", None)])], console)
+    rows = [("[red]x", Spread(0.5, 0.25)), ("y", None)]
+    show([Table("Test scores", ("run", "f1"), rows, frozenset({(0, 1)}))], console)
+    assert "\x1b[1;32m0.5000 ± 0.2500\x1b[0m" in console.export_text(clear=False, styles=True)
     text = console.export_text()
     assert "[red]x" in text
     assert "0.5000 ± 0.2500" in text
@@ -122,7 +142,8 @@ def test_two_runs_are_compared_with_intervals_and_the_relations_that_differ_most
         "MRR of groups of queries",
         "MRR of the relations that change it most",
     ]
-    mrr, _, hits3, *_ = tables[0]["rows"]
+    mr, mrr, _, hits3, *_ = tables[0]["rows"]
+    assert (mr["measure"], mr["B − A"]["value"]) == ("mr", pytest.approx(-0.55))
     assert mrr["A"] == {"value": 0.5, "low": 0.5, "high": 0.5}
     assert mrr["B − A"]["value"] == pytest.approx(0.275)
     assert mrr["B − A"]["low"] > 0
@@ -133,14 +154,105 @@ def test_two_runs_are_compared_with_intervals_and_the_relations_that_differ_most
     assert "| likes\\|[red] | 10 | 0.5000 | 0.5500 | 0.0500 |" in out
 
 
+def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run, tmp_path) -> None:
+    for seed in (0, 1):
+        linked(tmp_path / "r" / str(seed), [1.0] * 6 + [4.0] * 4, seed, leaked=6 - seed)
+    linked(tmp_path / "r" / "clean", [2.0] * 10, backbone=ROTATE)
+    linked(tmp_path / "r" / "old", [2.0] * 10, leaked=5, backbone=HYBRID)
+    (tmp_path / "r" / "old" / "queries.npz").write_bytes(b"")
+    rows = [tuple(map(shown, row)) for row in list_runs(read_runs(tmp_path / "r")).rows]
+    assert [row[0] for row in rows] == [". (2 runs)", ". (2 runs), clean subset", "clean", "old"]
+    assert rows[0][4:6] == ("2.2000 ± 0.0000", "0.7000 ± 0.0000")
+    assert rows[1][4:6] == ("3.7000 ± 0.4243", "0.3250 ± 0.1061")
+    one, other = (tmp_path / "r" / name for name in "01")
+    code, _, _ = run("report", f"compare=[{one},{other}]", "resamples=50", f"output={tmp_path}/out.json")
+    assert code == 0
+    whole, clean, groups, _ = json.loads((tmp_path / "out.json").read_text())
+    assert clean["title"] == "The same on the clean subset: 4 queries"
+    assert (whole["rows"][1]["A"]["value"], clean["rows"][1]["A"]["value"]) == (0.7, 0.25)
+    assert [(row["group"], row["queries"]) for row in groups["rows"][:2]] == [("leaked", 6), ("clean", 4)]
+
+
+def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_stands_out(run, tmp_path) -> None:
+    for seed in (0, 1):
+        linked(tmp_path / "r" / str(seed), [1.0] * 5 + [2.0 + 2 * seed] * 5, seed, system="MKG_former")
+    linked(tmp_path / "r" / "2", [1.0] * 4 + [3.0] * 6, backbone=ROTATE)
+    begun(tmp_path / "r" / "3", 2, system="MKG_former", task="link_prediction")
+    begun(tmp_path / "r" / "10", 0, ROTATE | {"dimension": 16}, task="link_prediction")
+    begun(tmp_path / "r" / "9", 1, HYBRID, task="link_prediction")
+    for kind in ("md", "csv", "tex", "json"):
+        code, out, _ = run("report", f"table={tmp_path}/r", "resamples=200", f"output={tmp_path}/out.{kind}")
+        assert code == 0
+    lines = (tmp_path / "out.md").read_text("utf-8").splitlines()
+    assert out.splitlines() == lines
+    assert lines[0] == f"{tmp_path}/r: 10 queries, 95 % intervals"
+    assert lines[2] == "| system | seeds | mr | mrr | hits@1 | hits@3 | hits@10 |"
+    first, second, third, fourth = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:])
+    assert first[:2] == ["MKG_former", "0, 1; 2 did not finish"]
+    assert first[2].startswith("**2.0000 [")
+    assert first[3].startswith("**0.6875 [")
+    assert second[:2] == ["RotatE (2)", "0"]
+    assert second[2].startswith("2.2000 [")
+    assert [cell[:8] for cell in second[5:]] == ["**1.0000", "**1.0000"]
+    assert third == ["PrefixFusion without caf", "1 did not finish", *[""] * 5]
+    assert fourth == ["RotatE (10)", "0 did not finish", *[""] * 5]
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
+    assert float(rows[0]["mrr low"]) < float(rows[0]["mrr"]) == 0.6875 < float(rows[0]["mrr high"])
+    assert rows[3]["mrr"] == ""
+    tex = (tmp_path / "out.tex").read_text().splitlines()
+    assert tex[1:4] == [
+        r"\begin{tabular}{llrrrrr}",
+        r"\toprule",
+        r"system & seeds & mr & mrr & hits@1 & hits@3 & hits@10 \\",
+    ]
+    assert tex[5].startswith(r"MKG\_former & 0, 1; 2 did not finish & \textbf{2.0000 [")
+    assert tex[-2:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+def test_each_data_set_has_a_table_of_systems_and_another_for_its_clean_subset(tmp_path, run) -> None:
+    for name, leaked in (("wn18", 6), ("wn18rr", 0)):
+        for i, backbone in enumerate((ROTATE, TEXT)):
+            ranks = [1.0 + i] * 6 + [4.0 - i] * 4
+            linked(tmp_path / name / str(i), ranks, leaked=leaked, backbone=backbone, data={"root": name})
+    tables = list_systems(tmp_path, resamples=50)
+    assert [table.title for table in tables] == [
+        "wn18: 10 queries, 95 % intervals",
+        "wn18, clean subset: 4 queries, 95 % intervals",
+        "wn18rr: 10 queries, 95 % intervals",
+    ]
+    assert [row[:2] for row in tables[1].rows] == [("RotatE", "0"), ("text only", "0")]
+    assert [row[3][0] for row in tables[1].rows] == [0.25, pytest.approx(1 / 3)]
+    assert [sorted(table.best)[0] for table in tables] == [(0, 2), (0, 4), (0, 2)]
+    code, _, _ = run("report", f"table={tmp_path}", "resamples=50", f"output={tmp_path}/out.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
+    assert (code, [row["table"] for row in rows[::2]]) == (0, [table.title for table in tables])
+
+
+def test_a_sweep_of_which_nothing_finished_is_a_table_that_says_so(tmp_path) -> None:
+    begun(tmp_path / "0", 3, ROTATE)
+    (table,) = list_systems(tmp_path)
+    assert table.rows == [("RotatE", "3 did not finish", None, None, None, None, None)]
+    assert not table.best
+
+
+def test_systems_that_ranked_different_queries_are_not_put_side_by_side(run, tmp_path) -> None:
+    linked(tmp_path / "0", [1.0] * 4, system="one")
+    linked(tmp_path / "1", [1.0] * 3, system="two")
+    code, _, err = run("report", f"table={tmp_path}")
+    assert (code, said(err)) == (2, "one and two: the runs ranked different queries: 4 and 3 of them")
+
+
 def test_what_cannot_be_reported_is_one_line(run, tmp_path) -> None:
     one, few = ranked(tmp_path / "a", [1.0] * 4), ranked(tmp_path / "b", [1.0] * 3)
     others, none = ranked(tmp_path / "c", [1.0] * 4, 1), finished(tmp_path / "none", f1=1.0)
     for arguments, line in (
-        ([], "give runs=… or compare=[A,B]"),
+        ([], "give runs=…, table=… or compare=[A,B]"),
+        (["table=x"], "x: no config.yaml below this folder: no run has begun here"),
+        (["table=x", "resamples=0"], "resamples=0 must be a whole number of at least 1"),
+        ([f"table={tmp_path}"], f"{none}/queries.npz: is not there: no ranked queries were recorded"),
         (["runs=x", "compare=[a,b]"], "runs and compare are two different things: give one"),
         (["runs=x"], "x: no metrics.json below this folder: no run has ended here"),
-        (["runs=x", "output=x.txt"], "output=x.txt: must end with .md, .json, .csv"),
+        (["runs=x", "output=x.txt"], "output=x.txt: must end with .md, .json, .csv, .tex"),
         ([f"runs={none}", "output=no/x.md"], "output=no/x.md: cannot be written: No such file or directory"),
         (["compare=x"], "compare=x: give the folders of two runs, compare=[A,B]"),
         (["compare=[x]"], "compare=['x']: give the folders of two runs, compare=[A,B]"),
@@ -150,7 +262,7 @@ def test_what_cannot_be_reported_is_one_line(run, tmp_path) -> None:
         ([f"compare=[{one},{others}]"], "the runs ranked different queries: 4 of 4 are not the same"),
         (
             [f"compare=[{one},{one}]", "output=x.csv"],
-            "a comparison is several tables, which .csv cannot hold: choose output=FILE.md or FILE.json",
+            "tables of different columns do not fit a .csv: choose output=FILE.md or FILE.json",
         ),
     ):
         code, out, err = run("report", *arguments)

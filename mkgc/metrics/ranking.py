@@ -264,6 +264,11 @@ class Queries:
         rank, candidates = (torch.from_numpy(self.table[name].copy()) for name in ("rank", "candidates"))
         return _columns(rank, candidates).numpy()
 
+    @property
+    def leaks(self) -> bool:
+        """Whether some of the queries are clean, but not all."""
+        return bool(self.clean.any()) and not self.clean.all()
+
     def measures(self, mask: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
         """What :class:`RankingMetrics` reports, of all queries or of some, not by side.
 

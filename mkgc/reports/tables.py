@@ -1,0 +1,164 @@
+"""Tables of figures: how a cell reads, and the forms that tables are written in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mkgc.errors import ConfigError
+
+TEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$"}
+)
+
+
+class Spread(NamedTuple):
+    """A figure over several seeds; ``sd`` is of a sample."""
+
+    mean: float
+    sd: float
+
+
+Cell = str | int | float | tuple[float, ...] | None
+"""A tuple is a Spread, or an Interval; None is a cell where nothing applies."""
+
+
+class Table(NamedTuple):
+    """Rows are as wide as ``columns``; ``best`` are cells (row, column) that stand out where the form allows it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+    best: frozenset[tuple[int, int]] = frozenset()
+
+    def texts(self, escape: Callable[[str], str], emphasis: str) -> list[list[str]]:
+        """The rows' cells as text; ``emphasis`` has the place, ``{}``, of a cell that stands out."""
+        texts = [[escape(shown(cell)) for cell in row] for row in self.rows]
+        for row, column in self.best:
+            texts[row][column] = emphasis.format(texts[row][column])
+        return texts
+
+    def numeric(self, column: int) -> bool:
+        """Whether a column has figures."""
+        return any(not isinstance(row[column], str | None) for row in self.rows)
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text: ``0.9244 ± 0.0041``, ``0.3380 [0.3321, 0.3442]``; nothing where nothing applies."""
+    if isinstance(cell, tuple):
+        value, *rest = (f"{part:.4f}" if abs(cell[0]) < 10 else f"{part:,.1f}" for part in cell)
+        return f"{value} ± {rest[0]}" if isinstance(cell, Spread) else f"{value} [{', '.join(rest)}]"
+    if isinstance(cell, float):
+        return f"{cell:.4f}" if abs(cell) < 10 else f"{cell:,.1f}"
+    return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def markdown(tables: list[Table]) -> str:
+    """The tables under their titles."""
+    return "\n".join(f"{table.title}\n\n{_grid(table)}" for table in tables)
+
+
+def _grid(table: Table) -> str:
+    cells = table.texts(lambda text: text.replace("|", "\\|"), "**{}**")
+    return "".join(f"| {' | '.join(row)} |\n" for row in (table.columns, ["---"] * len(table.columns), *cells))
+
+
+def latex(tables: list[Table]) -> str:
+    """The tables as tabulars of the booktabs package, each under its title as a comment."""
+    return "\n".join(f"% {table.title}\n{_tabular(table)}" for table in tables)
+
+
+def _tabular(table: Table) -> str:
+    sides = "".join("r" if table.numeric(i) else "l" for i in range(len(table.columns)))
+    head, *body = (" & ".join(row) + r" \\" for row in (map(_tex, table.columns), *table.texts(_tex, r"\textbf{{{}}}")))
+    lines = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _tex(text: str) -> str:
+    return text.translate(TEX)
+
+
+def as_json(tables: list[Table]) -> str:
+    """The tables with their numbers unrounded."""
+    rows = [[dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows] for t in tables]
+    plain = [{"title": table.title, "rows": part} for table, part in zip(tables, rows, strict=True)]
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(cell: Cell) -> Any:
+    return getattr(cell, "_asdict", lambda: cell)()
+
+
+def as_csv(tables: list[Table]) -> str:
+    """Tables of the same columns with their numbers unrounded, deviations and bounds in columns of their own.
+
+    Of several tables, the first column is their title.
+
+    Raises:
+        ConfigError: The tables have other columns than one another.
+    """
+    if len({table.columns for table in tables}) > 1:
+        raise ConfigError("tables of different columns do not fit a .csv: choose output=FILE.md or FILE.json")
+    if len(tables) > 1:
+        tables = [t._replace(columns=("table", *t.columns), rows=[(t.title, *row) for row in t.rows]) for t in tables]
+    rows = [_flat(dict(zip(table.columns, row, strict=True))) for table in tables for row in table.rows]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*dict.fromkeys(chain.from_iterable(rows))], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _flat(row: dict[str, Cell]) -> dict[str, Cell]:
+    out: dict[str, Cell] = {}
+    for name, cell in row.items():
+        out[name], *parts = cell if isinstance(cell, tuple) else (cell,)
+        out |= zip((f"{name} {part}" for part in getattr(cell, "_fields", ())[1:]), parts, strict=True)
+    return out
+
+
+WRITERS: dict[str, Callable[[list[Table]], str]] = {
+    ".md": markdown,
+    ".json": as_json,
+    ".csv": as_csv,
+    ".tex": latex,
+}
+
+
+def write(tables: list[Table], output: Path) -> None:
+    """Writes the tables in the form that the file's name ends with.
+
+    Raises:
+        ConfigError: There is no such form, it cannot hold the tables, or the file cannot be written.
+    """
+    text = WRITERS[output.suffix](tables)
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"output={output}: cannot be written: {error.strerror}") from error
+
+
+def show(tables: list[Table], console: Console) -> None:
+    """Prints tables on a terminal, and Markdown into a file or a pipe; no name is taken for markup."""
+    if not console.is_terminal:
+        console.file.write(markdown(tables))
+        return
+    for table in tables:
+        rich = RichTable(title=Text(table.title), title_justify="left")
+        for i, name in enumerate(table.columns):
+            rich.add_column(Text(name), justify="right" if table.numeric(i) else "left", overflow="fold")
+        for i, row in enumerate(table.rows):
+            styles = ["bold green" if (i, j) in table.best else "" for j in range(len(row))]
+            rich.add_row(*(Text(shown(cell), style) for cell, style in zip(row, styles, strict=True)))
+        console.print(rich)
