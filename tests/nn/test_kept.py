@@ -1,6 +1,7 @@
 """What does not learn runs once for each input, and nothing else changes."""
 
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,26 @@ def test_a_run_with_memory_ends_where_one_without_does(
         )
         scores.append(train(tiny(task, roots[task], *few), tmp_path / str(keep))["test"])
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+def test_a_memory_that_holds_some_pictures_alone_changes_nothing(backbone: Callable[..., Backbone]) -> None:
+    one_picture = (1 + (32 // 16) ** 2) * 32 * 4 / 2**30
+    holds_one, holds_all = backbone(f"backbone.keep={one_picture}").eval(), backbone().eval()
+    for text, images in (FIRST, AGAIN, FIRST):
+        few, many = holds_one(text, [images]).text, holds_all(text, [images]).text
+        assert torch.allclose(few[text.mask], many[text.mask], atol=1e-6)
+    sizes = [len(network.lower_side.kept.states) for network in (holds_one, holds_all) if network.lower_side]
+    assert sizes == [2, 4]  # one picture and the absence of any, which takes no room
+
+
+def test_a_picture_that_several_examples_show_is_hashed_once(
+    backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[bytes] = []
+    monkeypatch.setattr("mkgc.batch.blake2b", lambda data, **o: hashed.append(data) or blake2b(data, **o))
+    text = text_of([2, 7, 3], [2, 5, 5, 3], [2, 7, 3], width=4)
+    backbone().eval()(text, [images_of([1], [0], [1], pictures=PICTURES[:2])])
+    assert len(hashed) == 2
 
 
 def test_what_does_not_fit_is_made_anew() -> None:
