@@ -72,7 +72,10 @@ class Task(pl.LightningModule, ABC):
     def __init__(self, backbone: Encoder, codec: Codec, optim: Optim) -> None:
         super().__init__()
         if backbone.keeps_pictures and (codec.settings.flip or codec.settings.shift):
-            raise ConfigError("data.flip and data.shift make every picture a new one: set backbone.side_trained=null")
+            raise ConfigError(
+                "data.flip and data.shift make every picture a new one, and this backbone looks at each but once: "
+                "unset them, or backbone.side_trained where it is set"
+            )
         self.backbone, self.codec, self.optim = backbone, codec, optim
         self.saved: dict[str, Any] = {}
 

@@ -41,7 +41,8 @@ def read_settings(config: DictConfig) -> DataSettings:
     settings = instantiate(config.data)
     if settings.atlas_seed is not None:
         atlas.build(Path(settings.root).parent, settings.atlas_seed)
-    return settings if "side" in config.backbone else replace(settings, pictures={})
+    looks = "side" in config.backbone or "vision" in config.backbone
+    return settings if looks else replace(settings, pictures={})
 
 
 def read_source(config: DictConfig, settings: DataSettings) -> Sentences | Graph:

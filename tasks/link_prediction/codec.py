@@ -65,7 +65,7 @@ class TripleCodec(Codec):
 
     def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
         known, side = (query.tail, "head") if query.head is None else (query.head, "tail")
-        relation = self._relation_index.find(query.relation, place)
+        relation = self._relation_index.find(str(query.relation), place)
         return self.query(self._entity_index.find(str(known), place), relation, side)  # type: ignore[arg-type]
 
     @cached_property

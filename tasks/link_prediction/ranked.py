@@ -15,8 +15,8 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError
 from mkgc.kge.negatives import SIDES
-from mkgc.metrics.breakdown import relation_categories
-from mkgc.metrics.ranking import Queries, RankingMetrics, Records, ranks_by_chunks, record
+from mkgc.metrics.breakdown import judged
+from mkgc.metrics.ranking import RankingMetrics, Records, ranks_by_chunks, record
 from mkgc.task import Encoder, Optim, Task
 from tasks.link_prediction.batch import TripleBatch, side_of
 from tasks.link_prediction.codec import TripleCodec
@@ -90,8 +90,7 @@ class Ranked(Task):
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
         graph, parts = corpus.source, self._all_recorded()
         if self.trainer.is_global_zero and isinstance(graph, Graph):
-            categories = relation_categories(graph.triples["train"], len(graph.relations))
-            Queries(np.concatenate(parts), graph.relations, categories).save(folder / "queries.npz")
+            judged(np.concatenate(parts), graph.relations, graph.triples["train"]).save(folder / "queries.npz")
 
     def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
         """The ``top_k`` entities of each query, with their probabilities."""

@@ -1,4 +1,4 @@
-"""Link prediction from the graph's structure alone: entities and relations are vectors, and nothing is read."""
+"""Link prediction by vectors of entities and relations, from the graph's structure and at most its pictures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
 from mkgc.kge.negatives import SIDES, Negatives, Subsampling
+from mkgc.kge.pictured import Pictured
 from mkgc.kge.scorer import Scorer, Side
 from mkgc.losses.adversarial import self_adversarial
 from mkgc.losses.kvsall import binary_kvsall
@@ -67,21 +68,21 @@ class Structure:
 
 
 class StructureModel(nn.Module):
-    """A scorer in the place of a backbone: it looks at no picture, and its configuration builds it again."""
+    """A scorer in the place of a backbone: it looks at pictures before training, if at all."""
 
-    keeps_pictures = False
+    keeps_pictures = True
 
     def __init__(self, scorer: Scorer) -> None:
         super().__init__()
         self.scorer = scorer
 
     def recipes(self) -> dict[str, Any]:
-        """Nothing but the configuration is needed."""
-        return {}
+        """What pictures show is saved with the weights, so that their encoder is needed no more."""
+        return {"vision": None} if isinstance(self.scorer, Pictured) else {}
 
 
 class StructurePrediction(Ranked):
-    """Scores of entities by :mod:`mkgc.kge`, learned from the triples."""
+    """Scores of entities by :mod:`mkgc.kge`, learned from the triples and, by some models, from pictures."""
 
     def __init__(
         self,
@@ -104,9 +105,11 @@ class StructurePrediction(Ranked):
         self.build_metrics()
 
     def before_fit(self, corpus: Corpus) -> dict[str, Any]:
-        """Counts the training triples, where the settings ask for it."""
+        """Looks at the pictures and counts the training triples, as far as they are asked for."""
         items: Any = corpus.items["train"]
         triples = torch.from_numpy(items.triples)
+        if isinstance(self.scorer, Pictured):
+            self.scorer.prepare(self.codec.pictures, triples, corpus.store, self.codec.settings)
         if self.structure.draws and self.structure.filtered:
             size = self.negatives.entities, self.negatives.relations
             self.negatives = Negatives(*size, self.structure.negatives, known=triples)
@@ -145,11 +148,12 @@ class StructurePrediction(Ranked):
             loss = self._sampled(known[query], relation[query], side, answer, triples)
         else:
             scores = self.scorer.score_all(known, relation, side)
-            if how.objective == "kvsall":
-                loss = binary_kvsall(scores, (query, answer), how.smoothing)
-            else:
-                loss = one_vs_all(scores[query], answer, how.smoothing)
-        return loss + how.n3 * n3(self.scorer.factors(*triples.T)) if how.n3 else loss
+            against = binary_kvsall if how.objective == "kvsall" else one_vs_all
+            loss = against(scores, (query, answer), how.smoothing)
+        if how.n3:
+            loss = loss + how.n3 * n3(self.scorer.factors(*triples.T))
+        own = self.scorer.own_loss(*triples.T)
+        return loss if own is None else loss + own
 
     def _sampled(self, known: Tensor, relation: Tensor, side: Side, answer: Tensor, triples: Tensor) -> Tensor:
         """The loss of answers against entities that are drawn in their place."""

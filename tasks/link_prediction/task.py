@@ -18,11 +18,13 @@ from mkgc.errors import ConfigError
 from mkgc.kge.scorer import Scorer
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
+from mkgc.sequence import SequenceEncoder
 from mkgc.task import Optim
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.codec import LinkCodec, TripleCodec
 from tasks.link_prediction.modelling import Stage1, fit_entities
 from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.sequences import SequencePrediction
 from tasks.link_prediction.structure import Structure, StructurePrediction
 
 
@@ -120,7 +122,7 @@ class LinkPrediction(Ranked):
 
 
 def build(
-    backbone: Backbone | Callable[..., Scorer],
+    backbone: Backbone | SequenceEncoder | Callable[..., Scorer],
     codec: TripleCodec,
     optim: Optim,
     stage1: Stage1,
@@ -128,10 +130,14 @@ def build(
     stages: Sequence[int] = (1, 2),
     objective: Literal["bce", "softmax"] = "bce",
     hide: float = 0.0,
+    smoothing: float = 0.0,
     top_k: int = 10,
 ) -> Ranked:
-    """The task for the backbone that was chosen: prompts for one that reads, vectors alone for a structure model."""
-    if isinstance(backbone, Backbone):
-        assert isinstance(codec, LinkCodec)
-        return LinkPrediction(backbone, codec, optim, stage1, stages, objective, hide, top_k=top_k)
-    return StructurePrediction(backbone, codec, optim, structure, top_k)
+    """The task for the backbone that was chosen: prompts or sequences for one that reads, else vectors alone."""
+    if not isinstance(codec, LinkCodec):
+        assert not isinstance(backbone, Backbone | SequenceEncoder)
+        return StructurePrediction(backbone, codec, optim, structure, top_k)
+    if isinstance(backbone, SequenceEncoder):
+        return SequencePrediction(backbone, codec, optim, top_k)
+    assert isinstance(backbone, Backbone)
+    return LinkPrediction(backbone, codec, optim, stage1, stages, objective, hide, smoothing, top_k)
