@@ -1,0 +1,100 @@
+"""Link prediction by MKGformer at full size: BERT-base and ViT-B/32 with random weights, FB15k-237, drawn pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.runs import composed
+from mkgc.checkpoint import build_task
+from mkgc.data.archive import unpack
+from mkgc.data.corpus import read_corpus
+from mkgc.data.module import LengthBatches
+from tasks.link_prediction.batch import LinkBatch
+from tasks.link_prediction.queries import QuerySet
+from tasks.link_prediction.task import LinkPrediction
+
+BATCH, TRAINED_BATCH = 16, 96
+"""Queries of a batch that fits this measurement, and of one in the published settings."""
+
+BASE = (
+    "task=link_prediction",
+    "data=fb15k237_img",
+    "data.pictures.image=224",
+    "task.vocab_size=30522",
+    "task.model.objective=bce",
+    "size.fused=3",
+    "size.text.config.hidden_size=768",
+    "size.text.config.num_hidden_layers=12",
+    "size.text.config.num_attention_heads=12",
+    "size.text.config.intermediate_size=3072",
+    "size.vision.name=vit_base_patch32_clip_quickgelu_224",
+    "size.vision.img_size=224",
+    "~size.vision.embed_dim",
+    "~size.vision.depth",
+    "~size.vision.num_heads",
+    "~size.vision.position_std",
+)
+
+
+class Drawn:
+    """A store with a picture of noise for every entity: what they show does not change what they cost."""
+
+    def index(self, path: Path, size: int) -> int:
+        return int(path.name)
+
+    def take(self, rows: Sequence[int], size: int) -> Tensor:
+        pixels = [np.random.default_rng(row).integers(0, 256, (3, size, size), np.uint8) for row in rows]
+        return torch.from_numpy(np.stack(pixels))
+
+
+def prepared(archives: Path, folder: Path) -> tuple[Any, LinkPrediction]:
+    """The graph with texts that fill every prompt and a picture of each entity, and a network of random weights."""
+    unpack(archives / "fb15k237.tar.xz", folder)
+    root = folder / "fb15k237"
+    # The published descriptions are paragraphs; these first sentences, repeated, are as long to a prompt of 64 tokens.
+    rows = (line.split("\t") for line in (root / "fb-entity2text-new.txt").read_text().splitlines())
+    (root / "entity2textlong.txt").write_text("".join(f"{row[0]}\t{' '.join([row[1]] * 16)}\n" for row in rows))
+    config = composed(*BASE, f"data.root={root}")
+    corpus = read_corpus(config)
+    corpus.codec.pictures = [{"image": (Path(str(entity)),)} for entity in range(len(corpus.codec.entities))]
+    task: Any = build_task(config, corpus.codec)
+    return corpus, task.train()
+
+
+def train_set(corpus: Any, examples: Any) -> QuerySet:
+    """An epoch of training, with each query once or as often as triples ask it."""
+    items = corpus.items["train"]
+    return QuerySet(corpus.codec, items.triples, items.answers, None, examples)
+
+
+def orders(corpus: Any) -> dict[str, tuple[QuerySet, Iterator[list[int]]]]:
+    """In which batches queries come, as the loaders make them."""
+    repeated, test = train_set(corpus, "repeated"), corpus.items["test"]
+    return {
+        "training, each query once": (train_set(corpus, "queries"), batches(train_set(corpus, "queries"), 0)),
+        "training, as often as triples ask": (repeated, batches(repeated, 0)),
+        "test": (test, batches(test, None)),
+    }
+
+
+def batches(items: QuerySet, seed: int | None) -> Iterator[list[int]]:
+    return iter(LengthBatches(items.lengths, TRAINED_BATCH, seed))
+
+
+def sharing(items: QuerySet, order: Iterator[list[int]]) -> dict[str, float]:
+    """How many entities a batch of 96 queries shows: the mean, the least and the most."""
+    shown = [len(items.__getitems__(rows).shown.unique()) for rows in order if len(rows) == TRAINED_BATCH]
+    return {"mean": float(np.mean(shown)), "least": min(shown), "most": max(shown)}
+
+
+def batch_of(corpus: Any, split: str, seed: int | None) -> LinkBatch:
+    """The first batch of a split, shuffled by a seed or in order."""
+    items = corpus.items[split]
+    rows = next(iter(LengthBatches(items.lengths, BATCH, seed)))
+    return corpus.codec.collate(items.__getitems__(rows), Drawn())
