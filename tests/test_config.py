@@ -35,8 +35,15 @@ def test_every_choice_of_a_group_fits(group: str) -> None:
 
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_fits_its_task(experiment: str) -> None:
-    task = experiment.split("_", 1)[1]
+    task = next((task for task in names("task") if experiment.endswith(task)), "link_prediction")
     check(composed(f"task={task}", f"experiment={experiment}", "data.root=somewhere"))
+
+
+@pytest.mark.parametrize("system", names("system"))
+def test_every_published_system_fits_link_prediction(system: str) -> None:
+    config = composed("task=link_prediction", f"system={system}")
+    check(config)
+    assert config.system
 
 
 @pytest.mark.parametrize(

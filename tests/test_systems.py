@@ -1,0 +1,75 @@
+"""Tables of systems: every row is trained by one command, and the table comes at its end."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.core.utils import JobReturn, JobStatus
+
+from mkgc.data.corpus import read_corpus
+from mkgc.reports.callback import SystemsTable, show_systems
+from mkgc.reports.systems import list_systems
+from mkgc.train import train
+from tests.conftest import TINY
+
+EXPERIMENTS = ("table1_lp", "table2_lp_8shot")
+
+
+def composed(*overrides: str, hydra: bool = False):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("train", list(overrides), return_hydra_config=hydra)
+
+
+def rows() -> list[str]:
+    swept = composed("experiment=table1_lp", hydra=True).hydra.sweeper.params.system
+    return swept.split(",")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_table_is_a_sweep_over_all_systems(experiment: str) -> None:
+    config = composed(f"experiment={experiment}", hydra=True)
+    folder = Path(__file__).parent.parent / "conf" / "system"
+    assert config.hydra.mode.name == "MULTIRUN"
+    assert sorted(rows()) == sorted(path.stem for path in folder.glob("*.yaml"))
+    assert config.hydra.sweep.dir.startswith(f"runs/{experiment}/")
+
+
+def test_table_2_trains_on_eight_triples_of_each_relation(kg_root: Path) -> None:
+    few, all_ = (
+        read_corpus(composed(f"experiment={e}", "system=rotate", f"data.root={kg_root}", "data.atlas_seed=null"))
+        for e in ("table2_lp_8shot", "table1_lp")
+    )
+    assert len(few.items["train"].triples) == 8 * 2
+    assert len(all_.items["train"].triples) == 60
+    assert len(few.items["test"]) == len(all_.items["test"])
+
+
+@pytest.mark.parametrize("system", rows())
+def test_every_row_trains_and_is_named_in_the_table(system: str, kg_root: Path, tmp_path: Path) -> None:
+    keys = ("experiment=table1_lp", f"system={system}", f"data.root={kg_root}", "data.atlas_seed=null", *TINY)
+    config = composed(*keys, "task.epochs=2")
+    train(config, tmp_path / "0")
+    (table,) = list_systems(tmp_path, resamples=50)
+    assert [row[0] for row in table.rows] == [config.system]
+    assert 0 < table.rows[0][table.columns.index("mrr")][0] <= 1
+
+
+def test_a_job_that_failed_is_a_row_that_says_so(
+    kg_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = ("experiment=table1_lp", f"data.root={kg_root}", *TINY, f"hydra.sweep.dir={tmp_path}")
+    config = composed(*keys, "system=transe", f"hydra.runtime.output_dir={tmp_path}/1_transe", hydra=True)
+    SystemsTable().on_job_end(config, JobReturn(status=JobStatus.FAILED))
+    train(
+        composed(*keys[:2], *TINY, "data.atlas_seed=null", "system=distmult", "task.epochs=1"), tmp_path / "0_distmult"
+    )
+    show_systems(tmp_path)
+    out = capsys.readouterr().out
+    assert "| TransE | 0 did not finish |" in out
+    assert "| DistMult | 0 | " in out
+    assert (tmp_path / "table.md").read_text() in out
+
+
+def test_a_sweep_of_which_nothing_began_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_systems(tmp_path)
+    assert capsys.readouterr().out.startswith("no table: ")
