@@ -39,6 +39,13 @@ def test_every_experiment_fits_its_task(experiment: str) -> None:
     check(composed(f"task={task}", f"experiment={experiment}", "data.root=somewhere"))
 
 
+@pytest.mark.parametrize("experiment", names("experiment/kge"))
+def test_the_literatures_settings_fit_the_model_they_are_named_after(experiment: str) -> None:
+    config = composed(f"experiment=kge/{experiment}", "data.root=somewhere")
+    check(config)
+    assert config.system.lower() == experiment.split("_")[0]
+
+
 @pytest.mark.parametrize("system", names("system"))
 def test_every_published_system_fits_link_prediction(system: str) -> None:
     config = composed("task=link_prediction", f"system={system}")
