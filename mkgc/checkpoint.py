@@ -68,6 +68,13 @@ def read(path: Path | str) -> dict[str, Any]:
     return dict(contents)
 
 
+def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
+    """Puts what :meth:`mkgc.task.Task.after_fit` has found into a checkpoint, which is written anew as a whole."""
+    contents = read(path)
+    contents["mkgc"]["fitted"] = dict(fitted)
+    WholeCheckpointIO().save_checkpoint(contents, path)
+
+
 def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
     """The trained network of a checkpoint's contents, in evaluation mode, with its configuration."""
     saved = contents["mkgc"]
@@ -84,6 +91,7 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
     task = build_task(config, codec)
     task.load_state_dict(contents["state_dict"])
     task.saved = {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}
+    task.saved["fitted"] = saved.get("fitted", {})
     return task.eval(), config
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import sys
 from pathlib import Path
 
 import hydra
@@ -11,22 +11,26 @@ from omegaconf import DictConfig
 
 from mkgc.command import reported, require, run
 from mkgc.data.formats.jsonl import read_records
-from mkgc.errors import DataError
+from mkgc.errors import ConfigError, DataError
+from mkgc.files import whole
+
+FLAGS = {"--novel-only": "novel_only=true"}
+"""What can be said the way other programs say it, and Hydra's way."""
 
 
-def predict(checkpoint: str, source: Path, target: Path, batch_size: int, device: str) -> int:
+def predict(config: DictConfig) -> int:
     """Writes one JSON line a record, whole or not at all; returns their number."""
     from mkgc.predictor import load
 
+    source, target = Path(config.input), Path(config.output)
     records, places = read_records(source)
     if not target.parent.is_dir():
         raise DataError("the folder of output= does not exist", target.parent)
-    answers = load(checkpoint, device).predict(records, source.parent, places, batch_size)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
+    model, novel = load(config.checkpoint, config.device), config.novel_only
+    answers = model.predict(records, source.parent, places, config.batch_size, novel, config.root)
+    with whole(target) as beside, beside.open("w", encoding="utf-8") as file:
         for number, (record, answer) in enumerate(zip(records, answers, strict=True), start=1):
             print(json.dumps({"id": record.get("id", number), **answer}, ensure_ascii=False), file=file)
-    beside.replace(target)
     return len(answers)
 
 
@@ -34,13 +38,14 @@ def predict(checkpoint: str, source: Path, target: Path, batch_size: int, device
 @reported
 def _main(config: DictConfig) -> None:
     require(config, "checkpoint", "input", "output")
-    target = Path(config.output)
-    count = predict(config.checkpoint, Path(config.input), target, config.batch_size, config.device)
-    print(f"{count:,} predictions into {target}")
+    if not isinstance(config.novel_only, bool):
+        raise ConfigError(f"novel_only={config.novel_only}: must be true or false")
+    print(f"{predict(config):,} predictions into {config.output}")
 
 
 def main() -> None:
     """The command."""
+    sys.argv[1:] = [FLAGS.get(word, word) for word in sys.argv[1:]]
     run(_main)
 
 

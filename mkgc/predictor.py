@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mkgc.checkpoint import read, restore
+from mkgc.data.corpus import read_settings, read_source
+from mkgc.data.examples import Sentences
+from mkgc.data.graph import Graph
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.data.survey import wanted
-from mkgc.errors import DataError
+from mkgc.errors import ConfigError, DataError
 from mkgc.task import Task
 
 
@@ -31,6 +34,8 @@ class Predictor:
         folder: Path | str = ".",
         places: Sequence[str] | None = None,
         batch_size: int = 32,
+        novel_only: bool = False,
+        root: Path | str | None = None,
     ) -> list[dict[str, Any]]:
         """One prediction a record, in order.
 
@@ -39,19 +44,34 @@ class Predictor:
             folder: Where the pictures lie.
             places: What an error calls each record; by default its number.
             batch_size: Records that go through the network at once; no prediction depends on it.
+            novel_only: Leave out answers that the graph has already, in any of its splits.
+            root: Where that graph lies, if it is no longer where the model was trained on it.
 
         Raises:
+            ConfigError: ``novel_only`` is for link prediction, and needs the graph.
             DataError: A record cannot be read, or one of its pictures cannot and ``bad_images`` is ``fail``.
         """
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
         items = self.task.codec.parse([dict(record) for record in records], Path(folder), named)
         store = PictureStore(wanted([item.pictures for item in items], self.settings), self.settings.pictures)
-        out: list[dict[str, Any]] = []
-        for start in range(0, len(items), batch_size):
-            batch = self.task.codec.collate(items[start : start + batch_size], store)
-            out += self.task.predict(batch.to(self.task.device))
+        if novel_only:
+            items = self.task.novel(items, lambda: self._source(root))
+        out = self.task.answer(items, store, batch_size)
         bad = [_problems(item, store) for item in items]
         return [self._with_problems(*row) for row in zip(out, bad, named, strict=True)]
+
+    def _source(self, root: Path | str | None) -> Sentences | Graph:
+        """The data set that the model was trained on, or the one at ``root``."""
+        config = self.config.copy()
+        if root is not None:
+            config.data = OmegaConf.merge(config.data, {"root": str(root), "atlas_seed": None})
+        settings = read_settings(config)
+        if not Path(settings.root).is_dir():
+            raise ConfigError(
+                f"novel_only=true needs the graph that the model was trained on, and it is not at '{settings.root}': "
+                "give root=…"
+            )
+        return read_source(config, settings)
 
     def _with_problems(self, answer: dict[str, Any], bad: list[str], place: str) -> dict[str, Any]:
         if bad and self.settings.bad_images == "fail":

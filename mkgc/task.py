@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -16,6 +17,7 @@ from mkgc.batch import Part
 from mkgc.data.augment import augment
 from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
+from mkgc.data.pictures import PictureStore
 from mkgc.errors import ConfigError
 from mkgc.optim import ALGORITHMS, linear_warmup, optimiser
 
@@ -102,6 +104,27 @@ class Task(pl.LightningModule, ABC):
     def before_fit(self, corpus: Corpus) -> dict[str, Any]:
         """What precedes gradient training of the network, with its figures; most tasks have nothing to do here."""
         return {}
+
+    def after_fit(self, corpus: Corpus) -> dict[str, Any]:
+        """What the best weights tell of themselves on dev, as plain values: kept in the checkpoint and the figures.
+
+        Called in every process with the whole corpus, which must give all of them the same.
+        """
+        return {}
+
+    def answer(self, items: Sequence[Any], store: PictureStore, size: int) -> list[dict[str, Any]]:
+        """One prediction an item of the user's, in order; ``size`` of them go through the network at once."""
+        parts = (items[start : start + size] for start in range(0, len(items), size))
+        batches = (self.codec.collate(part, store).to(self.device) for part in parts)
+        return [answer for batch in batches for answer in self.predict(batch)]
+
+    def novel(self, items: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
+        """The same questions, to be answered without what is known; ``source`` reads the model's own data set.
+
+        Raises:
+            ConfigError: The task's questions have no such answers.
+        """
+        raise ConfigError("novel_only=true leaves out what a graph knows: it is for task=link_prediction")
 
     def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
         """What a run keeps of its test beside the figures; called in every process."""

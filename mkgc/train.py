@@ -15,6 +15,7 @@ from mkgc.command import output_folder, reported, run
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    from mkgc.data.corpus import Corpus
     from mkgc.task import Task
 
 
@@ -58,6 +59,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     figures |= _named(trainer.validate(task, data, verbose=False))
     if not task.trains:
         trainer.save_checkpoint(best, weights_only=True)
+    figures |= _after_fit(task, corpus, trainer, best)
     figures |= _named(trainer.test(task, data, verbose=False))
     figures |= {"epochs": trainer.current_epoch, "seconds": round(time.perf_counter() - began, 1)}
     figures |= {"task": config.task.name, "seed": config.seed, "coverage": corpus.coverage.as_dict()}
@@ -94,6 +96,17 @@ def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
         default_root_dir=str(folder),
         use_distributed_sampler=False,
     )
+
+
+def _after_fit(task: Task, corpus: Corpus, trainer: pl.Trainer, best: Path) -> dict[str, Any]:
+    """What the task finds out about its best weights; from here on their checkpoint has it, too."""
+    from mkgc.checkpoint import add_fitted
+
+    fitted = task.to(trainer.strategy.root_device).after_fit(corpus)
+    task.saved["fitted"] = fitted
+    if fitted and trainer.is_global_zero:
+        add_fitted(best, fitted)
+    return fitted
 
 
 def _named(results: Any) -> dict[str, dict[str, float]]:

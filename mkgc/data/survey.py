@@ -51,7 +51,7 @@ def survey_graph(graph: Graph, settings: DataSettings) -> tuple[Graph, PictureSt
     Raises:
         DataError: A picture is broken and the policy is ``fail``, or too few entities have one.
     """
-    graph = replace(graph, pictures=tuple(_dealt(pictures, settings) for pictures in graph.pictures))
+    graph = replace(graph, pictures=tuple(dealt(pictures, settings) for pictures in graph.pictures))
     store = _read(graph.pictures, settings)
     coverage = Coverage(tuple(_count("entities", graph.pictures, store, settings)))
     check_minimum(coverage, settings.min_image_coverage)
@@ -66,8 +66,16 @@ def wanted(pictures: Sequence[Pictures], settings: DataSettings) -> dict[str, li
 def used(source: Sentences | Graph, settings: DataSettings) -> list[Pictures]:
     """The pictures that each example or entity may show."""
     if isinstance(source, Graph):
-        return [_dealt(pictures, settings) for pictures in source.pictures]
+        return [dealt(pictures, settings) for pictures in source.pictures]
     return [_first(example.pictures, settings) for part in source.splits.values() for example in part]
+
+
+def dealt(pictures: Pictures, settings: DataSettings) -> Pictures:
+    """An entity's pictures: as many as may be used to the only group, or to each group its share."""
+    files = _ordered(pictures.get("image", ()), settings.choose)
+    groups = settings.pictures
+    shares = {group: files if len(groups) == 1 else files[SHARES[group]] for group in groups}
+    return _first(shares, settings)
 
 
 def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
@@ -80,14 +88,6 @@ def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
 
 def _first(pictures: Pictures, settings: DataSettings) -> Pictures:
     return {group: tuple(pictures.get(group, ()))[: settings.most] for group in settings.pictures}
-
-
-def _dealt(pictures: Pictures, settings: DataSettings) -> Pictures:
-    """An entity's pictures: as many as may be used to the only group, or to each group its share."""
-    files = _ordered(pictures.get("image", ()), settings.choose)
-    groups = settings.pictures
-    dealt = {group: files if len(groups) == 1 else files[SHARES[group]] for group in groups}
-    return _first(dealt, settings)
 
 
 def _ordered(files: Sequence[Path], seed: int | None) -> tuple[Path, ...]:

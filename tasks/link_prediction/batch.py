@@ -1,4 +1,4 @@
-"""Queries with one missing entity: one as an item, several as a batch."""
+"""What is asked of a graph: a query as an item, several as a batch, and a question for a relation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from mkgc.data.examples import Pictures
 
 Side = Literal["head", "tail"]
 
+UNSEEN = -1
+"""The number of an entity that the graph does not have."""
+
 
 def side_of(tail: object) -> Side:
     """The side that is asked for, of a truth value that says whether it is the tail."""
@@ -25,7 +28,8 @@ class LinkItem:
     """A query; ``shown`` is the entity that is known, ``side`` the one that is asked for.
 
     ``ids`` are the prompt, ``own`` the positions in it of the known entity's token and text; both are empty where no
-    text is read. ``targets`` are the answers to be scored, ``known`` all answers that ranking leaves out.
+    text is read. ``targets`` are the answers to be scored, ``known`` all answers that ranking leaves out. ``shown`` is
+    :data:`UNSEEN` for an entity that the graph does not have.
     """
 
     ids: tuple[int, ...]
@@ -36,6 +40,29 @@ class LinkItem:
     side: Side
     pictures: Pictures
     targets: tuple[int, ...] = ()
+    known: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """An entity that the graph does not have: what a prompt shows of it."""
+
+    text: tuple[int, ...]
+    pictures: Pictures
+
+
+def number(entity: int | Unseen) -> int:
+    """An entity's position in the graph, or :data:`UNSEEN`."""
+    return UNSEEN if isinstance(entity, Unseen) else entity
+
+
+@dataclass(frozen=True)
+class PairItem:
+    """A question for the relation of two entities, of which the graph has one at least; ``known`` ones are left out."""
+
+    head: int | Unseen
+    tail: int | Unseen
+    pictures: Pictures
     known: tuple[int, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,21 @@ from mkgc.data.formats import jsonl
 from mkgc.data.names import Names
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
+from mkgc.data.survey import dealt
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import DataError
-from tasks.link_prediction.batch import LinkBatch, LinkItem, Side, TripleBatch, pairs, side_of, triple_batch
+from tasks.link_prediction.batch import (
+    LinkBatch,
+    LinkItem,
+    PairItem,
+    Side,
+    TripleBatch,
+    Unseen,
+    number,
+    pairs,
+    side_of,
+    triple_batch,
+)
 
 
 class TripleCodec(Codec):
@@ -46,10 +58,14 @@ class TripleCodec(Codec):
         self.relations, self.relation_names = relations, relation_names
 
     def query(
-        self, shown: int, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
+        self, shown: int | Unseen, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
     ) -> LinkItem:
         """What asks for the ``side`` of a triple of which relation and other side are known."""
-        return LinkItem((), (), 0, shown, relation, side, {}, targets, known)
+        return LinkItem((), (), 0, number(shown), relation, side, {}, targets, known)
+
+    def pictures_of(self, entity: int | Unseen) -> Pictures:
+        """What a query shows of an entity beside text."""
+        return {}
 
     def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
         """How long the prompts of queries are."""
@@ -58,15 +74,50 @@ class TripleCodec(Codec):
     def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> TripleBatch:
         return items if isinstance(items, TripleBatch) else triple_batch(list(items))
 
-    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[LinkItem]:
+    def parse(
+        self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]
+    ) -> list[LinkItem | PairItem]:
         return [
-            self._parsed(jsonl.parse_query(record, place), place) for record, place in zip(records, places, strict=True)
+            self._parsed(jsonl.parse_query(record, place), folder, place)
+            for record, place in zip(records, places, strict=True)
         ]
 
-    def _parsed(self, query: jsonl.LinkQuery, place: str) -> LinkItem:
-        known, side = (query.tail, "head") if query.head is None else (query.head, "tail")
-        relation = self._relation_index.find(str(query.relation), place)
-        return self.query(self._entity_index.find(str(known), place), relation, side)  # type: ignore[arg-type]
+    def _parsed(self, query: jsonl.LinkQuery, folder: Path, place: str) -> LinkItem | PairItem:
+        ends = {"head": query.head, "tail": query.tail}
+        given = {key: self._end(end, folder, place) for key, end in ends.items() if end is not None}
+        if query.relation is None:
+            return self._checked_pair(**given, place=place)
+        ((key, shown),) = given.items()
+        relation = self._relation_index.find(query.relation, place)
+        return self.query(shown, relation, "tail" if key == "head" else "head")
+
+    def _end(self, entity: str | jsonl.Described, folder: Path, place: str) -> int | Unseen:
+        if isinstance(entity, str):
+            return self._entity_index.find(entity, place)
+        return self.unseen(entity, folder, place)
+
+    def unseen(self, entity: jsonl.Described, folder: Path, place: str) -> Unseen:
+        """What a prompt can show of an entity that the graph does not have.
+
+        Raises:
+            DataError: The model does not read.
+        """
+        raise DataError(
+            f"'{entity.name}' is described, but this model knows entities only by their place in the graph: give one "
+            "that the graph has, or train a model that reads (backbone=text_only, mkgformer, …)",
+            place,
+        )
+
+    def _checked_pair(self, head: int | Unseen, tail: int | Unseen, place: str) -> PairItem:
+        if isinstance(head, Unseen) and isinstance(tail, Unseen):
+            raise DataError("head and tail are both described: one of them must be an entity of the graph", place)
+        return self.pair(head, tail)
+
+    def pair(self, head: int | Unseen, tail: int | Unseen) -> PairItem:
+        """What asks for the relation of two entities."""
+        shown = [self.pictures_of(end) for end in (head, tail)]
+        pictures = {group: tuple(f for one in shown for f in one.get(group, ())) for one in shown for group in one}
+        return PairItem(head, tail, pictures)
 
     @cached_property
     def _entity_index(self) -> Names:
@@ -109,22 +160,34 @@ class LinkCodec(TripleCodec):
         return {"entities": len(self.entities), "relations": len(self.relations)}
 
     def query(
-        self, shown: int, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
+        self, shown: int | Unseen, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
     ) -> LinkItem:
-        """The prompt that asks for the ``side`` of a triple of which relation and other side are known."""
+        """The prompt that asks for the ``side`` of a triple of which relation and other side are known.
+
+        An entity that the graph does not have has no token: padding holds its place, which is masked as it is for the
+        training queries that hide their entity (``task.model.hide``).
+        """
         t = self.tokenizer
-        entity = t.size + shown
+        entity, text = (t.pad, shown.text) if isinstance(shown, Unseen) else (t.size + shown, self._texts[shown])
         asks = [*self._asks[relation], t.size + len(self.entities) + relation]
         if side == "tail":
-            ids = [t.start, entity, t.stop, *asks, t.stop, t.mask]
+            ids, place = [t.start, entity, t.stop, *asks, t.stop, t.mask], 1
         else:
-            ids = [t.start, t.mask, t.stop, *asks, t.stop, entity]
-        whole = self._closed(ids, self._texts[shown])
-        own = (ids.index(entity), *range(len(ids), len(whole) - 1))
+            ids, place = [t.start, t.mask, t.stop, *asks, t.stop, entity], len(asks) + 4
+        whole = self._closed(ids, text)
+        own = (*([] if isinstance(shown, Unseen) else [place]), *range(len(ids), len(whole) - 1))
         # The known entity's pictures: the first published figures of MKGformer came from showing the answer's.
-        return LinkItem(
-            whole, own, ids.index(t.mask), shown, relation, side, self.pictures[shown], targets=targets, known=known
-        )
+        pictures = self.pictures_of(shown)
+        return LinkItem(whole, own, ids.index(t.mask), number(shown), relation, side, pictures, targets, known)
+
+    def pictures_of(self, entity: int | Unseen) -> Pictures:
+        return entity.pictures if isinstance(entity, Unseen) else self.pictures[entity]
+
+    def unseen(self, entity: jsonl.Described, folder: Path, place: str) -> Unseen:
+        """The text is the description, or the name where there is none; as many pictures as of the graph's entities."""
+        files = tuple(folder / file for file in entity.images)
+        text = self.tokenizer.ids(entity.description.strip() or entity.name)
+        return Unseen(tuple(text), dealt({"image": files}, self.settings))
 
     def definition(self, entity: int) -> LinkItem:
         """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
@@ -133,7 +196,7 @@ class LinkCodec(TripleCodec):
         whole = self._closed(ids, [*self._texts[entity], *t.ids(".")])
         return LinkItem(whole, (), ids.index(t.mask), entity, -1, "head", self.pictures[entity], (entity,), (entity,))
 
-    def _closed(self, ids: list[int], text: list[int]) -> tuple[int, ...]:
+    def _closed(self, ids: list[int], text: Sequence[int]) -> tuple[int, ...]:
         room = self.settings.max_length - len(ids) - 1
         if room < 0:
             raise DataError(
@@ -148,6 +211,7 @@ class LinkCodec(TripleCodec):
     def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> LinkBatch:
         items, batch = self._both(items)
         text = text_batch([item.ids for item in items], self.tokenizer.pad)
+        text = replace(text, mask=text.mask & (text.ids != self.tokenizer.pad))  # an unseen entity has no token
         own = torch.zeros_like(text.mask)
         own[*pairs([item.own for item in items]).T] = True
         settings = self.settings

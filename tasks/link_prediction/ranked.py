@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ from torch import Tensor
 
 from mkgc.data.corpus import Corpus
 from mkgc.data.graph import Graph
-from mkgc.errors import ConfigError
+from mkgc.data.pictures import PictureStore
+from mkgc.errors import ConfigError, DataError
 from mkgc.kge.negatives import SIDES
 from mkgc.metrics.breakdown import judged
+from mkgc.metrics.calibration import Calibration
 from mkgc.metrics.ranking import RankingMetrics, Records, ranks_by_chunks, record
 from mkgc.task import Encoder, Optim, Task
-from tasks.link_prediction.batch import TripleBatch, side_of
+from tasks.link_prediction import prediction
+from tasks.link_prediction.batch import PairItem, TripleBatch
+from tasks.link_prediction.calibrating import calibrated, restored
 from tasks.link_prediction.codec import TripleCodec
+from tasks.link_prediction.known import Known
 
 AT_ONCE = 1 << 25
 """Scores that are in memory at a time while answers are ranked: 128 MiB of them, whatever the graph's size."""
@@ -52,9 +58,15 @@ class Ranked(Task):
     def against(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]:
         """The scores of some entities as answers to every query."""
 
+    @property
     @abstractmethod
-    def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
-        """What predictions say beside an entity, from 0 to 1 and rising with its score."""
+    def uncalibrated(self) -> Calibration:
+        """The probabilities that training had in mind: of each entity on its own, or among all."""
+
+    @property
+    def reads(self) -> int:
+        """How many prompts or sequences go through the network for one query; structure models count as one."""
+        return 1
 
     def scores(self, batch: Any) -> Float[Tensor, "B N"]:
         """The score of every entity as the answer to every query."""
@@ -92,16 +104,31 @@ class Ranked(Task):
         if self.trainer.is_global_zero and isinstance(graph, Graph):
             judged(np.concatenate(parts), graph.relations, graph.triples["train"]).save(folder / "queries.npz")
 
-    def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
-        """The ``top_k`` entities of each query, with their probabilities."""
-        best = self.probabilities(self.scores(batch).float()).topk(min(self.top_k, len(self.codec.entities)))
+    def after_fit(self, corpus: Corpus) -> dict[str, Any]:
+        """Calibrates the scores on a sample of dev."""
+        return calibrated(self, corpus)
+
+    def calibration(self, name: str) -> Calibration | None:
+        """What :meth:`after_fit` has found, or nothing yet."""
+        return restored(self.saved.get("fitted", {}).get(name))
+
+    def novel(self, items: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
+        graph = source()
+        if (graph.entities, graph.relations) != (tuple(self.codec.entities), tuple(self.codec.relations)):
+            raise DataError("the graph has other entities or relations than the one the model was trained on")
+        known = Known(graph)
+        return [known.beside(item) for item in items]
+
+    def answer(self, items: Sequence[Any], store: PictureStore, size: int) -> list[dict[str, Any]]:
+        """The ``top_k`` entities or relations of each question, with their probabilities."""
+        asked = iter(super().answer([item for item in items if not isinstance(item, PairItem)], store, size))
         return [
-            {"side": side_of(tail), "entities": [self._named(e, p) for p, e in zip(*row, strict=True)]}
-            for tail, *row in zip(batch.tail.tolist(), best.values.tolist(), best.indices.tolist(), strict=True)
+            prediction.between(self, item, store, size) if isinstance(item, PairItem) else next(asked) for item in items
         ]
 
-    def _named(self, entity: int, probability: float) -> dict[str, Any]:
-        return {"id": self.codec.entities[entity], "name": self.codec.names[entity], "score": probability}
+    def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
+        """The ``top_k`` entities of each query, with their probabilities."""
+        return prediction.entities(self, batch)
 
     def _all_recorded(self) -> list[Records]:
         """The records of all processes: each has tested its share."""

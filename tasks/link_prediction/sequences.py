@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +15,10 @@ from mkgc.batch import Text
 from mkgc.data.codec import pad
 from mkgc.errors import ConfigError
 from mkgc.kge.negatives import SIDES, Negatives
+from mkgc.metrics.calibration import Calibration
 from mkgc.sequence import SequenceEncoder
 from mkgc.task import Optim
-from tasks.link_prediction.batch import TripleBatch
+from tasks.link_prediction.batch import UNSEEN, LinkBatch, TripleBatch
 from tasks.link_prediction.codec import LinkCodec
 from tasks.link_prediction.ranked import Ranked
 
@@ -34,6 +37,14 @@ class Texts(nn.Module):
         cut = [row[:most] for row in rows]
         self.register_buffer("ids", pad(cut, 0), persistent=False)
         self.register_buffer("lengths", torch.tensor([len(row) for row in cut]), persistent=False)
+
+    def followed_by(self, rows: Sequence[Sequence[int]], most: int) -> Texts:
+        """These texts, and others behind them."""
+        out = Texts(rows, most).to(self.ids.device)
+        width = max(self.ids.shape[1], out.ids.shape[1])
+        out.ids = torch.cat([F.pad(ids, (0, width - ids.shape[1])) for ids in (self.ids, out.ids)])
+        out.lengths = torch.cat([self.lengths, out.lengths])
+        return out
 
 
 class Sequences(nn.Module):
@@ -62,33 +73,30 @@ class Sequences(nn.Module):
         self.entities = Texts(entities, self.room)
         self.relations = Texts([t.ids(name) for name in codec.relation_names], self.room)
 
-    def forward(self, triples: Int[Tensor, "K 3"]) -> Text:
-        """The sequences of triples (head, relation, tail)."""
+    def forward(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Text:
+        """The sequences of triples (head, relation, tail), of which ``entities`` may be others than the graph's."""
         head, relation, tail = triples.T
-        first, second, third = self._lengths(triples)
+        entities = entities or self.entities
+        first, second, third = self._lengths(triples, entities)
         start, stop = (
             triples.new_full((len(triples), 1), mark) for mark in (self.tokenizer.start, self.tokenizer.stop)
         )
         one = torch.ones_like(head)
         pieces: list[Piece] = [
             (start, one, 0),
-            (self.entities.ids[head], first, 0),
+            (entities.ids[head], first, 0),
             (stop, one, 0),
             (self.relations.ids[relation], second, 1),
             (stop, one, 1),
-            (self.entities.ids[tail], third, 0),
+            (entities.ids[tail], third, 0),
             (stop, one, 0),
         ]
         return joined(pieces, self.tokenizer.pad)
 
-    def _lengths(self, triples: Int[Tensor, "K 3"]) -> tuple[Tensor, Tensor, Tensor]:
+    def _lengths(self, triples: Int[Tensor, "K 3"], entities: Texts) -> tuple[Tensor, Tensor, Tensor]:
         """How many tokens of each text there is room for."""
         head, relation, tail = triples.T
-        first, second, third = (
-            self.entities.lengths[head],
-            self.relations.lengths[relation],
-            self.entities.lengths[tail],
-        )
+        first, second, third = entities.lengths[head], self.relations.lengths[relation], entities.lengths[tail]
         second = second.minimum((self.room - first - third).clamp(min=self.room // 3))
         left = self.room - second
         first = first.minimum((left - third).maximum((left + 1) // 2))
@@ -108,6 +116,13 @@ def joined(pieces: Sequence[Piece], padding: int) -> Text:
 
 def _counted(ids: Int[Tensor, "K w"], lengths: Int[Tensor, " K"]) -> Bool[Tensor, "K w"]:
     return torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+
+
+class Asked(NamedTuple):
+    """Queries, and the texts of all entities that they are about or can be answered with."""
+
+    batch: TripleBatch
+    texts: Texts
 
 
 class SequencePrediction(Ranked):
@@ -134,9 +149,9 @@ class SequencePrediction(Ranked):
         self.readout = nn.Sequential(nn.Dropout(dropout), nn.Linear(backbone.width, 1))
         self.build_metrics()
 
-    def judge(self, triples: Int[Tensor, "K 3"]) -> Float[Tensor, " K"]:
+    def judge(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Float[Tensor, " K"]:
         """The score of each triple, positive where it is rather true."""
-        return self.readout(self.backbone(self.sequences(triples)))[:, 0]
+        return self.readout(self.backbone(self.sequences(triples, entities)))[:, 0]
 
     def loss(self, batch: TripleBatch) -> Tensor:
         """Cross-entropy of one true triple a query and its corrupted ones, a mean over all of them."""
@@ -158,24 +173,35 @@ class SequencePrediction(Ranked):
             out[rows] = negatives(triples[rows], side, draws)
         return out
 
-    def queries(self, batch: TripleBatch) -> TripleBatch:
-        """The batch itself: only whole triples are read."""
-        return batch
+    def queries(self, batch: TripleBatch) -> Asked:
+        """The batch itself, as only whole triples are read; entities that the graph does not have get numbers."""
+        texts, rows = self.sequences.entities, (batch.shown == UNSEEN).nonzero()[:, 0]
+        if not len(rows) or not isinstance(batch, LinkBatch):
+            return Asked(batch, texts)
+        own = [batch.text.ids[row][batch.own[row]].tolist() for row in rows]
+        shown = batch.shown.clone()
+        shown[rows] = len(texts.ids) + torch.arange(len(rows), device=rows.device)
+        return Asked(replace(batch, shown=shown), texts.followed_by(own, self.sequences.room))
 
     @torch.no_grad()
-    def against(self, queries: TripleBatch, entities: slice) -> Float[Tensor, "B n"]:
+    def against(self, queries: Asked, entities: slice) -> Float[Tensor, "B n"]:
         """The scores of some entities; those that run together are of like length."""
         order = self.sequences.entities.lengths[entities].argsort(stable=True)
-        out = torch.empty(len(queries.shown), len(order), device=order.device)
+        out = torch.empty(len(queries.batch.shown), len(order), device=order.device)
         for pair in torch.arange(out.numel(), device=order.device).split(self.backbone.chunk):
             query, place = pair.div(len(order), rounding_mode="floor"), order[pair % len(order)]
-            triples = queries.triples(torch.stack([query, place + entities.start], 1))
-            out[query, place] = self.judge(triples).to(out.dtype)
+            triples = queries.batch.triples(torch.stack([query, place + entities.start], 1))
+            out[query, place] = self.judge(triples, queries.texts).to(out.dtype)
         return out
 
-    def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+    @property
+    def uncalibrated(self) -> Calibration:
         """Of each triple on its own."""
-        return scores.sigmoid()
+        return Calibration("sigmoid")
+
+    @property
+    def reads(self) -> int:
+        return len(self.codec.entities)
 
 
 def paired(entities: Int[Tensor, "B n"]) -> Int[Tensor, "K 2"]:

@@ -20,6 +20,7 @@ from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.margin import margin_ranking
 from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
+from mkgc.metrics.calibration import Calibration
 from mkgc.task import Optim
 from tasks.link_prediction.batch import TripleBatch
 from tasks.link_prediction.codec import TripleCodec
@@ -126,11 +127,12 @@ class StructurePrediction(Ranked):
         order = torch.cat([rows for _, rows in parts])
         return torch.cat(scores)[order.argsort()]
 
-    def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+    @property
+    def uncalibrated(self) -> Calibration:
         """As the objective has them: of each on its own (kvsall, negatives) or among all."""
-        if self.structure.objective == "kvsall":
-            return scores.sigmoid()
-        return (scores + self.structure.margin).sigmoid() if self.structure.draws else scores.softmax(-1)
+        if self.structure.draws:
+            return Calibration("sigmoid", bias=self.structure.margin)
+        return Calibration("sigmoid" if self.structure.objective == "kvsall" else "softmax")
 
     def loss(self, batch: TripleBatch) -> Tensor:
         parts = [self._loss(batch, side, rows) * len(rows) for side, rows in _by_side(batch)]

@@ -18,6 +18,7 @@ from mkgc.errors import ConfigError
 from mkgc.kge.scorer import Scorer
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
+from mkgc.metrics.calibration import Calibration
 from mkgc.sequence import SequenceEncoder
 from mkgc.task import Optim
 from tasks.link_prediction.batch import LinkBatch
@@ -116,9 +117,10 @@ class LinkPrediction(Ranked):
         text = replace(batch.text, mask=batch.text.mask & ~(batch.own & drawn[:, None]))
         return replace(batch, text=text)
 
-    def probabilities(self, scores: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+    @property
+    def uncalibrated(self) -> Calibration:
         """Of each entity on its own (bce) or among all (softmax)."""
-        return scores.sigmoid() if self.objective == "bce" else scores.softmax(-1)
+        return Calibration("sigmoid" if self.objective == "bce" else "softmax")
 
 
 def build(

@@ -1,0 +1,50 @@
+"""The missing relation: how every model of link prediction scores all relations between two entities.
+
+No model is trained for this question, but each scores triples. A relation's score is the mean of two: that of the tail
+as the answer to (head, relation, ?), and that of the head as the answer to (?, relation, tail). Scores, not their
+log-probabilities among entities: structure models and sequences have one number for a triple, whichever side is asked
+for, and rank by it; and a relation costs the scores of two answers, not of all entities twice. Where one of the two is
+not of the graph, it cannot be an answer, and the score is that of the other alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mkgc.data.pictures import PictureStore
+from tasks.link_prediction.batch import PairItem, Side, Unseen
+
+if TYPE_CHECKING:
+    from tasks.link_prediction.ranked import Ranked
+
+
+def scores(model: Ranked, pairs: Sequence[PairItem], store: PictureStore, size: int) -> Float[Tensor, "Q R"]:
+    """The score of every relation between the entities of each pair; ``size`` queries are run at once."""
+    return torch.stack([_between(model, pair, store, size) for pair in pairs])
+
+
+def _between(model: Ranked, pair: PairItem, store: PictureStore, size: int) -> Float[Tensor, " R"]:
+    sides: list[Tensor] = []
+    if not isinstance(pair.tail, Unseen):
+        sides.append(_read_at(model, pair.head, pair.tail, "tail", store, size))
+    if not isinstance(pair.head, Unseen):
+        sides.append(_read_at(model, pair.tail, pair.head, "head", store, size))
+    return torch.stack(sides).mean(0)
+
+
+def _read_at(
+    model: Ranked, shown: int | Unseen, answer: int, side: Side, store: PictureStore, size: int
+) -> Float[Tensor, " R"]:
+    """For each relation the score of one answer to its query."""
+    codec, here = model.codec, slice(answer, answer + 1)
+    parts = []
+    for relations in torch.arange(len(codec.relations)).split(size):
+        asked = [codec.query(shown, relation, side) for relation in relations.tolist()]
+        queries = model.queries(codec.collate(asked, store).to(model.device))
+        parts.append(model.against(queries, here)[:, 0].float())
+    return torch.cat(parts)

@@ -1,0 +1,378 @@
+"""What a user is told of heads, tails and relations: calibrated, without what is known, of unseen entities too."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import mkgc
+from mkgc.checkpoint import add_fitted, build_task, describe, read
+from mkgc.data.corpus import read_corpus
+from mkgc.data.formats import kg
+from mkgc.errors import ConfigError, DataError
+from mkgc.files import whole
+from mkgc.predictor import Predictor
+from mkgc.train import train
+from tasks.link_prediction import calibrating, relations
+from tasks.link_prediction.batch import Unseen, triple_batch
+from tasks.link_prediction.known import Known, Relations
+from tests.conftest import paint, said
+
+STRUCTURE = ["transe", "distmult", "complex", "rotate", "rescal"]
+DESCRIBED = {"name": "Mu", "description": "thing number 0"}
+
+
+@pytest.fixture
+def built(kg_root: Path, tiny):
+    """An untrained model of a backbone, with its corpus and configuration."""
+
+    def build(*overrides: str):
+        config = tiny("link_prediction", kg_root, *overrides)
+        corpus = read_corpus(config)
+        model = build_task(config, corpus.codec).eval()
+        model.saved = describe(config, corpus.codec)
+        return model, corpus, config
+
+    return build
+
+
+@pytest.fixture
+def predictor(built):
+    def build(*overrides: str) -> Predictor:
+        model, _, config = built(*overrides)
+        return Predictor(model, config)
+
+    return build
+
+
+def ids(answer: dict) -> list[str]:
+    return [found["id"] for found in answer["relations" if answer["side"] == "relation" else "entities"]]
+
+
+def sums(answer: dict) -> float:
+    return sum(found["score"] for found in answer["relations" if answer["side"] == "relation" else "entities"])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", STRUCTURE)
+def test_a_structure_model_scores_relations_as_it_scores_triples(built, name: str) -> None:
+    model, corpus, _ = built(f"backbone=kge/{name}")
+    found = relations.scores(model, [corpus.codec.pair(0, 3), corpus.codec.pair(5, 5)], corpus.store, 1)
+    head, relation, tail = torch.tensor([[0, 0, 5, 5], [0, 1, 0, 1], [3, 3, 5, 5]])
+    torch.testing.assert_close(found.flatten(), model.scorer.score(head, relation, tail), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_model_of_prompts_scores_a_relation_by_both_of_its_queries(built) -> None:
+    model, corpus, _ = built("backbone=text_only")
+    codec = corpus.codec
+    (found,) = relations.scores(model, [codec.pair(2, 7)], corpus.store, 32)
+    for relation, score in enumerate(found.tolist()):
+        for_tail = model.scores(codec.collate([codec.query(2, relation, "tail")], corpus.store))[0, 7]
+        for_head = model.scores(codec.collate([codec.query(7, relation, "head")], corpus.store))[0, 2]
+        assert score == pytest.approx(float(for_tail + for_head) / 2, abs=1e-5)
+
+
+@torch.no_grad()
+def test_sequences_score_relations_as_triples(built) -> None:
+    model, corpus, _ = built("backbone=kg_bert")
+    (found,) = relations.scores(model, [corpus.codec.pair(2, 7)], corpus.store, 32)
+    torch.testing.assert_close(found, model.judge(torch.tensor([[2, 0, 7], [2, 1, 7]])), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["kge/distmult", "mkgformer", "kg_bert"])
+def test_any_part_of_a_triple_may_be_missing_and_answers_keep_the_order_of_records(predictor, backbone: str) -> None:
+    model = predictor(f"backbone={backbone}", "task.model.top_k=3")
+    asked = [
+        {"head": "name 1", "tail": "e/2"},
+        {"head": "e/1", "relation": "likes"},
+        {"relation": "is near", "tail": "e/2"},
+        {"tail": "e/5", "head": "e/2"},
+    ]
+    answers = model.predict(asked)
+    assert [answer["side"] for answer in answers] == ["relation", "tail", "head", "relation"]
+    assert sorted(ids(answers[0])) == ["likes", "near"]
+    assert sums(answers[0]) == pytest.approx(1, abs=1e-5)
+    assert {found["name"] for found in answers[0]["relations"]} == {"is near", "likes"}
+    assert [len(ids(answer)) for answer in answers] == [2, 3, 3, 2]
+    assert [answer["calibrated"] for answer in answers] == [False] * 4
+
+
+def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(kg_root: Path, tiny, tmp_path) -> None:
+    config = tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=3", "task.model.top_k=12")
+    figures = train(config, tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    for name in ("calibration", "relation_calibration"):
+        assert written[name] == figures[name] == read(tmp_path / "run" / "best.ckpt")["mkgc"]["fitted"][name]
+        assert written[name]["kind"] == "softmax"
+        assert written[name]["after"]["nll"] <= written[name]["before"]["nll"]
+    model = mkgc.load(tmp_path / "run" / "best.ckpt")
+    tail, relation = model.predict([{"head": "e/1", "relation": "likes"}, {"head": "e/1", "tail": "e/2"}])
+    assert tail["calibrated"] is relation["calibrated"] is True
+    scores = model.task.scores(triple_batch([model.task.codec.query(1, 1, "tail")]))[0]
+    by_hand = (scores / figures["calibration"]["temperature"]).softmax(0).sort(descending=True).values
+    assert [found["score"] for found in tail["entities"]] == pytest.approx(by_hand.tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind", "bias"),
+    [
+        (["backbone=kge/distmult"], "softmax", 0.0),
+        (["backbone=kge/distmult", "task.model.structure.objective=kvsall"], "sigmoid", 0.0),
+        (["backbone=kge/transe", "task.model.structure.objective=negatives"], "sigmoid", 9.0),
+        (["backbone=text_only", "task.model.objective=bce"], "sigmoid", 0.0),
+        (["backbone=kg_bert"], "sigmoid", 0.0),
+    ],
+)
+def test_probabilities_are_of_the_kind_that_training_has(built, overrides: list[str], kind: str, bias: float) -> None:
+    model, corpus, _ = built(*overrides)
+    assert (model.uncalibrated.kind, model.uncalibrated.bias) == (kind, bias)
+    found = calibrating.calibrated(model, corpus)
+    assert found["calibration"]["kind"] == kind
+    assert found["calibration"]["after"]["nll"] <= found["calibration"]["before"]["nll"]
+    assert found == calibrating.calibrated(model, corpus)  # each process of several finds the same
+
+
+def test_calibration_costs_no_more_than_it_may(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, corpus, _ = built("backbone=kg_bert")
+    assert model.reads == 12
+    assert len(corpus.items["dev"]) > 5
+    monkeypatch.setattr(calibrating, "READ", 60)
+    monkeypatch.setattr(calibrating, "LEAST", 2)
+    assert calibrating.calibrated(model, corpus)["calibration"]["queries"] == 60 // 12
+    monkeypatch.setattr(calibrating, "SCORES", 36)
+    assert calibrating.calibrated(model, corpus)["calibration"]["queries"] == 36 // 12
+
+
+def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
+    for split in ("train", "dev", "test"):
+        file = kg_root / f"{split}.tsv"
+        kept = sorted({line.replace("\tlikes\t", "\tnear\t") for line in file.read_text().splitlines(keepends=True)})
+        file.write_text("".join(kept))
+    for name, text in (("relations.txt", "near\n"), ("relation2text.txt", "near\tis near\n")):
+        (kg_root / name).write_text(text)
+    model, corpus, config = built("backbone=kge/distmult")
+    found = calibrating.calibrated(model, corpus)
+    assert list(found) == ["calibration"]
+    model.saved["fitted"] = found
+    (answer,) = Predictor(model, config).predict([{"head": "e/1", "tail": "e/2"}])
+    assert answer == {
+        "side": "relation",
+        "calibrated": False,
+        "relations": [{"id": "near", "name": "is near", "score": 1.0}],
+    }
+
+
+def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "best.ckpt"
+    torch.save({"mkgc": {"seed": 0}, "state_dict": {}}, path)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            add_fitted(path, {"calibration": {"kind": "softmax"}})
+    assert read(path)["mkgc"] == {"seed": 0}
+    assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
+    add_fitted(path, {"calibration": {"kind": "softmax"}})
+    assert read(path)["mkgc"] == {"seed": 0, "fitted": {"calibration": {"kind": "softmax"}}}
+
+
+@pytest.mark.parametrize("backbone", ["kge/distmult", "text_only"])
+def test_known_answers_leave_the_ranking_before_the_best_are_chosen(predictor, kg_root: Path, backbone: str) -> None:
+    model = predictor(f"backbone={backbone}", "task.model.top_k=4")
+    told = {tuple(triple) for part in kg.read(kg_root).triples.values() for triple in part.tolist()}
+    (novel,) = model.predict([{"head": "e/1", "relation": "likes"}], novel_only=True)
+    assert len(ids(novel)) == min(4, 12 - sum((1, 1, e) in told for e in range(12)))
+    assert not any((1, 1, int(e.removeprefix("e/"))) in told for e in ids(novel))
+
+
+def test_what_remains_shares_all_probability(predictor) -> None:
+    model = predictor("backbone=kge/distmult", "task.model.top_k=12")
+    asked = [{"head": "e/1", "relation": "likes"}, {"relation": "likes", "tail": "e/1"}]
+    known, novel = model.predict(asked), model.predict(asked, novel_only=True)
+    assert all(len(ids(one)) < len(ids(other)) == 12 for one, other in zip(novel, known, strict=True))
+    assert all(sums(answer) == pytest.approx(1, abs=1e-5) for answer in known + novel)
+
+
+def test_known_relations_are_left_out_and_nothing_may_remain(predictor, kg_root: Path) -> None:
+    model = predictor("backbone=kge/distmult")
+    triples = [line.split("\t") for file in kg_root.glob("*.tsv") for line in file.read_text().splitlines()]
+    told = {(h, t): {r for a, r, b in triples if (a, b) == (h, t)} for h, _, t in triples}
+    for pair in sorted(told)[:20]:
+        (answer,) = model.predict([{"head": pair[0], "tail": pair[1]}], novel_only=True)
+        assert set(ids(answer)) == {"near", "likes"} - told[pair]
+    assert {len(names) for names in told.values()} == {1, 2}
+
+
+def test_the_graph_is_needed_to_leave_out_what_it_knows(predictor, kg_root: Path, tmp_path: Path) -> None:
+    model, asked = predictor("backbone=kge/distmult"), [{"head": "e/1", "relation": "likes"}]
+    novel = model.predict(asked, novel_only=True)
+    moved = kg_root.rename(tmp_path / "moved")
+    assert len(model.predict(asked)) == 1
+    with pytest.raises(ConfigError) as error:
+        model.predict(asked, novel_only=True)
+    assert str(error.value) == (
+        f"novel_only=true needs the graph that the model was trained on, and it is not at '{kg_root}': give root=…"
+    )
+    assert model.predict(asked, novel_only=True, root=moved) == novel
+    with (moved / "entities.txt").open("a") as file:
+        file.write("e/12\n")
+    with pytest.raises(DataError, match="^the graph has other entities or relations than the one the model was trai"):
+        model.predict(asked, novel_only=True, root=moved)
+
+
+def test_relations_between_two_entities_are_found_as_by_hand() -> None:
+    triples = torch.randint(0, 4, (60, 3), generator=torch.Generator().manual_seed(0)).numpy()
+    found = Relations([triples[:20], triples[20:]], 4)
+    for head in range(4):
+        for tail in range(4):
+            by_hand = sorted({r for h, r, t in triples.tolist() if (h, t) == (head, tail)})
+            assert list(found.between(head, tail)) == by_hand
+
+
+def test_of_an_entity_that_the_graph_does_not_have_nothing_is_known(built) -> None:
+    _, corpus, _ = built("backbone=text_only")
+    codec, known = corpus.codec, Known(corpus.source)
+    new = Unseen((7,), {})
+    for item in (codec.query(new, 0, "tail"), codec.pair(new, 3), codec.pair(3, new)):
+        assert known.beside(item).known == ()
+
+
+@torch.no_grad()
+def test_a_described_entity_is_shown_as_a_hidden_one_is_in_training_but_for_its_text(built, kg_root: Path) -> None:
+    model, corpus, _ = built("backbone=mkgformer")
+    codec = corpus.codec
+    picture = next((kg_root / "images" / "e.0").iterdir())
+    new = {"name": "Mu", "description": "thing number 0", "images": [picture.name]}
+    for side, record in (("tail", {"head": new}), ("head", {"tail": new})):
+        (item,) = codec.parse([{**record, "relation": "near"}], picture.parent, ["here"])
+        batch = codec.collate([codec.query(0, 0, side)], corpus.store)
+        own = int(batch.text.ids[0].tolist().index(codec.tokenizer.size))
+        mask = batch.text.mask.clone()
+        mask[0, own] = False
+        hidden = replace(batch, text=replace(batch.text, mask=mask))
+        described = codec.collate([item], corpus.store)
+        torch.testing.assert_close(model.scores(described), model.scores(hidden), rtol=0, atol=1e-6)
+        assert not torch.equal(model.scores(described), model.scores(batch))
+        assert described.own.sum() == batch.own.sum() - 1
+
+
+@torch.no_grad()
+def test_sequences_read_a_described_entity_as_one_of_the_graph(built) -> None:
+    model, corpus, _ = built("backbone=kg_bert")
+    codec = corpus.codec
+    asked = [{"head": DESCRIBED, "relation": "near"}, {"relation": "likes", "tail": DESCRIBED}]
+    found = model.scores(codec.collate(codec.parse(asked, Path(), ["a", "b"]), corpus.store))
+    same = [codec.query(0, 0, "tail"), codec.query(3, 1, "tail"), codec.query(0, 1, "head")]
+    expected = model.scores(codec.collate(same, corpus.store))
+    torch.testing.assert_close(found, expected[[0, 2]], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["mkgformer", "text_only", "visualbert", "vilbert", "kg_bert"])
+def test_every_model_that_reads_answers_for_described_entities(predictor, backbone: str) -> None:
+    model = predictor(f"backbone={backbone}", "task.model.top_k=2")
+    asked = [
+        {"head": DESCRIBED, "relation": "near"},
+        {"head": "e/1", "tail": {"name": "Nu"}},
+        {"head": DESCRIBED, "tail": "e/3"},
+    ]
+    answers = model.predict(asked)
+    assert [answer["side"] for answer in answers] == ["tail", "relation", "relation"]
+    assert [answer["calibrated"] for answer in answers] == [False] * 3
+    assert model.predict(asked, novel_only=True) == answers
+
+
+def test_the_name_is_read_where_there_is_no_description(built) -> None:
+    _, corpus, _ = built("backbone=text_only")
+    codec = corpus.codec
+    named, described = codec.parse(
+        [{"head": {"name": "Nu", "description": text}, "relation": "near"} for text in (" ", "thing")],
+        Path(),
+        ["a", "b"],
+    )
+    assert [named.ids[i] for i in named.own] == codec.tokenizer.ids("Nu")
+    assert [described.ids[i] for i in described.own] == codec.tokenizer.ids("thing")
+
+
+def test_a_described_entity_is_not_covered_by_the_calibration_of_those_in_dev(built) -> None:
+    model, corpus, config = built("backbone=text_only")
+    model.saved["fitted"] = model.after_fit(corpus)
+    asked = [{"head": DESCRIBED, "relation": "near"}, {"head": "e/1", "relation": "near"}]
+    asked += [{"head": DESCRIBED, "tail": "e/1"}, {"head": "e/1", "tail": "e/2"}]
+    answers = Predictor(model, config).predict(asked)
+    assert [answer["calibrated"] for answer in answers] == [False, True, False, True]
+
+
+def test_pictures_of_a_described_entity_lie_beside_the_records_and_bad_ones_are_reported(predictor, tmp_path) -> None:
+    model = predictor("backbone=mkgformer")
+    paint(tmp_path / "asked" / "mu.png", "red")
+    (tmp_path / "asked" / "bad.png").write_bytes(b"no picture")
+    asked = [
+        {"head": {"name": "Mu", "images": "mu.png"}, "relation": "near"},
+        {"head": {"name": "Mu"}, "relation": "near"},
+        {"head": {"name": "Mu", "images": ["bad.png"]}, "relation": "near"},
+        {"head": {"name": "Mu", "images": ["gone.png"]}, "tail": "e/1"},
+    ]
+    seen, blind, bad, gone = model.predict(asked, tmp_path / "asked")
+    assert seen["entities"] != blind["entities"] == bad["entities"]
+    assert "bad_pictures" not in seen
+    assert [len(answer["bad_pictures"]) for answer in (bad, gone)] == [1, 1]
+    assert str(tmp_path / "asked" / "gone.png") in gone["bad_pictures"][0]
+
+
+@pytest.mark.parametrize("record", [{"head": DESCRIBED, "relation": "near"}, {"head": "e/1", "tail": DESCRIBED}])
+def test_a_model_of_structure_cannot_know_a_described_entity(predictor, record: dict) -> None:
+    with pytest.raises(DataError) as error:
+        predictor("backbone=kge/distmult").predict([record], places=["in.jsonl:1"])
+    assert str(error.value) == (
+        "in.jsonl:1: 'Mu' is described, but this model knows entities only by their place in the graph: give one that "
+        "the graph has, or train a model that reads (backbone=text_only, mkgformer, …)"
+    )
+
+
+def test_of_two_described_entities_no_relation_can_be_told(predictor) -> None:
+    with pytest.raises(DataError) as error:
+        predictor("backbone=text_only").predict([{"head": DESCRIBED, "tail": DESCRIBED}], places=["in.jsonl:4"])
+    assert (
+        str(error.value) == "in.jsonl:4: head and tail are both described: one of them must be an entity of the graph"
+    )
+
+
+def test_entities_of_no_triple_are_no_answers_as_in_the_figures(built, kg_root: Path) -> None:
+    with (kg_root / "entities.txt").open("a") as file:
+        file.write("e/alone\n")
+    model, _, config = built("backbone=kge/distmult", "task.model.top_k=99")
+    (answer,) = Predictor(model, config).predict([{"head": "e/1", "relation": "near"}])
+    assert len(ids(answer)) == 12
+    assert "e/alone" not in ids(answer)
+    assert sums(answer) == pytest.approx(1, abs=1e-5)
+
+
+def test_only_what_is_new_by_a_flag_or_by_a_key(run, built, tmp_path: Path) -> None:
+    model, _, _ = built("backbone=kge/distmult", "task.model.top_k=12")
+    checkpoint, asked = tmp_path / "best.ckpt", tmp_path / "asked.jsonl"
+    parts = {"codec": model.codec.state(), "recipes": model.backbone.recipes()}
+    with whole(checkpoint) as beside:
+        torch.save({"mkgc": model.saved | parts, "state_dict": model.state_dict()}, beside)
+    asked.write_text(json.dumps({"head": "e/1", "relation": "likes"}) + "\n")
+    found = []
+    for more in ([], ["--novel-only"], ["novel_only=true"]):
+        code, _, err = run("predict", f"checkpoint={checkpoint}", f"input={asked}", "output=out.jsonl", *more)
+        assert (code, err) == (0, "")
+        found.append((tmp_path / "out.jsonl").read_text())
+    assert found[1] == found[2] != found[0]
+    code, _, err = run("predict", f"checkpoint={checkpoint}", f"input={asked}", "output=o", "novel_only=perhaps")
+    assert (code, said(err)) == (2, "novel_only=perhaps: must be true or false")
+
+
+def test_other_tasks_have_nothing_to_leave_out(mre_root: Path, tiny) -> None:
+    config = tiny("mre", mre_root)
+    model = Predictor(build_task(config, read_corpus(config).codec).eval(), config)
+    with pytest.raises(ConfigError) as error:
+        model.predict([{"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}], novel_only=True)
+    assert str(error.value) == "novel_only=true leaves out what a graph knows: it is for task=link_prediction"
