@@ -30,7 +30,7 @@ class SystemsTable(Callback):
         if job_return.status == JobStatus.FAILED:
             folder = Path(config.hydra.runtime.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            settings = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+            settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
             OmegaConf.save(settings, folder / "config.yaml", resolve=False)
 
 
