@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hydra.utils import get_object
@@ -13,11 +13,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mkgc.errors import ConfigError
 
+UNIONS = (typing.Union, types.UnionType)
 GIVEN = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 
 
 def check(config: DictConfig) -> None:
     """Checks that every node fits the thing it configures: known keys, values of the declared types.
+
+    So it does that the task can use the backbone.
 
     Raises:
         ConfigError: One line for each key that does not, all in one message.
@@ -26,6 +29,8 @@ def check(config: DictConfig) -> None:
     problems = [f"{key} has no value: give {key}=…" for key in missing]
     for path, node in _nodes(config):
         problems += _misfits(path, node, missing)
+    if "task" in config and "backbone" in config:
+        problems += _strangers(config)
     if problems:
         raise ConfigError("; ".join(problems))
 
@@ -59,6 +64,27 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
             yield f"{place}={value}: must be {_said(hints[key])}"
 
 
+def _strangers(config: DictConfig) -> Iterator[str]:
+    """What is wrong with the pair of task and backbone: the annotation of the model's parameter says what it takes."""
+    model, backbone = get_object(config.task.model["_target_"]), get_object(config.backbone["_target_"])
+    hint = _hints(model).get("backbone")
+    wanted = typing.get_args(hint) if typing.get_origin(hint) in UNIONS else (hint,)
+    if hint is None or any(_takes(kind, backbone, "_partial_" in config.backbone) for kind in wanted):
+        return
+    names = " or ".join(_made(kind).__name__ for kind in wanted)
+    yield f"backbone: task={config.task.name} needs one that is a {names}, and {backbone.__name__} is none"
+
+
+def _takes(kind: Any, backbone: type, partial: bool) -> bool:
+    """Whether a class, or with ``partial`` what still has to make it, is of a kind."""
+    return partial == (typing.get_origin(kind) is Callable) and issubclass(backbone, _made(kind))
+
+
+def _made(kind: Any) -> type:
+    """The class itself, or that which a callable makes."""
+    return typing.get_args(kind)[-1] if typing.get_origin(kind) is Callable else kind
+
+
 def _hints(target: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(vars(target)["__init__"] if isinstance(target, type) else target)
@@ -75,7 +101,7 @@ def fits(value: Any, hint: Any) -> bool:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return value in arguments
-    if origin in (typing.Union, types.UnionType):
+    if origin in UNIONS:
         return any(fits(value, argument) for argument in arguments)
     if origin in (dict, list, Sequence):
         return isinstance(value, dict if origin is dict else list)
@@ -89,6 +115,6 @@ def _said(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+    if typing.get_origin(hint) in UNIONS:
         return " or ".join(dict.fromkeys(_said(argument) for argument in typing.get_args(hint)))
     return names.get(hint, str(getattr(hint, "__name__", hint)))

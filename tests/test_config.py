@@ -24,7 +24,20 @@ def composed(*overrides: str):
 
 @pytest.mark.parametrize(("task", "backbone", "size"), list(product(names("task"), names("backbone"), names("size"))))
 def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size: str) -> None:
-    check(composed(f"task={task}", f"backbone={backbone}", f"size={size}"))
+    config = composed(f"task={task}", f"backbone={backbone}", f"size={size}")
+    if backbone == "kg_bert" and task != "link_prediction":
+        with pytest.raises(ConfigError) as error:
+            check(config)
+        assert str(error.value) == f"backbone: task={task} needs one that is a Backbone, and SequenceEncoder is none"
+    else:
+        check(config)
+
+
+@pytest.mark.parametrize("backbone", names("backbone/kge"))
+def test_models_of_structure_are_for_link_prediction(backbone: str) -> None:
+    check(composed("task=link_prediction", f"backbone=kge/{backbone}"))
+    with pytest.raises(ConfigError, match="^backbone: task=mner needs one that is a Backbone, and [A-Za-z]+ is none$"):
+        check(composed("task=mner", f"backbone=kge/{backbone}"))
 
 
 @pytest.mark.parametrize("group", ["trainer", "logger"])

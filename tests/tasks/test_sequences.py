@@ -143,7 +143,9 @@ def test_every_entity_is_scored_as_its_own_triple_whatever_the_chunk(chunk: int,
 
 def test_some_entities_are_scored_as_among_all(codec: LinkCodec) -> None:
     task, given = model(codec, chunk=4).eval(), batch(facts())
-    torch.testing.assert_close(task.against(task.queries(given), slice(2, 5)), task.scores(given)[:, 2:5], rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        task.against(task.queries(given), slice(2, 5)), task.scores(given)[:, 2:5], rtol=0, atol=1e-5
+    )
 
 
 def test_heads_and_tails_are_not_interchangeable(codec: LinkCodec) -> None:

@@ -88,5 +88,5 @@ def test_the_papers_protocol_filters_dev_by_test_too(kg_root: Path, tiny) -> Non
 
 
 def test_a_structure_model_is_for_link_prediction_only(mre_root: Path, tiny, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="^this backbone reads no text: it is one for task=link_prediction$"):
+    with pytest.raises(ConfigError, match="^backbone: task=mre needs one that is a Backbone, and RotatE is none$"):
         train(tiny("mre", mre_root, "backbone=kge/rotate"), tmp_path)
