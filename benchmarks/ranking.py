@@ -70,26 +70,26 @@ def ours(root: Path) -> dict[str, float]:
     torch.set_num_threads(1)
     from benchmarks.runs import composed
     from mkgc.checkpoint import build_task
-    from mkgc.data.corpus import read_settings, read_source
-    from tasks.link_prediction.data import TripleCodec, queries
+    from mkgc.data.corpus import read_corpus
+    from tasks.link_prediction.queries import query_sets
 
     data = ("task=link_prediction", "data=fb15k237_img", f"data.root={root}")
     config = composed(*data, "backbone=kge/distmult", f"backbone.width={WIDTH}")
-    settings = read_settings(config)
-    graph = read_source(config, settings)
-    codec = TripleCodec(graph.entities, graph.names, graph.relations, graph.relation_names, settings)
-    task = build_task(config, codec)
+    corpus = read_corpus(config)
+    graph: Any = corpus.source
+    task = build_task(config, corpus.codec)
     entities, relations = _vectors(len(graph.entities), len(graph.relations))
     with torch.no_grad():
         task.scorer.entities.weight.copy_(entities)
         task.scorer.relations.weight.copy_(relations)
 
     def evaluate() -> dict[str, float]:
-        metric, store = task.make_metric(), None
-        items = queries(graph, codec, "test")
+        metric = task.make_metric()
+        items = query_sets(graph, corpus.codec, "strict", "queries")["test"]
         with torch.inference_mode():
             for start in range(0, len(items), BATCH):
-                task.score(codec.collate(items[start : start + BATCH], store), metric)
+                rows = range(start, min(start + BATCH, len(items)))
+                task.score(corpus.codec.collate(items.__getitems__(rows), corpus.store), metric)
         return metric.compute()
 
     figures, cost = _timed(evaluate)
