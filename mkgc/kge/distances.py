@@ -68,7 +68,7 @@ class TransE(Scorer):
             F.normalize(self.entities.weight, out=self.entities.weight)
 
     def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
-        return torch.add(self.entities(known), self.relations(relations), alpha=1 if side == "tail" else -1)
+        return torch.add(self.known(known), self.relations(relations), alpha=1 if side == "tail" else -1)
 
 
 @final
@@ -110,4 +110,4 @@ class RotatE(Scorer):
 
     def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
         # Turning h forwards or t backwards leaves the distance as it is.
-        return multiply(self.entities(known), self.rotations(relations), conjugate=side == "head")
+        return multiply(self.known(known), self.rotations(relations), conjugate=side == "head")

@@ -34,7 +34,7 @@ class DistMult(Scorer):
             nn.init.normal_(table.weight, std=self.spread)
 
     def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
-        return self.entities(known) * self.relations(relations)
+        return self.known(known) * self.relations(relations)
 
 
 @final
@@ -59,7 +59,7 @@ class ComplEx(Scorer):
 
     def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
         # Re(h r conj(t)) = Re(conj(h) conj(r) t): heads are compared with t conj(r).
-        return multiply(self.entities(known), self.relations(relations), conjugate=side == "head")
+        return multiply(self.known(known), self.relations(relations), conjugate=side == "head")
 
     def factors(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
@@ -90,7 +90,7 @@ class RESCAL(Scorer):
         # A matrix is read once for all of its queries, not copied for each of them.
         distinct, which, counts = relations.unique(return_inverse=True, return_counts=True)
         order = which.argsort()
-        groups = self.entities(known[order]).split(counts.tolist())
+        groups = self.known(known[order]).split(counts.tolist())
         matrices = (matrix.mT if side == "head" else matrix for matrix in self._matrices(distinct))
         queries = [group @ matrix for group, matrix in zip(groups, matrices, strict=True)]
         return torch.cat(queries)[order.argsort()]

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -51,7 +52,13 @@ class Scorer(nn.Module, ABC):
 
     def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         """What a query is compared with: a vector for each entity in ``rows``."""
+        if isinstance(rows, slice) and rows == slice(None):
+            return self.entities.weight  # a slice of all would copy the gradient
         return self.entities.weight[rows] if isinstance(rows, slice) else self.entities(rows)
+
+    def known(self, entities: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
+        """The vectors of some entities, beside which all are compared: what is added to that gradient has B rows."""
+        return F.embedding(entities, self.entities.weight, sparse=True)
 
     def own_loss(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
@@ -67,7 +74,7 @@ class Scorer(nn.Module, ABC):
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B _"], ...]:
         """The vectors of the triples' heads, relations and tails, for a regulariser of their size."""
-        return self.entities(heads), self.relations(relations), self.entities(tails)
+        return self.known(heads), self.relations(relations), self.known(tails)
 
     def score(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
@@ -88,7 +95,11 @@ class Scorer(nn.Module, ABC):
 
         With the right answers in a column beside the wrong ones, training needs no call of :meth:`score`.
         """
+        return self.compare(self.query(known, relations, side), candidates)
+
+    def compare(self, queries: Float[Tensor, "B W"], candidates: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+        """The scores of queries, whatever side they ask for, with each row's candidates."""
         rows: slice | Tensor = slice(None)
         if self.sparse or self.gathers:
             rows, candidates = candidates.unique(return_inverse=True)
-        return self.comparison.some(self.query(known, relations, side), self.candidates(rows), candidates)
+        return self.comparison.some(queries, self.candidates(rows), candidates)

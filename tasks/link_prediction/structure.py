@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -135,39 +135,63 @@ class StructurePrediction(Ranked):
         return Calibration("sigmoid" if self.structure.objective == "kvsall" else "softmax")
 
     def loss(self, batch: TripleBatch) -> Tensor:
-        parts = [self._loss(batch, side, rows) * len(rows) for side, rows in _by_side(batch)]
-        return torch.stack(parts).sum() / len(batch.shown)
+        parts = [_asked(batch, side, rows) for side, rows in _by_side(batch)]
+        losses = self._sampled(parts) if self.structure.draws else [self._among_all(part) for part in parts]
+        shares = [len(part.known) / len(batch.shown) for part in parts]
+        own = [self._own(part.triples) for part in parts]
+        return torch.stack([(a + b) * share for a, b, share in zip(losses, own, shares, strict=True)]).sum()
 
-    def _loss(self, batch: TripleBatch, side: Side, rows: Tensor) -> Tensor:
-        """The loss of the queries for one side."""
-        place = torch.full_like(batch.shown, -1)
-        place[rows] = torch.arange(len(rows), device=rows.device)
-        asked = place[batch.targets[:, 0]]
-        query, pairs = asked[asked >= 0], batch.targets[asked >= 0]
-        known, relation, answer = batch.shown[rows], batch.relation[rows], pairs[:, 1]
-        how, triples = self.structure, batch.triples(pairs)
-        if how.draws:
-            loss = self._sampled(known[query], relation[query], side, answer, triples)
-        else:
-            scores = self.scorer.score_all(known, relation, side)
-            against = binary_kvsall if how.objective == "kvsall" else one_vs_all
-            loss = against(scores, (query, answer), how.smoothing)
-        if how.n3:
-            loss = loss + how.n3 * n3(self.scorer.factors(*triples.T))
-        own = self.scorer.own_loss(*triples.T)
-        return loss if own is None else loss + own
+    def _among_all(self, part: _Asked) -> Tensor:
+        """The loss of answers against all entities."""
+        scores = self.scorer.score_all(part.known, part.relation, part.side)
+        against = binary_kvsall if self.structure.objective == "kvsall" else one_vs_all
+        return against(scores, (part.query, part.answer), self.structure.smoothing)
 
-    def _sampled(self, known: Tensor, relation: Tensor, side: Side, answer: Tensor, triples: Tensor) -> Tensor:
-        """The loss of answers against entities that are drawn in their place."""
-        how, candidates = self.structure, torch.cat([answer[:, None], self.negatives(triples, side)], 1)
-        scores = self.scorer.score_some(known, relation, side, candidates)
+    def _sampled(self, parts: list[_Asked]) -> list[Tensor]:
+        """The losses of answers against entities that are drawn in their place, with one look at the table for all."""
+        drawn = [torch.cat([part.answer[:, None], self.negatives(part.triples, part.side)], 1) for part in parts]
+        queries = [self.scorer.query(part.known[part.query], part.relation[part.query], part.side) for part in parts]
+        scores = self.scorer.compare(torch.cat(queries), torch.cat(drawn)).split([len(rows) for rows in drawn])
+        return [
+            self._ordered(part.triples, *score.split([1, score.shape[1] - 1], 1))
+            for part, score in zip(parts, scores, strict=True)
+        ]
+
+    def _ordered(self, triples: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """The loss of right answers' scores beside wrong ones'."""
+        how, positive = self.structure, positive[:, 0]
         if how.objective == "margin":
-            return margin_ranking(scores[:, 0], scores[:, 1:], how.margin)
+            return margin_ranking(positive, negative, how.margin)
         weights = None if self.subsampling is None else self.subsampling(triples)
-        return self_adversarial(scores[:, 0], scores[:, 1:], how.margin, how.temperature, weights)
+        return self_adversarial(positive, negative, how.margin, how.temperature, weights)
+
+    def _own(self, triples: Tensor) -> Tensor:
+        """What is minimised beside the objective."""
+        own, weight = self.scorer.own_loss(*triples.T), self.structure.n3
+        loss = triples.new_zeros((), dtype=torch.float) if own is None else own
+        return loss + weight * n3(self.scorer.factors(*triples.T)) if weight else loss
 
     def on_train_batch_end(self, *_: Any) -> None:
         self.scorer.constrain()
+
+
+class _Asked(NamedTuple):
+    """The queries of a batch for one side; ``query`` and ``answer`` say which have which answers."""
+
+    side: Side
+    known: Tensor
+    relation: Tensor
+    query: Tensor
+    answer: Tensor
+    triples: Tensor
+
+
+def _asked(batch: TripleBatch, side: Side, rows: Tensor) -> _Asked:
+    place = torch.full_like(batch.shown, -1)
+    place[rows] = torch.arange(len(rows), device=rows.device)
+    query = place[batch.targets[:, 0]]
+    pairs, query = batch.targets[query >= 0], query[query >= 0]
+    return _Asked(side, batch.shown[rows], batch.relation[rows], query, pairs[:, 1], batch.triples(pairs))
 
 
 def _by_side(batch: TripleBatch) -> list[tuple[Side, Tensor]]:
