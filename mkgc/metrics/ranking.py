@@ -121,7 +121,8 @@ def ranks_by_chunks(
         own = _inside(targets, chunk)
         scores[own, targets[own] - chunk.start] = target[own, 0]
         better, tied = scores > target, scores == target
-        counts += torch.stack([torch.count_nonzero(found, dim=1) for found in (better, tied, scores == scores)])
+        # In 32 bits: count_nonzero takes five times as long.
+        counts += torch.stack([found.sum(1, dtype=torch.int32) for found in (better, tied, scores == scores)])
     return Ranks(counts[0] + 1, counts[0] + counts[1], counts[2])
 
 
