@@ -1,14 +1,13 @@
-"""What a user is told of heads, tails and relations: calibrated, without what is known, of unseen entities too."""
+"""What a user is told of heads, tails and relations: calibrated, and without what is known."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import mkgc
-from mkgc.checkpoint import add_fitted, build_task, describe, read
+from mkgc.checkpoint import add_fitted, build_task, read
 from mkgc.data.corpus import read_corpus
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
@@ -16,35 +15,11 @@ from mkgc.files import whole
 from mkgc.predictor import Predictor
 from mkgc.train import train
 from tasks.link_prediction import calibrating, relations
-from tasks.link_prediction.batch import Unseen, triple_batch
-from tasks.link_prediction.known import Known, Relations
-from tests.conftest import paint, said
+from tasks.link_prediction.batch import triple_batch
+from tasks.link_prediction.known import Relations
+from tests.conftest import said
 
 STRUCTURE = ["transe", "distmult", "complex", "rotate", "rescal"]
-DESCRIBED = {"name": "Mu", "description": "thing number 0"}
-
-
-@pytest.fixture
-def built(kg_root: Path, tiny):
-    """An untrained model of a backbone, with its corpus and configuration."""
-
-    def build(*overrides: str):
-        config = tiny("link_prediction", kg_root, *overrides)
-        corpus = read_corpus(config)
-        model = build_task(config, corpus.codec).eval()
-        model.saved = describe(config, corpus.codec)
-        return model, corpus, config
-
-    return build
-
-
-@pytest.fixture
-def predictor(built):
-    def build(*overrides: str) -> Predictor:
-        model, _, config = built(*overrides)
-        return Predictor(model, config)
-
-    return build
 
 
 def ids(answer: dict) -> list[str]:
@@ -233,114 +208,6 @@ def test_relations_between_two_entities_are_found_as_by_hand() -> None:
         for tail in range(4):
             by_hand = sorted({r for h, r, t in triples.tolist() if (h, t) == (head, tail)})
             assert list(found.between(head, tail)) == by_hand
-
-
-def test_of_an_entity_that_the_graph_does_not_have_nothing_is_known(built) -> None:
-    _, corpus, _ = built("backbone=text_only")
-    codec, known = corpus.codec, Known(corpus.source)
-    new = Unseen((7,), {})
-    for item in (codec.query(new, 0, "tail"), codec.pair(new, 3), codec.pair(3, new)):
-        assert known.beside(item).known == ()
-
-
-@torch.no_grad()
-def test_a_described_entity_is_shown_as_a_hidden_one_is_in_training_but_for_its_text(built, kg_root: Path) -> None:
-    model, corpus, _ = built("backbone=mkgformer")
-    codec = corpus.codec
-    picture = next((kg_root / "images" / "e.0").iterdir())
-    new = {"name": "Mu", "description": "thing number 0", "images": [picture.name]}
-    for side, record in (("tail", {"head": new}), ("head", {"tail": new})):
-        (item,) = codec.parse([{**record, "relation": "near"}], picture.parent, ["here"])
-        batch = codec.collate([codec.query(0, 0, side)], corpus.store)
-        own = int(batch.text.ids[0].tolist().index(codec.tokenizer.size))
-        mask = batch.text.mask.clone()
-        mask[0, own] = False
-        hidden = replace(batch, text=replace(batch.text, mask=mask))
-        described = codec.collate([item], corpus.store)
-        torch.testing.assert_close(model.scores(described), model.scores(hidden), rtol=0, atol=1e-6)
-        assert not torch.equal(model.scores(described), model.scores(batch))
-        assert described.own.sum() == batch.own.sum() - 1
-
-
-@torch.no_grad()
-def test_sequences_read_a_described_entity_as_one_of_the_graph(built) -> None:
-    model, corpus, _ = built("backbone=kg_bert")
-    codec = corpus.codec
-    asked = [{"head": DESCRIBED, "relation": "near"}, {"relation": "likes", "tail": DESCRIBED}]
-    found = model.scores(codec.collate(codec.parse(asked, Path(), ["a", "b"]), corpus.store))
-    same = [codec.query(0, 0, "tail"), codec.query(3, 1, "tail"), codec.query(0, 1, "head")]
-    expected = model.scores(codec.collate(same, corpus.store))
-    torch.testing.assert_close(found, expected[[0, 2]], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("backbone", ["mkgformer", "text_only", "visualbert", "vilbert", "kg_bert"])
-def test_every_model_that_reads_answers_for_described_entities(predictor, backbone: str) -> None:
-    model = predictor(f"backbone={backbone}", "task.model.top_k=2")
-    asked = [
-        {"head": DESCRIBED, "relation": "near"},
-        {"head": "e/1", "tail": {"name": "Nu"}},
-        {"head": DESCRIBED, "tail": "e/3"},
-    ]
-    answers = model.predict(asked)
-    assert [answer["side"] for answer in answers] == ["tail", "relation", "relation"]
-    assert [answer["calibrated"] for answer in answers] == [False] * 3
-    assert model.predict(asked, novel_only=True) == answers
-
-
-def test_the_name_is_read_where_there_is_no_description(built) -> None:
-    _, corpus, _ = built("backbone=text_only")
-    codec = corpus.codec
-    named, described = codec.parse(
-        [{"head": {"name": "Nu", "description": text}, "relation": "near"} for text in (" ", "thing")],
-        Path(),
-        ["a", "b"],
-    )
-    assert [named.ids[i] for i in named.own] == codec.tokenizer.ids("Nu")
-    assert [described.ids[i] for i in described.own] == codec.tokenizer.ids("thing")
-
-
-def test_a_described_entity_is_not_covered_by_the_calibration_of_those_in_dev(built) -> None:
-    model, corpus, config = built("backbone=text_only")
-    model.saved["fitted"] = model.after_fit(corpus)
-    asked = [{"head": DESCRIBED, "relation": "near"}, {"head": "e/1", "relation": "near"}]
-    asked += [{"head": DESCRIBED, "tail": "e/1"}, {"head": "e/1", "tail": "e/2"}]
-    answers = Predictor(model, config).predict(asked)
-    assert [answer["calibrated"] for answer in answers] == [False, True, False, True]
-
-
-def test_pictures_of_a_described_entity_lie_beside_the_records_and_bad_ones_are_reported(predictor, tmp_path) -> None:
-    model = predictor("backbone=mkgformer")
-    paint(tmp_path / "asked" / "mu.png", "red")
-    (tmp_path / "asked" / "bad.png").write_bytes(b"no picture")
-    asked = [
-        {"head": {"name": "Mu", "images": "mu.png"}, "relation": "near"},
-        {"head": {"name": "Mu"}, "relation": "near"},
-        {"head": {"name": "Mu", "images": ["bad.png"]}, "relation": "near"},
-        {"head": {"name": "Mu", "images": ["gone.png"]}, "tail": "e/1"},
-    ]
-    seen, blind, bad, gone = model.predict(asked, tmp_path / "asked")
-    assert seen["entities"] != blind["entities"] == bad["entities"]
-    assert "bad_pictures" not in seen
-    assert [len(answer["bad_pictures"]) for answer in (bad, gone)] == [1, 1]
-    assert str(tmp_path / "asked" / "gone.png") in gone["bad_pictures"][0]
-
-
-@pytest.mark.parametrize("record", [{"head": DESCRIBED, "relation": "near"}, {"head": "e/1", "tail": DESCRIBED}])
-def test_a_model_of_structure_cannot_know_a_described_entity(predictor, record: dict) -> None:
-    with pytest.raises(DataError) as error:
-        predictor("backbone=kge/distmult").predict([record], places=["in.jsonl:1"])
-    assert str(error.value) == (
-        "in.jsonl:1: 'Mu' is described, but this model knows entities only by their place in the graph: give one that "
-        "the graph has, or train a model that reads (backbone=text_only, mkgformer, …)"
-    )
-
-
-def test_of_two_described_entities_no_relation_can_be_told(predictor) -> None:
-    with pytest.raises(DataError) as error:
-        predictor("backbone=text_only").predict([{"head": DESCRIBED, "tail": DESCRIBED}], places=["in.jsonl:4"])
-    assert (
-        str(error.value) == "in.jsonl:4: head and tail are both described: one of them must be an entity of the graph"
-    )
 
 
 def test_entities_of_no_triple_are_no_answers_as_in_the_figures(built, kg_root: Path) -> None:
