@@ -70,7 +70,7 @@ def prepared(archives: Path, folder: Path) -> tuple[Any, LinkPrediction]:
 def train_set(corpus: Any, examples: Any) -> QuerySet:
     """An epoch of training, with each query once or as often as triples ask it."""
     items = corpus.items["train"]
-    return QuerySet(corpus.codec, items.triples, items.answers, None, examples)
+    return QuerySet(corpus.codec, items.triples, items.size, examples=examples)
 
 
 def orders(corpus: Any) -> dict[str, tuple[QuerySet, Iterator[list[int]]]]:

@@ -60,10 +60,11 @@ class Answers:
         entities, relations = size
         if 2 * entities * relations * entities >= 1 << 63:
             raise DataError(f"{entities} entities and {relations} relations are too many to number all triples")
-        numbers = np.unique(np.concatenate([_numbers(part, size, only) for part in triples]))
-        queries, found = np.divmod(numbers, entities)
-        keys, starts = np.unique(queries, return_index=True)
-        return cls(relations, keys, np.append(starts, len(found)), found)
+        numbers = np.concatenate([_numbers(part, size, side, only) for part in triples for side in (1, 0)])
+        numbers.sort()
+        queries, found = np.divmod(numbers[_firsts(numbers)], entities)
+        starts = _firsts(queries)
+        return cls(relations, queries[starts], np.append(starts, len(found)), found)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -77,12 +78,11 @@ class Answers:
     def find(self, asked: Asked) -> Pairs:
         """All answers to each of the queries; those that nothing here completes have none."""
         keys = _keys(asked, self.relations)
-        places = np.searchsorted(self.keys, keys).clip(max=max(len(self.keys) - 1, 0))
-        there = self.keys[places] == keys if len(self.keys) else np.zeros(len(keys), bool)
-        sizes = np.where(there, self.starts[places + 1] - self.starts[places], 0)
+        start, stop = (self.starts[np.searchsorted(self.keys, keys, side)] for side in ("left", "right"))
+        sizes = stop - start
         rows = np.repeat(np.arange(len(keys)), sizes)
         within = np.arange(len(rows)) - np.repeat(sizes.cumsum() - sizes, sizes)
-        return np.stack([rows, self.entities[self.starts[places][rows] + within]], axis=1)
+        return np.stack([rows, self.entities[start[rows] + within]], axis=1)
 
 
 def _keys(asked: Asked, relations: int) -> Int[np.ndarray, " B"]:
@@ -90,11 +90,16 @@ def _keys(asked: Asked, relations: int) -> Int[np.ndarray, " B"]:
     return (shown * relations + relation) * 2 + tail
 
 
-def _numbers(triples: Triples, size: tuple[int, int], only: Answers | None) -> Int[np.ndarray, " m"]:
-    """A number for each query with an answer, in the order of queries, then answers."""
-    keys, found = _keys(both_sides(triples), size[1]), both_answers(triples)
+def _numbers(triples: Triples, size: tuple[int, int], tail: int, only: Answers | None) -> Int[np.ndarray, " m"]:
+    """A number for each query for one side with an answer, in the order of queries, then answers."""
+    shown, found = (triples[:, 0], triples[:, 2]) if tail else (triples[:, 2], triples[:, 0])
+    keys = (shown * size[1] + triples[:, 1]) * 2 + tail
     if only is not None:
-        places = np.searchsorted(only.keys, keys).clip(max=len(only.keys) - 1)
-        asked = only.keys[places] == keys
+        asked = np.append(only.keys, -1)[np.searchsorted(only.keys, keys)] == keys
         keys, found = keys[asked], found[asked]
     return keys * size[0] + found
+
+
+def _firsts(ordered: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
+    """Where each value first stands in an array in order, which np.unique would sort or hash once more."""
+    return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(ordered) else np.arange(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -15,6 +17,8 @@ from mkgc.errors import ConfigError
 from mkgc.metrics.ranking import filter_splits
 from tasks.link_prediction.batch import LinkItem, TripleBatch, side_of
 
+PART = 1 << 20
+
 Examples = Literal["queries", "repeated", "triples"]
 
 
@@ -25,13 +29,28 @@ class QuerySet(Sequence[LinkItem]):
     each triple from either side, with its own answer alone. "repeated": each triple from either side, with all
     answers of the query.
 
-    ``known`` has the answers that ranking leaves out; training needs none.
+    ``size`` are the numbers of entities and relations. ``known`` are triples whose answers ranking leaves out; training
+    needs none.
+
+    Raises:
+        DataError: There are too many entities and relations to number all possible answers.
     """
 
     def __init__(
-        self, codec: Any, triples: Triples, answers: Answers, known: Answers | None, examples: Examples = "queries"
+        self,
+        codec: Any,
+        triples: Triples,
+        size: tuple[int, int],
+        known: Sequence[Int[np.ndarray, "_ 3"]] = (),
+        examples: Examples = "queries",
     ) -> None:
-        self.codec, self.triples, self.answers, self.known, self.examples = codec, triples, answers, known, examples
+        self.codec, self.triples, self.size, self.examples = codec, triples, size, examples
+        self.known = Answers.of(known, size, self.answers) if known else None
+
+    @cached_property
+    def answers(self) -> Answers:
+        """All answers of the split; examples that are triples have their own and need no index of the others."""
+        return Answers.of([self.triples], self.size)
 
     def __len__(self) -> int:
         return len(self.answers) if self.examples == "queries" else 2 * len(self.triples)
@@ -43,10 +62,10 @@ class QuerySet(Sequence[LinkItem]):
     def __getitem__(self, row: slice) -> list[LinkItem]: ...
 
     def __getitem__(self, row: int | slice) -> LinkItem | list[LinkItem]:
-        chosen = np.arange(len(self))[row]
-        if isinstance(row, slice):
-            return self._items(chosen)
-        return self._items(chosen[None])[0]
+        chosen = range(len(self))[row]
+        if isinstance(chosen, int):
+            return self._items(np.array([chosen]))[0]
+        return self._items(np.arange(chosen.start, chosen.stop, chosen.step))
 
     def __getitems__(self, rows: Sequence[int]) -> TripleBatch:
         """Several queries at once, as torch's loaders ask for them."""
@@ -56,8 +75,9 @@ class QuerySet(Sequence[LinkItem]):
 
     @property
     def lengths(self) -> Int[np.ndarray, " n"]:
-        """The length of each query's prompt."""
-        return self.codec.lengths(self._asked(np.arange(len(self))))
+        """The length of each query's prompt, found for a part of the queries at a time."""
+        parts = (np.arange(start, min(start + PART, len(self))) for start in range(0, len(self), PART))
+        return np.concatenate([self.codec.lengths(self._asked(rows)) for rows in parts])
 
     def _read(self, rows: Int[np.ndarray, " B"]) -> tuple[Asked, Pairs, Pairs]:
         asked = self._asked(rows)
@@ -79,13 +99,17 @@ class QuerySet(Sequence[LinkItem]):
     def _items(self, rows: Int[np.ndarray, " B"]) -> list[LinkItem]:
         asked, targets, known = self._read(rows)
         return [
-            self.codec.query(shown, relation, side_of(tail), _of(targets, place), _of(known, place))
-            for place, (shown, relation, tail) in enumerate(asked.tolist())
+            self.codec.query(shown, relation, side_of(tail), *answers)
+            for (shown, relation, tail), *answers in zip(
+                asked.tolist(), _by_query(targets, len(rows)), _by_query(known, len(rows)), strict=True
+            )
         ]
 
 
-def _of(pairs: Pairs, row: int) -> tuple[int, ...]:
-    return tuple(pairs[pairs[:, 0] == row, 1].tolist())
+def _by_query(pairs: Pairs, count: int) -> list[tuple[int, ...]]:
+    """The entities of each query, of pairs in the order of queries."""
+    ends = np.searchsorted(pairs[:, 0], np.arange(count + 1))
+    return [tuple(pairs[start:stop, 1].tolist()) for start, stop in pairwise(ends.tolist())]
 
 
 def query_sets(graph: Graph, codec: Any, protocol: str, examples: str) -> dict[str, QuerySet]:
@@ -101,10 +125,9 @@ def query_sets(graph: Graph, codec: Any, protocol: str, examples: str) -> dict[s
     size = len(graph.entities), len(graph.relations)
     sets = {}
     for split, triples in graph.triples.items():
-        answers = Answers.of([triples], size)
-        filtered = [graph.triples[name] for name in filter_splits(protocol, split)]
         if split == "train":
-            sets[split] = QuerySet(codec, triples, answers, None, examples)  # type: ignore[arg-type]  # checked above
+            sets[split] = QuerySet(codec, triples, size, examples=examples)  # type: ignore[arg-type]  # checked above
         else:
-            sets[split] = QuerySet(codec, triples, answers, Answers.of(filtered, size, answers))
+            known = [graph.triples[name] for name in filter_splits(protocol, split)]
+            sets[split] = QuerySet(codec, triples, size, known)
     return sets

@@ -34,13 +34,13 @@ class Index:
             return cls(kind)
         return cls(kind, (line.split("\t")[0].strip() for _, line in read_lines(path) if line.strip()), path.name)
 
-    def add(self, name: str, path: Path, number: int) -> int:
-        """The position of an id that has none yet and that a line of a file names.
+    def find(self, name: str, path: Path, number: int) -> int:
+        """The position of an id that a line of a file names; without a list, a new id gets the next one.
 
         Raises:
             DataError: There is a list, and it lacks the id.
         """
-        if self.source is not None:
+        if self.source is not None and name not in self.positions:
             reason = f"the triple names the {self.kind} '{name}', which {self.source} does not list"
             raise DataError(reason, path, number)
         return self.positions.setdefault(name, len(self.positions))
@@ -62,12 +62,13 @@ def cells(path: Path, columns: int, header: Sequence[str] = ()) -> Iterator[Row]
         DataError: A line has more or fewer.
     """
     for number, line in read_lines(path):
-        row = [cell.strip() for cell in line.split("\t")]
-        if not any(row) or (number == 1 and [cell.lower() for cell in row] == list(header)):
+        row = [*map(str.strip, line.split("\t"))]
+        if number == 1 and [cell.lower() for cell in row] == list(header):
             continue
-        if len(row) != columns or not all(row):
+        if len(row) == columns and "" not in row:
+            yield number, row
+        elif any(row):
             raise DataError(f"{len(row)} columns instead of {columns} filled ones between tabs", path, number)
-        yield number, row
 
 
 def read_triples(path: Path, rows: Iterable[Row], entities: Index, relations: Index) -> Triples:
@@ -77,10 +78,12 @@ def read_triples(path: Path, rows: Iterable[Row], entities: Index, relations: In
         DataError: A list lacks an id, or there is no row.
     """
     flat = array("q")
-    for number, row in rows:
-        for name, index in zip(row, (entities, relations, entities), strict=True):
-            known = name in index.positions
-            flat.append(index.positions[name] if known else index.add(name, path, number))
+    for number, (head, relation, tail) in rows:
+        try:
+            flat.extend((entities.positions[head], relations.positions[relation], entities.positions[tail]))
+        except KeyError:
+            ends = (entities, head), (relations, relation), (entities, tail)
+            flat.extend([index.find(name, path, number) for index, name in ends])
     if not flat:
         raise DataError("is empty", path)
     return np.array(flat, dtype=np.int64).reshape(-1, 3)
