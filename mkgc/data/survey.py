@@ -51,7 +51,10 @@ def survey_graph(graph: Graph, settings: DataSettings) -> tuple[Graph, PictureSt
     Raises:
         DataError: A picture is broken and the policy is ``fail``, or too few entities have one.
     """
-    graph = replace(graph, pictures=tuple(dealt(pictures, settings) for pictures in graph.pictures))
+    pictures: tuple[Pictures, ...] = ({},) * len(graph.pictures)
+    if settings.pictures:  # else one dictionary is enough for all, of whom there may be millions
+        pictures = tuple(dealt(each, settings) for each in graph.pictures)
+    graph = replace(graph, pictures=pictures)
     store = _read(graph.pictures, settings)
     coverage = Coverage(tuple(_count("entities", graph.pictures, store, settings)))
     check_minimum(coverage, settings.min_image_coverage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -11,9 +12,14 @@ from torch import Tensor
 from mkgc.kge.lengths import all_distances
 from mkgc.kge.sampled import sampled_distances, sampled_products, sampled_squares
 
+Kind = Literal["product", "euclidean"]
+"""Comparisons that an index can search by (:mod:`mkgc.kge.index`)."""
+
 
 class Comparison(ABC):
     """The higher the score, the better query and entity fit; the three methods agree on it."""
+
+    index: ClassVar[Kind | None] = None
 
     @abstractmethod
     def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
@@ -33,6 +39,8 @@ class Comparison(ABC):
 class Product(Comparison):
     """The inner product."""
 
+    index = "product"
+
     def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
         return (queries * entities).sum(-1)
 
@@ -51,6 +59,8 @@ class Euclidean(Comparison):
     Rounding to float32 costs a distance d about 1e-7 q²/d, or 3e-4 |q| where it is 0. It is never computed in less than
     the table's precision, for the difference would lose half-precision's few digits.
     """
+
+    index = "euclidean"
 
     def one(self, queries: Float[Tensor, "B W"], entities: Float[Tensor, "B W"]) -> Float[Tensor, " B"]:
         return -torch.linalg.vector_norm(queries - entities, dim=-1)

@@ -33,6 +33,9 @@ SCORES = 1 << 25
 READ = 1 << 15
 """Prompts or sequences that a network reads for a sample: a fifth of an epoch's of MKGformer on FB15k-237."""
 
+CACHED = 1 << 20
+"""Scores of a sample that are fitted together: in a processor's cache, that is three times as fast."""
+
 
 @torch.no_grad()
 def calibrated(model: Ranked, corpus: Corpus) -> dict[str, Any]:
@@ -67,7 +70,8 @@ def _fitted(chunks: Sequence[Answered], before: Calibration) -> dict[str, Any]:
 def _entities(model: Ranked, corpus: Corpus) -> Iterator[Answered]:
     items: Any = corpus.items["dev"]
     rows = sample(len(items), min(MOST, SCORES // len(model.codec.entities), max(READ // model.reads, LEAST)))
-    for part in _parts(rows, model.codec.settings.batch_size):
+    size = min(model.codec.settings.batch_size, max(CACHED // len(model.codec.entities), 1))
+    for part in _parts(rows, size):
         batch = model.codec.collate(items.__getitems__(part.tolist()), corpus.store).to(model.device)
         scores = model.scores(batch).float()
         scores[:, model.left_out] = -torch.inf

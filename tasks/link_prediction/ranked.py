@@ -30,6 +30,9 @@ from tasks.link_prediction.known import Known
 AT_ONCE = 1 << 25
 """Scores that are in memory at a time while answers are ranked: 128 MiB of them, whatever the graph's size."""
 
+CACHED = 1 << 20
+"""Scores that a CPU is given at a time where there are more: in its cache, they are ranked three times as fast."""
+
 
 class Ranked(Task):
     """Link prediction by scores of all entities; ``top_k`` of them are named when asked."""
@@ -91,8 +94,9 @@ class Ranked(Task):
 
     def _chunks(self, rows: int) -> list[slice]:
         """The entities in parts of which so many rows of scores fit into memory."""
-        count = len(self.codec.entities)
-        size = max(AT_ONCE // max(rows, 1), 1)
+        count, rows = len(self.codec.entities), max(rows, 1)
+        most = CACHED if self.device.type == "cpu" and count * rows > AT_ONCE else AT_ONCE
+        size = max(most // rows, 1)
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def on_test_start(self) -> None:

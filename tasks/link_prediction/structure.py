@@ -118,14 +118,14 @@ class StructurePrediction(Ranked):
             self.subsampling = Subsampling(triples, self.negatives.relations)
         return {}
 
-    def queries(self, batch: TripleBatch) -> TripleBatch:
-        return batch
+    def queries(self, batch: TripleBatch) -> Float[Tensor, "B W"]:
+        """The vectors that entities are compared with."""
+        parts = _by_side(batch)
+        vectors = [self.scorer.query(batch.shown[rows], batch.relation[rows], side) for side, rows in parts]
+        return torch.cat(vectors)[torch.cat([rows for _, rows in parts]).argsort()]
 
-    def against(self, queries: TripleBatch, entities: slice) -> Float[Tensor, "B n"]:
-        parts = _by_side(queries)
-        scores = [self.scorer.score_all(queries.shown[r], queries.relation[r], side, entities) for side, r in parts]
-        order = torch.cat([rows for _, rows in parts])
-        return torch.cat(scores)[order.argsort()]
+    def against(self, queries: Float[Tensor, "B W"], entities: slice) -> Float[Tensor, "B n"]:
+        return self.scorer.comparison.all(queries, self.scorer.candidates(entities))
 
     @property
     def uncalibrated(self) -> Calibration:

@@ -1,0 +1,131 @@
+"""The best entities of a query without scoring all of them one by one: FAISS indexes over the entities' vectors."""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+from torch import Tensor
+
+from mkgc.errors import ConfigError
+from mkgc.kge.comparisons import Kind
+from mkgc.kge.scorer import Scorer
+from mkgc.metrics import MetricError
+
+Rows = Float32[np.ndarray, "n W"]
+
+TAUGHT = 64
+"""Vectors of each list that say where its centre is: FAISS asks for 39, and takes 256 where it may."""
+
+PROBED = 1 / 16
+"""Share of the lists that an approximate search looks into."""
+
+
+class EntityIndex:
+    """Finds the entities whose vectors fit queries best; everything lies in the memory of the host.
+
+    Exact by default. ``approximate`` sorts the vectors into some 4 √N lists around centres first, and looks into a
+    sixteenth of them: it misses the more, the less the vectors are grouped. Entities that are ``left_out`` are never
+    found.
+
+    Raises:
+        ConfigError: FAISS is not installed.
+        MetricError: A number is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        vectors: Float[Tensor, "N W"],
+        kind: Kind = "product",
+        approximate: bool = False,
+        left_out: Int[Tensor, " X"] | None = None,
+    ) -> None:
+        kept = np.ones(len(vectors), bool)
+        if left_out is not None:
+            kept[left_out.cpu().numpy()] = False
+        self.kind, self._numbers, rows = kind, np.flatnonzero(kept), _rows(vectors)
+        rows = rows if kept.all() else rows[kept]
+        self._index = (_lists if approximate else _flat)(_faiss(), rows, kind)
+        self._index.add(rows)
+
+    def search(
+        self, queries: Float[Tensor, "B W"], k: int, without: Int[Tensor, "L 2"] | None = None
+    ) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+        """The scores and numbers of the ``k`` best entities of each query, the best first; all where there are fewer.
+
+        The scores are the model's: inner products, or negative distances. ``without`` are rows (query, entity), each
+        once, that are no answers. Where nothing is left or found, the entity is -1 and its score -inf.
+
+        Raises:
+            MetricError: A number is NaN or infinite.
+        """
+        pairs = np.empty((0, 2), np.int64) if without is None else without.cpu().numpy()
+        most = k + int(np.bincount(pairs[:, 0], minlength=1).max())
+        scores, places = self._index.search(_rows(queries), min(most, len(self._numbers)))
+        scores = scores if self.kind == "product" else -np.sqrt(scores.clip(min=0))
+        entities = np.where(places < 0, -1, self._numbers[places])
+        scores[(entities < 0) | _among(entities, pairs)] = -np.inf
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        scores, entities = (np.take_along_axis(table, best, axis=1) for table in (scores, entities))
+        return torch.from_numpy(scores), torch.from_numpy(np.where(np.isneginf(scores), -1, entities))
+
+
+def index_of(scorer: Scorer, approximate: bool = False, left_out: Int[Tensor, " X"] | None = None) -> EntityIndex:
+    """An index of a structure model, to be asked with what its ``query`` makes.
+
+    Raises:
+        ConfigError: FAISS is not installed, or the model's score is none that it knows.
+        MetricError: The model has diverged.
+    """
+    if scorer.comparison.index is None:
+        raise ConfigError(
+            f"index=faiss knows inner products and Euclidean distances, and {type(scorer).__name__} sums lengths: take "
+            "a model with products (distmult, complex, rescal, …) or one with backbone.norm=2, or leave out index"
+        )
+    with torch.no_grad():
+        return EntityIndex(scorer.candidates(slice(None)), scorer.comparison.index, approximate, left_out)
+
+
+def _flat(faiss: ModuleType, rows: Rows, kind: Kind) -> Any:
+    return faiss.IndexFlat(rows.shape[1], _metric(faiss, kind))
+
+
+def _lists(faiss: ModuleType, rows: Rows, kind: Kind) -> Any:
+    """An index that knows where its lists are, and has nothing in them."""
+    count = max(min(4 * math.isqrt(len(rows)), len(rows) // TAUGHT), 1)
+    index = faiss.IndexIVFFlat(_flat(faiss, rows, kind), rows.shape[1], count, _metric(faiss, kind))
+    index.nprobe = max(round(PROBED * count), 1)
+    index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = TAUGHT, 1
+    index.train(rows)
+    return index
+
+
+def _metric(faiss: ModuleType, kind: Kind) -> int:
+    return faiss.METRIC_INNER_PRODUCT if kind == "product" else faiss.METRIC_L2
+
+
+def _rows(vectors: Float[Tensor, "n W"]) -> Rows:
+    """As FAISS takes them, without a copy where they are so already."""
+    rows = np.ascontiguousarray(vectors.detach().float().cpu().numpy())
+    if not np.isfinite(rows.sum(dtype=np.float64)):
+        raise MetricError("vectors that are NaN or infinite cannot be searched: the model has diverged")
+    return rows
+
+
+def _among(entities: Int[np.ndarray, "B K"], pairs: Int[np.ndarray, "L 2"]) -> Bool[np.ndarray, "B K"]:
+    """Which places (query, entity) hold a pair."""
+    size = 1 + max(entities.max(initial=0), pairs[:, 1].max(initial=0))
+    numbers = np.arange(len(entities))[:, None] * size + entities
+    return np.isin(numbers, pairs[:, 0] * size + pairs[:, 1]) & (entities >= 0)
+
+
+def _faiss() -> ModuleType:
+    try:
+        return import_module("faiss")
+    except ImportError as error:
+        raise ConfigError("index=faiss needs FAISS, which is not installed: pip install mkgc[faiss]") from error
