@@ -1,3 +1,5 @@
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,17 @@ from torch import Tensor
 
 from mkgc.errors import ConfigError, DataError
 from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.ranking import PICTURES, RECORD, Queries, RankingMetrics, Ranks, filter_splits, ranks, record
+from mkgc.metrics.ranking import (
+    PICTURES,
+    RECORD,
+    Queries,
+    RankingMetrics,
+    Ranks,
+    filter_splits,
+    ranks,
+    ranks_by_chunks,
+    record,
+)
 
 PYKEEN = {
     "mr": "arithmetic_mean_rank",
@@ -241,3 +253,85 @@ def test_dev_learns_from_test_what_to_leave_out_only_under_the_papers_protocol()
         filter_splits("loose", "dev")
     with pytest.raises(ConfigError, match="^split=valid: choose train, dev, test$"):
         filter_splits("paper", "valid")
+
+
+def chunked(scores: Tensor, size: int) -> tuple[Callable[[slice], Tensor], list[slice]]:
+    """Scores by columns, and the chunks that hold so many of them each."""
+    count = scores.shape[1]
+    return lambda chunk: scores[:, chunk], [slice(i, min(i + size, count)) for i in range(0, count, size)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 39, 40, 100])
+def test_chunks_of_any_size_give_the_ranks_of_all_scores_at_once(size: int) -> None:
+    scores, targets, known = tied_queries(50)
+    left_out = torch.randperm(40)[:6]
+    expected = as_rows(ranks(scores, targets, known, left_out))
+    assert as_rows(ranks_by_chunks(*chunked(scores, size), targets, known, left_out)) == expected
+    assert as_rows(ranks_by_chunks(*chunked(scores, size), targets)) == as_rows(ranks(scores, targets))
+
+
+def test_chunks_need_not_be_of_one_size() -> None:
+    scores, targets, known = tied_queries(20)
+    parts = [slice(0, 1), slice(1, 30), slice(30, 40)]
+    found = ranks_by_chunks(lambda chunk: scores[:, chunk], parts, targets, known)
+    assert as_rows(found) == as_rows(ranks(scores, targets, known))
+
+
+def test_ties_with_a_target_count_in_whatever_chunk_they_are() -> None:
+    scores = torch.tensor([[5.0, 1.0, 5.0, 0.0, 7.0, 5.0]])
+    for size in range(1, 7):
+        for target in (0, 2, 5):
+            assert as_rows(ranks_by_chunks(*chunked(scores, size), torch.tensor([target]))) == [(2, 4, 6)]
+
+
+def test_a_known_answer_leaves_the_ranking_in_whatever_chunk_it_is() -> None:
+    scores, target = torch.tensor([[0.1, 0.9, 0.5, 0.7]]), torch.tensor([2])
+    known = torch.tensor([0, 0, 0]), torch.tensor([1, 2, 1])
+    for size in range(1, 5):
+        assert as_rows(ranks_by_chunks(*chunked(scores, size), target, known)) == [(2, 2, 3)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 6])
+def test_entities_that_are_left_out_are_no_rivals_but_a_target_among_them_is_ranked(size: int) -> None:
+    scores = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5, 0.9]] * 3)
+    left_out = torch.tensor([5, 0])
+    found = ranks_by_chunks(*chunked(scores, size), torch.tensor([1, 0, 4]), None, left_out)
+    assert as_rows(found) == [(1, 1, 4), (1, 1, 5), (4, 4, 4)]
+
+
+def test_nothing_left_out_is_as_if_none_were_said() -> None:
+    scores, targets, known = tied_queries(10)
+    nothing = torch.empty(0, dtype=torch.long)
+    assert as_rows(ranks(scores, targets, known, nothing)) == as_rows(ranks(scores, targets, known))
+
+
+@pytest.mark.parametrize("column", [0, 4, 9])
+def test_a_score_that_is_no_number_is_refused_in_whatever_chunk_it_is(column: int) -> None:
+    scores, targets = torch.randn(3, 10), torch.tensor([0, 5, 9])
+    scores[1, column] = torch.nan
+    for size in (1, 3, 10):
+        with pytest.raises(MetricError, match=r"^1 of 3 queries have NaN scores \(first: row 1 of the batch\)"):
+            ranks_by_chunks(*chunked(scores, size), targets)
+
+
+def test_what_is_left_out_or_known_must_be_a_number_too() -> None:
+    scores, target = torch.tensor([[0.1, torch.nan, 0.5]]), torch.tensor([0])
+    for size in (1, 3):
+        with pytest.raises(MetricError, match="have NaN scores"):
+            ranks_by_chunks(*chunked(scores, size), target, None, torch.tensor([1]))
+
+
+def test_a_single_chunk_is_scored_once_and_several_twice_and_none_is_changed() -> None:
+    scores, targets, known = tied_queries(5)
+    before, asked = scores.clone(), Counter[int]()
+
+    def score(chunk: slice) -> Tensor:
+        asked[chunk.start] += 1
+        return scores[:, chunk]
+
+    ranks_by_chunks(score, [slice(0, 40)], targets, known)
+    assert asked == {0: 1}
+    asked.clear()
+    ranks_by_chunks(score, [slice(0, 25), slice(25, 40)], targets, known)
+    assert asked == {0: 2, 25: 2}
+    assert torch.equal(scores, before)
