@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +17,7 @@ from mkgc.metrics.calibration import Answered, Calibration, calibrate, reliabili
 from mkgc.metrics.ranking import filter_splits
 from tasks.link_prediction import relations
 from tasks.link_prediction.known import Relations
-
-if TYPE_CHECKING:
-    from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.scoring import Scoring
 
 MOST = 2000
 """Queries of a sample: more teach two parameters nothing."""
@@ -38,12 +36,11 @@ CACHED = 1 << 20
 
 
 @torch.no_grad()
-def calibrated(model: Ranked, corpus: Corpus) -> dict[str, Any]:
+def calibrated(model: Scoring, corpus: Corpus) -> dict[str, Any]:
     """The calibrations of a model's scores of entities and of relations, with what they mend on the sample.
 
     There is none where no answer of the sample has a competitor, as with a single relation.
     """
-    model.eval()
     entities, between = list(_entities(model, corpus)), list(_relations(model, corpus))
     found = {
         "calibration": _fitted(entities, model.uncalibrated),
@@ -67,7 +64,7 @@ def _fitted(chunks: Sequence[Answered], before: Calibration) -> dict[str, Any]:
     return {**asdict(after), "queries": count, "before": without, "after": reliability(chunks, after)}
 
 
-def _entities(model: Ranked, corpus: Corpus) -> Iterator[Answered]:
+def _entities(model: Scoring, corpus: Corpus) -> Iterator[Answered]:
     items: Any = corpus.items["dev"]
     rows = sample(len(items), min(MOST, SCORES // len(model.codec.entities), max(READ // model.reads, LEAST)))
     size = min(model.codec.settings.batch_size, max(CACHED // len(model.codec.entities), 1))
@@ -78,7 +75,7 @@ def _entities(model: Ranked, corpus: Corpus) -> Iterator[Answered]:
         yield Answered(scores, batch.targets, batch.known)
 
 
-def _relations(model: Ranked, corpus: Corpus) -> Iterator[Answered]:
+def _relations(model: Scoring, corpus: Corpus) -> Iterator[Answered]:
     """Whether train and dev know of further relations between two entities is asked of them alone."""
     graph: Any = corpus.source
     assert isinstance(graph, Graph)

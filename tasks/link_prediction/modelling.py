@@ -7,19 +7,36 @@ network says at an entity's mask never changes: it is computed once, and the epo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
+from tasks.link_prediction.batch import LinkBatch
+from tasks.link_prediction.codec import LinkCodec
 
-if TYPE_CHECKING:
-    from tasks.link_prediction.task import LinkPrediction
+
+@runtime_checkable
+class Reader(Protocol):
+    """A model with a vector and a bias for each entity, and what it says at a prompt's mask."""
+
+    codec: LinkCodec
+    table: Any
+    bias: nn.Parameter
+    saved: dict[str, Any]
+    training: bool
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]: ...
 
 
 @dataclass(frozen=True)
@@ -37,11 +54,11 @@ class Stage1:
 
 
 @torch.no_grad()
-def mask_vectors(task: LinkPrediction, corpus: Corpus, size: int) -> Float[Tensor, "N D"]:
+def mask_vectors(task: Reader, corpus: Corpus, size: int) -> Float[Tensor, "N D"]:
     """What the frozen network says of each entity's text and pictures, in evaluation mode."""
     codec, device = task.codec, task.device
     was_training = task.training
-    task.eval()
+    task.train(False)
     starts = track(range(0, len(codec.entities), size), "Stage 1: reading entities", transient=True)
     vectors = []
     for start in starts:
@@ -52,7 +69,7 @@ def mask_vectors(task: LinkPrediction, corpus: Corpus, size: int) -> Float[Tenso
     return torch.cat(vectors)
 
 
-def fit_entities(task: LinkPrediction, corpus: Corpus, settings: Stage1) -> dict[str, float]:
+def fit_entities(task: Reader, corpus: Corpus, settings: Stage1) -> dict[str, float]:
     """Trains vectors and biases to tell each entity from all others by its mask vector.
 
     Returns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,12 +13,10 @@ from mkgc.data.pictures import PictureStore
 from mkgc.metrics.calibration import Calibration
 from tasks.link_prediction import relations
 from tasks.link_prediction.batch import UNSEEN, PairItem, TripleBatch, Unseen, side_of
-
-if TYPE_CHECKING:
-    from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.scoring import Scoring
 
 
-def entities(model: Ranked, batch: TripleBatch) -> list[dict[str, Any]]:
+def entities(model: Scoring, batch: TripleBatch) -> list[dict[str, Any]]:
     """The best entities of each query, without its ``known`` answers and those that are never candidates.
 
     Scores of queries about an entity that the graph does not have count as not calibrated: dev has no such.
@@ -34,7 +32,7 @@ def entities(model: Ranked, batch: TripleBatch) -> list[dict[str, Any]]:
     return [{"side": side_of(tail), "calibrated": known, "entities": found} for tail, known, found in rows]
 
 
-def between(model: Ranked, pair: PairItem, store: PictureStore, size: int) -> dict[str, Any]:
+def between(model: Scoring, pair: PairItem, store: PictureStore, size: int) -> dict[str, Any]:
     """The best relations of a pair, without those that are ``known``, by probabilities that add up to 1."""
     scores = relations.scores(model, [pair], store, size)
     scores[:, list(pair.known)] = -torch.inf

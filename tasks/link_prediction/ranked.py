@@ -110,6 +110,7 @@ class Ranked(Task):
 
     def after_fit(self, corpus: Corpus) -> dict[str, Any]:
         """Calibrates the scores on a sample of dev."""
+        self.eval()
         return calibrated(self, corpus)
 
     def calibration(self, name: str) -> Calibration | None:

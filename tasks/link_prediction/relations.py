@@ -12,7 +12,6 @@ be an answer, and the score is that of the other alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -20,17 +19,15 @@ from torch import Tensor
 
 from mkgc.data.pictures import PictureStore
 from tasks.link_prediction.batch import PairItem, Side, Unseen
-
-if TYPE_CHECKING:
-    from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.scoring import Scoring
 
 
-def scores(model: Ranked, pairs: Sequence[PairItem], store: PictureStore, size: int) -> Float[Tensor, "Q R"]:
+def scores(model: Scoring, pairs: Sequence[PairItem], store: PictureStore, size: int) -> Float[Tensor, "Q R"]:
     """The score of every relation between the entities of each pair; ``size`` queries are run at once."""
     return torch.stack([_between(model, pair, store, size) for pair in pairs])
 
 
-def _between(model: Ranked, pair: PairItem, store: PictureStore, size: int) -> Float[Tensor, " R"]:
+def _between(model: Scoring, pair: PairItem, store: PictureStore, size: int) -> Float[Tensor, " R"]:
     sides: list[Tensor] = []
     if not isinstance(pair.tail, Unseen):
         sides.append(_read_at(model, pair.head, pair.tail, "tail", store, size))
@@ -40,7 +37,7 @@ def _between(model: Ranked, pair: PairItem, store: PictureStore, size: int) -> F
 
 
 def _read_at(
-    model: Ranked, shown: int | Unseen, answer: int, side: Side, store: PictureStore, size: int
+    model: Scoring, shown: int | Unseen, answer: int, side: Side, store: PictureStore, size: int
 ) -> Float[Tensor, " R"]:
     """For each relation the score of one answer to its query."""
     codec, here = model.codec, slice(answer, answer + 1)

@@ -1,0 +1,38 @@
+"""What calibration and prediction ask of a model of link prediction, whatever it is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mkgc.metrics.calibration import Calibration
+from tasks.link_prediction.codec import TripleCodec
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """Scores of entities as answers to queries; :class:`tasks.link_prediction.ranked.Ranked` says more of each."""
+
+    codec: TripleCodec
+    left_out: Tensor
+    top_k: int
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def reads(self) -> int: ...
+
+    @property
+    def uncalibrated(self) -> Calibration: ...
+
+    def calibration(self, name: str) -> Calibration | None: ...
+
+    def queries(self, batch: Any) -> Any: ...
+
+    def against(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]: ...
+
+    def scores(self, batch: Any) -> Float[Tensor, "B N"]: ...
