@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.runs import composed, fill, machine
+from mkgc.data.corpus import Corpus, read_corpus
 from mkgc.data.graph import Graph
 
 RESULTS = Path("benchmarks/kge.json")
@@ -34,34 +35,36 @@ PAGE = Path("docs/benchmarks.md")
 BEGIN, END = "<!-- table: python -m benchmarks.kge -->", "<!-- end of kge table -->"
 ROUNDS = 3
 RATE = 1e-3
+Objective = Literal["negatives", "kvsall"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What both sides train; ``run`` is how many steps the literature makes of it."""
+    """What both sides train; ``run`` is how many steps the literature makes of it.
+
+    ``part`` is how many triples of a batch PyKEEN takes at a time, where it had not enough memory for all.
+    """
 
     data: str
     model: Literal["TransE", "RotatE", "DistMult", "ComplEx", "RESCAL"]
-    objective: Literal["negatives", "kvsall"]
+    objective: Objective
     width: int
     batch: int
     steps: int
     negatives: int = 64
     margin: float = 9.0
     run: int | None = None
+    part: int | None = None
 
 
+SAMPLED = ("TransE", "RotatE", "DistMult", "ComplEx")
 ROWS = [
-    *(Row("fb15k237", model, "negatives", 200, 512, 12) for model in ("TransE", "RotatE", "DistMult", "ComplEx")),
-    *(Row("wn18rr", model, "negatives", 200, 512, 8) for model in ("TransE", "RotatE", "DistMult", "ComplEx")),
-    Row("fb15k237", "DistMult", "kvsall", 200, 256, 8),
-    Row("fb15k237", "ComplEx", "kvsall", 100, 256, 8),
-    Row("fb15k237", "RESCAL", "kvsall", 100, 256, 8),
-    Row("wn18rr", "DistMult", "kvsall", 200, 256, 4),
-    Row("wn18rr", "ComplEx", "kvsall", 100, 256, 4),
-    Row("wn18rr", "RESCAL", "kvsall", 100, 256, 4),
-    Row("fb15k237", "RotatE", "negatives", 1000, 1024, 1, 256, 9.0, 100_000),
-    Row("wn18rr", "RotatE", "negatives", 500, 512, 1, 1024, 6.0, 80_000),
+    *(Row("fb15k237", model, "negatives", 200, 512, 6) for model in SAMPLED),
+    *(Row("wn18rr", model, "negatives", 200, 512, 4) for model in SAMPLED),
+    *(Row("fb15k237", model, "kvsall", 100, 128, 2) for model in ("DistMult", "ComplEx", "RESCAL")),
+    *(Row("wn18rr", model, "kvsall", 100, 64, 2) for model in ("DistMult", "ComplEx", "RESCAL")),
+    Row("fb15k237", "RotatE", "negatives", 1000, 1024, 1, 256, 9.0, 100_000, 256),
+    Row("wn18rr", "RotatE", "negatives", 500, 512, 1, 1024, 6.0, 80_000, 128),
 ]
 
 
@@ -116,7 +119,7 @@ def measured(root: Path, rows: list[Row]) -> list[dict[str, Any]]:
     with ProcessPoolExecutor(**one) as here, ProcessPoolExecutor(**one) as there:
         for row in rows:
             costs: dict[str, list[Cost]] = {"mkgc": [], "pykeen": []}
-            for _ in range(ROUNDS):
+            for _ in range(1 if row.run else ROUNDS):
                 costs["mkgc"].append(here.submit(ours, root, row).result())
                 costs["pykeen"].append(there.submit(theirs, root, row).result())
             results.append(summary(row, here.submit(epoch, root, row).result(), costs))
@@ -156,11 +159,10 @@ def ours(root: Path, row: Row) -> Cost:
     from pytorch_lightning.callbacks import LambdaCallback
 
     from mkgc.checkpoint import build_task
-    from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
 
     config = composed(*_overrides(root, row))
-    corpus = read_corpus(config)
+    corpus = _corpus(root, row.data, row.objective)
     task = build_task(config, corpus.codec)
     task.before_fit(corpus)
     clock = Clock()
@@ -177,6 +179,11 @@ def ours(root: Path, row: Row) -> Cost:
     )
     trainer.fit(task, DataModule(corpus, row.batch, seed=0))
     return clock.cost(row.steps)
+
+
+@lru_cache
+def _corpus(root: Path, data: str, objective: Objective) -> Corpus:
+    return read_corpus(composed(*_overrides(root, Row(data, "DistMult", objective, 1, 1, 1))))
 
 
 def _overrides(root: Path, row: Row) -> list[str]:
@@ -228,9 +235,10 @@ def _trained(
     callback = type("Noting", (TrainingCallback,), {"post_epoch": lambda self, **_: clock.note()})
     factory = CoreTriplesFactory(part, len(graph.entities), len(graph.relations))
     model = _model(factory, row)
-    optimizer = torch.optim.Adam(model.get_grad_params(), lr=RATE)  # AdamW, but for decay
+    optimizer = torch.optim.Adam(model.get_grad_params(), lr=RATE, fused=True)  # what AdamW is without decay
     made = loop(model=model, triples_factory=factory, optimizer=optimizer, **settings)
-    made.train(factory, num_epochs=2, batch_size=row.batch, use_tqdm=False, pin_memory=False, callbacks=callback)
+    sizes = {"batch_size": row.batch, "sub_batch_size": row.part}
+    made.train(factory, num_epochs=2, use_tqdm=False, pin_memory=False, callbacks=callback, **sizes)
     return clock.cost(steps)
 
 
