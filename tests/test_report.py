@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from mkgc.metrics.ranking import RECORD, Queries
+from mkgc.metrics.queries import RECORD, Queries
 from mkgc.reports.runs import list_runs, read_runs
 from mkgc.reports.systems import list_systems
 from mkgc.reports.tables import Spread, Table, show, shown

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int, Integer
 
-from mkgc.metrics.ranking import PICTURES, SIDES, Queries, Records, measures, triples
+from mkgc.metrics.queries import PICTURES, Queries, Records, triples
+from mkgc.metrics.ranking import SIDES, measures
 
 MANY = 1.5
 """Mean number of partners from which a side counts as N."""

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from mkgc.metrics import EmptyMetricError
-from mkgc.metrics.ranking import HITS, Queries
+from mkgc.metrics.queries import Queries
+from mkgc.metrics.ranking import HITS
 
 MEASURES = ("mr", "mrr", *(f"hits@{k}" for k in HITS))
 

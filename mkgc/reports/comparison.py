@@ -25,7 +25,7 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
     """
     from mkgc.metrics.breakdown import changes
     from mkgc.metrics.confidence import compare
-    from mkgc.metrics.ranking import Queries
+    from mkgc.metrics.queries import Queries
 
     first, second = (Queries.load(folder / "queries.npz").ordered() for folder in folders)
     title = f"A: {folders[0]}, B: {folders[1]}; {len(first.table):,} queries, 95 % intervals"

@@ -10,7 +10,7 @@ from mkgc.reports.runs import Run, common, grouped, read_jobs, system
 from mkgc.reports.tables import Cell, Table
 
 if TYPE_CHECKING:
-    from mkgc.metrics.ranking import Queries
+    from mkgc.metrics.queries import Queries
 
 SHOWN = ("mr", "mrr", "hits@1", "hits@3", "hits@10")
 
@@ -59,7 +59,7 @@ def _tables(name: str, runs: list[Run], resamples: int, seed: int) -> list[Table
 
 
 def _read(group: list[Run]) -> System:
-    from mkgc.metrics.ranking import Queries
+    from mkgc.metrics.queries import Queries
 
     ended = [one for one in group if one.figures]
     seeds, lost = (

@@ -19,7 +19,8 @@ from mkgc.errors import ConfigError, DataError
 from mkgc.kge.negatives import SIDES
 from mkgc.metrics.breakdown import judged
 from mkgc.metrics.calibration import Calibration
-from mkgc.metrics.ranking import RankingMetrics, Records, ranks_by_chunks, record
+from mkgc.metrics.queries import Records, record
+from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
 from mkgc.task import Encoder, Optim, Task
 from tasks.link_prediction import prediction
 from tasks.link_prediction.batch import PairItem, TripleBatch

@@ -4,7 +4,7 @@ import pytest
 from mkgc.data.formats import kg
 from mkgc.metrics import MetricError
 from mkgc.metrics.breakdown import breakdown, changes, clean_subset, judged, relation_categories
-from mkgc.metrics.ranking import RECORD, Queries
+from mkgc.metrics.queries import RECORD, Queries
 from tests.data import conftest
 
 real = conftest.real

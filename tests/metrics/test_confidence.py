@@ -6,7 +6,7 @@ from scipy import stats
 
 from mkgc.metrics import EmptyMetricError, MetricError
 from mkgc.metrics.confidence import MEASURES, compare, intervals, pooled
-from mkgc.metrics.ranking import RECORD, Queries
+from mkgc.metrics.queries import RECORD, Queries
 
 
 def asked(ranks, sides: int = 1) -> Queries:

@@ -10,17 +10,8 @@ from torch import Tensor
 
 from mkgc.errors import ConfigError, DataError
 from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.ranking import (
-    PICTURES,
-    RECORD,
-    Queries,
-    RankingMetrics,
-    Ranks,
-    filter_splits,
-    ranks,
-    ranks_by_chunks,
-    record,
-)
+from mkgc.metrics.queries import PICTURES, RECORD, Queries, record
+from mkgc.metrics.ranking import RankingMetrics, Ranks, filter_splits, ranks, ranks_by_chunks
 
 PYKEEN = {
     "mr": "arithmetic_mean_rank",

@@ -10,7 +10,7 @@ from mkgc.checkpoint import build_task
 from mkgc.data.corpus import read_corpus
 from mkgc.errors import ConfigError
 from mkgc.metrics.breakdown import breakdown
-from mkgc.metrics.ranking import Queries
+from mkgc.metrics.queries import Queries
 from mkgc.train import train
 from tasks.link_prediction.codec import TripleCodec
 from tasks.link_prediction.structure import OBJECTIVES
