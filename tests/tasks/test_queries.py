@@ -1,12 +1,15 @@
 """The three kinds of examples, one by one and as batches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mkgc.checkpoint import build_task
 from mkgc.data.answers import Asked
+from mkgc.data.corpus import read_corpus
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError, DataError
 from tasks.link_prediction.batch import TripleBatch, side_of
@@ -145,3 +148,24 @@ def test_other_kinds_of_examples_are_refused() -> None:
 def test_what_is_too_large_to_be_numbered_is_refused_before_training() -> None:
     with pytest.raises(DataError, match="are too many to number all triples"):
         QuerySet(Codec(), DEV, (1 << 40, 2), [TRAIN, DEV])
+
+
+@pytest.mark.parametrize("most", [1, 20, 100, 1 << 25])
+def test_no_more_scores_are_made_at_a_time_than_the_bound_and_ranks_do_not_depend_on_it(
+    most: int, kg_root: Path, tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny("link_prediction", kg_root, "backbone=kge/distmult")
+    corpus = read_corpus(config)
+    task = build_task(config, corpus.codec)
+    batch = task.codec.collate(corpus.items["dev"][:], corpus.store)
+    whole, parts, made = task.make_metric(), task.make_metric(), []
+    task.score(batch, whole)
+    monkeypatch.setattr("tasks.link_prediction.ranked.AT_ONCE", most)
+    monkeypatch.setattr("tasks.link_prediction.ranked.CACHED", most)
+    against = task.against
+    monkeypatch.setattr(task, "against", lambda *asked: made.append(against(*asked)) or made[-1])
+    task.score(batch, parts)
+    assert parts.compute() == whole.compute()
+    asked, entities = len(batch.targets), len(corpus.codec.entities)
+    assert max(scores.numel() for scores in made) <= max(most, asked)
+    assert sum(scores.shape[1] for scores in made) == entities * (1 if asked * entities <= most else 2)
