@@ -26,7 +26,7 @@ def predict(config: DictConfig) -> int:
     records, places = read_records(source)
     if not target.parent.is_dir():
         raise DataError("the folder of output= does not exist", target.parent)
-    model, novel = load(config.checkpoint, config.device), config.novel_only
+    model, novel = load(config.checkpoint, config.device, config.index), config.novel_only
     answers = model.predict(records, source.parent, places, config.batch_size, novel, config.root)
     with whole(target) as beside, beside.open("w", encoding="utf-8") as file:
         for number, (record, answer) in enumerate(zip(records, answers, strict=True), start=1):

@@ -84,10 +84,16 @@ def _problems(item: Any, store: PictureStore) -> list[str]:
     return [str(store.problems[path]) for path in paths if path in store.problems]
 
 
-def load(checkpoint: Path | str, device: str = "cpu") -> Predictor:
+def load(checkpoint: Path | str, device: str = "cpu", index: str | None = None) -> Predictor:
     """A predictor from a checkpoint of `mkgc.train` or `mkgc.convert`.
+
+    With an ``index`` ("faiss" or "approximate") the entities of link prediction are found by one.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
+        ConfigError: There is no such index for this model.
     """
-    return Predictor(*restore(read(checkpoint)), device=device)
+    predictor = Predictor(*restore(read(checkpoint)), device=device)
+    if index is not None:
+        predictor.task.index(index)
+    return predictor

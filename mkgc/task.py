@@ -126,6 +126,14 @@ class Task(pl.LightningModule, ABC):
         """
         raise ConfigError("novel_only=true leaves out what a graph knows: it is for task=link_prediction")
 
+    def index(self, kind: str) -> None:
+        """Lets answers be found by an index from now on.
+
+        Raises:
+            ConfigError: The task, or its model, has nothing to be indexed.
+        """
+        raise ConfigError(f"index={kind} finds entities: it is for task=link_prediction")
+
     def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
         """What a run keeps of its test beside the figures; called in every process."""
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mkgc.data.pictures import PictureStore
+from mkgc.kge.index import EntityIndex
 from mkgc.metrics.calibration import Calibration
 from tasks.link_prediction import relations
 from tasks.link_prediction.batch import UNSEEN, PairItem, TripleBatch, Unseen, side_of
@@ -19,8 +20,11 @@ from tasks.link_prediction.scoring import Scoring
 def entities(model: Scoring, batch: TripleBatch) -> list[dict[str, Any]]:
     """The best entities of each query, without its ``known`` answers and those that are never candidates.
 
-    Scores of queries about an entity that the graph does not have count as not calibrated: dev has no such.
+    Scores of queries about an entity that the graph does not have count as not calibrated: dev has no such. Neither are
+    those that an index finds: what the others would score is not known then.
     """
+    if model.finder is not None:
+        return _found(model, batch, model.finder)
     scores = model.scores(batch).float()
     scores[:, model.left_out] = -torch.inf
     scores[tuple(batch.known.T)] = -torch.inf
@@ -30,6 +34,17 @@ def entities(model: Scoring, batch: TripleBatch) -> list[dict[str, Any]]:
     sure = [learned is not None and shown != UNSEEN for shown in batch.shown.tolist()]
     rows = zip(batch.tail.tolist(), sure, best, strict=True)
     return [{"side": side_of(tail), "calibrated": known, "entities": found} for tail, known, found in rows]
+
+
+def _found(model: Scoring, batch: TripleBatch, finder: EntityIndex) -> list[dict[str, Any]]:
+    known = batch.known.unique(dim=0)
+    scores, places = finder.search(model.queries(batch).float(), model.top_k, known)
+    ids, names = model.codec.entities, model.codec.names
+    rows = zip(batch.tail.tolist(), scores.tolist(), places.tolist(), strict=True)
+    return [
+        {"side": side_of(tail), "calibrated": False, "entities": _named(best, which, best, ids, names)}
+        for tail, best, which in rows
+    ]
 
 
 def between(model: Scoring, pair: PairItem, store: PictureStore, size: int) -> dict[str, Any]:
@@ -49,11 +64,15 @@ def _best(
     """By score, as probabilities may round to equals; what is left out is never named."""
     best = scores.topk(min(count, scores.shape[1]))
     sure = calibration(scores).gather(1, best.indices)
+    rows = zip(best.values.tolist(), best.indices.tolist(), sure.tolist(), strict=True)
+    return [_named(*row, ids, names) for row in rows]
+
+
+def _named(
+    scores: Sequence[float], places: Sequence[int], shown: Sequence[float], ids: Sequence[str], names: Sequence[str]
+) -> list[dict[str, Any]]:
     return [
-        [
-            {"id": ids[place], "name": names[place], "score": probability}
-            for score, place, probability in zip(*row, strict=True)
-            if score > -torch.inf
-        ]
-        for row in zip(best.values.tolist(), best.indices.tolist(), sure.tolist(), strict=True)
+        {"id": ids[place], "name": names[place], "score": number}
+        for score, place, number in zip(scores, places, shown, strict=True)
+        if score > -torch.inf
     ]

@@ -16,6 +16,7 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.graph import Graph
 from mkgc.data.pictures import PictureStore
 from mkgc.errors import ConfigError, DataError
+from mkgc.kge.index import EntityIndex
 from mkgc.kge.negatives import SIDES
 from mkgc.metrics.breakdown import judged
 from mkgc.metrics.calibration import Calibration
@@ -47,6 +48,7 @@ class Ranked(Task):
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.top_k = top_k
+        self.finder: EntityIndex | None = None
         self.recorded: list[Records] = []
         self.pictured: Bool[np.ndarray, " N"] = np.array([any(p.values()) for p in codec.pictures], dtype=bool)
         self.register_buffer("left_out", torch.tensor(codec.left_out, dtype=torch.long), persistent=False)
@@ -71,6 +73,19 @@ class Ranked(Task):
     def reads(self) -> int:
         """How many prompts or sequences go through the network for one query; structure models count as one."""
         return 1
+
+    def entity_index(self, approximate: bool) -> EntityIndex:
+        """An index of the vectors that :meth:`queries` are compared with.
+
+        Raises:
+            ConfigError: The scores are none that an index knows.
+        """
+        raise ConfigError(f"{type(self).__name__} compares no vectors that an index could hold: leave out index")
+
+    def index(self, kind: str) -> None:
+        if kind not in ("faiss", "approximate"):
+            raise ConfigError(f"index={kind}: choose faiss or approximate, or null for none")
+        self.finder = self.entity_index(approximate=kind == "approximate")
 
     def scores(self, batch: Any) -> Float[Tensor, "B N"]:
         """The score of every entity as the answer to every query."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mkgc.kge.index import EntityIndex
 from mkgc.metrics.calibration import Calibration
 from tasks.link_prediction.codec import TripleCodec
 
@@ -19,6 +20,7 @@ class Scoring(Protocol):
     codec: TripleCodec
     left_out: Tensor
     top_k: int
+    finder: EntityIndex | None
 
     @property
     def device(self) -> torch.device: ...

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
+from mkgc.kge.index import EntityIndex, index_of
 from mkgc.kge.negatives import SIDES, Negatives, Subsampling
 from mkgc.kge.pictured import Pictured
 from mkgc.kge.scorer import Scorer, Side
@@ -126,6 +127,9 @@ class StructurePrediction(Ranked):
 
     def against(self, queries: Float[Tensor, "B W"], entities: slice) -> Float[Tensor, "B n"]:
         return self.scorer.comparison.all(queries, self.scorer.candidates(entities))
+
+    def entity_index(self, approximate: bool) -> EntityIndex:
+        return index_of(self.scorer, approximate, self.left_out)
 
     @property
     def uncalibrated(self) -> Calibration:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mkgc.backbone import Backbone
 from mkgc.data.corpus import Corpus
 from mkgc.errors import ConfigError
+from mkgc.kge.index import EntityIndex
 from mkgc.kge.scorer import Scorer
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
@@ -102,6 +103,9 @@ class LinkPrediction(Ranked):
     def against(self, queries: Float[Tensor, "B E"], entities: slice) -> Float[Tensor, "B n"]:
         # The product of queries and entities, without copying the table to put the bias beside it.
         return F.linear(queries[:, :-1], self.table.weight[entities], self.bias[entities])
+
+    def entity_index(self, approximate: bool) -> EntityIndex:
+        return EntityIndex(self.entities(), "product", approximate, self.left_out)
 
     def loss(self, batch: LinkBatch) -> Tensor:
         """Every entity is scored as an answer, against all answers of the training split."""
