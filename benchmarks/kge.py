@@ -27,7 +27,9 @@ import numpy as np
 import torch
 
 from benchmarks.runs import composed, fill, machine
+from mkgc.data.archive import unpack
 from mkgc.data.corpus import Corpus, read_corpus
+from mkgc.data.formats import kg
 from mkgc.data.graph import Graph
 
 RESULTS = Path("benchmarks/kge.json")
@@ -36,6 +38,7 @@ BEGIN, END = "<!-- table: python -m benchmarks.kge -->", "<!-- end of kge table 
 ROUNDS = 3
 RATE = 1e-3
 Objective = Literal["negatives", "kvsall"]
+Model = Literal["TransE", "RotatE", "DistMult", "ComplEx", "RESCAL"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Row:
     """
 
     data: str
-    model: Literal["TransE", "RotatE", "DistMult", "ComplEx", "RESCAL"]
+    model: Model
     objective: Objective
     width: int
     batch: int
@@ -57,12 +60,13 @@ class Row:
     part: int | None = None
 
 
-SAMPLED = ("TransE", "RotatE", "DistMult", "ComplEx")
+SAMPLED: tuple[Model, ...] = ("TransE", "RotatE", "DistMult", "ComplEx")
+PRODUCTS: tuple[Model, ...] = ("DistMult", "ComplEx", "RESCAL")
 ROWS = [
     *(Row("fb15k237", model, "negatives", 200, 512, 6) for model in SAMPLED),
     *(Row("wn18rr", model, "negatives", 200, 512, 4) for model in SAMPLED),
-    *(Row("fb15k237", model, "kvsall", 100, 128, 2) for model in ("DistMult", "ComplEx", "RESCAL")),
-    *(Row("wn18rr", model, "kvsall", 100, 64, 2) for model in ("DistMult", "ComplEx", "RESCAL")),
+    *(Row("fb15k237", model, "kvsall", 100, 128, 2) for model in PRODUCTS),
+    *(Row("wn18rr", model, "kvsall", 100, 64, 2) for model in PRODUCTS),
     Row("fb15k237", "RotatE", "negatives", 1000, 1024, 1, 256, 9.0, 100_000, 256),
     Row("wn18rr", "RotatE", "negatives", 500, 512, 1, 1024, 6.0, 80_000, 128),
 ]
@@ -94,8 +98,6 @@ class Clock:
 
 def main() -> None:
     """All rows, or those whose description has the word behind the archives (nothing is written then)."""
-    from mkgc.data.archive import unpack
-
     word = sys.argv[2] if len(sys.argv) > 2 else ""
     rows = [row for row in ROWS if word in str(row)]
     load = [os.getloadavg()[0]]
@@ -140,8 +142,6 @@ def summary(row: Row, steps: int, costs: dict[str, list[Cost]]) -> dict[str, Any
 
 @lru_cache
 def _graph(folder: Path) -> Graph:
-    from mkgc.data.formats import kg
-
     return kg.read(folder, ())
 
 
@@ -208,13 +208,10 @@ def theirs(root: Path, row: Row) -> Cost:
         part = triples[torch.randperm(len(triples))[: row.steps * row.batch]]
         sampled = {"negative_sampler": "basic", "negative_sampler_kwargs": {"num_negs_per_pos": row.negatives}}
         return _trained(graph, row, part, row.steps, SLCWATrainingLoop, sampled)
-    half = row.steps // 2
-    parts = {side: _of_queries(triples, columns, half * row.batch) for side, columns in _ASKED.items()}
+    half, asked = row.steps // 2, {"tail": slice(0, 2), "head": slice(1, 3)}
+    parts = {side: _of_queries(triples, columns, half * row.batch) for side, columns in asked.items()}
     costs = [_trained(graph, row, part, half, LCWATrainingLoop, {"target": side}) for side, part in parts.items()]
     return Cost(*(statistics.mean(getattr(cost, kind) for cost in costs) for kind in ("wall", "cpu")))
-
-
-_ASKED = {"tail": slice(0, 2), "head": slice(1, 3)}
 
 
 def _of_queries(triples: torch.Tensor, columns: slice, count: int) -> torch.Tensor:
