@@ -71,11 +71,14 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
     """Lightning's trainer with what every run here has: whole checkpoints, early stopping on dev, own samplers."""
+    import torch
     from hydra.utils import instantiate
     from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
     from mkgc.checkpoint import WholeCheckpointIO
 
+    # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     # At the end of an epoch, not after its validation: only then does a resumed run go on with the next one.
     kept: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(
