@@ -11,6 +11,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.command import output_folder, reported, run
+from mkgc.errors import ConfigError
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -70,7 +71,11 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
-    """Lightning's trainer with what every run here has: whole checkpoints, early stopping on dev, own samplers."""
+    """Lightning's trainer with what every run here has: whole checkpoints, early stopping on dev, own samplers.
+
+    Raises:
+        ConfigError: Dev would never be ranked.
+    """
     import torch
     from hydra.utils import instantiate
     from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -79,6 +84,9 @@ def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
 
     # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
+    ranked, epochs = config.trainer.check_val_every_n_epoch, config.task.epochs
+    if not 1 <= ranked <= epochs:
+        raise ConfigError(f"trainer.check_val_every_n_epoch={ranked} must lie between 1 and task.epochs={epochs}")
     # At the end of an epoch, not after its validation: only then does a resumed run go on with the next one.
     kept: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(
@@ -87,6 +95,7 @@ def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
         monitor=task.monitor,
         mode="max",
         save_weights_only=True,
+        every_n_epochs=ranked,
         **kept,
     )
     last = ModelCheckpoint(folder, filename="last", **kept)

@@ -172,3 +172,19 @@ def test_a_checkpoint_cannot_name_foreign_code(mre_root, tiny, tmp_path) -> None
         torch.save(contents, tmp_path / "evil.ckpt")
         with pytest.raises(MkgcError, match=r"os\.system"):
             mkgc.load(tmp_path / "evil.ckpt")
+
+
+def test_dev_may_be_scored_every_so_many_epochs(roots, tiny, tmp_path: Path) -> None:
+    keys = ("backbone=kge/distmult", "task.epochs=4", "trainer.check_val_every_n_epoch=2")
+    figures = train(tiny("link_prediction", roots["link_prediction"], *keys), tmp_path / "run")
+    assert figures["epochs"] == 4
+    assert 0 < figures["test"]["mrr"] <= 1
+
+
+@pytest.mark.parametrize("often", [0, 3])
+def test_dev_that_would_never_be_scored_is_an_error(often: int, roots, tiny, tmp_path: Path) -> None:
+    config = tiny("mre", roots["mre"], "task.epochs=2", f"trainer.check_val_every_n_epoch={often}")
+    with pytest.raises(
+        MkgcError, match=rf"^trainer.check_val_every_n_epoch={often} must lie between 1 and task.epochs=2$"
+    ):
+        train(config, tmp_path / "run")
