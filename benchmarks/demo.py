@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.runs import trained
+from benchmarks.runs import composed, trained
 from mkgc.command import quiet
 from mkgc.data.formats import kg, mnre, twitter
 from mkgc.predict import predict
@@ -27,7 +27,8 @@ def main() -> None:
         figures = trained(folder, f"task={task}")
         summary.append((task, metric, figures))
         asked = write_examples(task, Path("data/atlas") / task, folder / "examples.jsonl")
-        predict(str(folder / "best.ckpt"), folder / "examples.jsonl", folder / "predictions.jsonl", 32, "cpu")
+        files = {"checkpoint": "best.ckpt", "input": "examples.jsonl", "output": "predictions.jsonl"}
+        predict(composed(*(f"{key}={folder / name}" for key, name in files.items()), name="predict"))
         answers = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
         picture(asked, answers, folder / "predictions.png")
     for task, metric, figures in summary:
