@@ -178,7 +178,7 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
         linked(tmp_path / "r" / str(seed), [1.0] * 5 + [2.0 + 2 * seed] * 5, seed, system="MKG_former")
     linked(tmp_path / "r" / "2", [1.0] * 4 + [3.0] * 6, backbone=ROTATE)
     begun(tmp_path / "r" / "3", 2, system="MKG_former", task="link_prediction")
-    begun(tmp_path / "r" / "10", 0, ROTATE | {"dimension": 16}, task="link_prediction")
+    begun(tmp_path / "r" / "10_rotate", 0, ROTATE | {"dimension": 16}, task="link_prediction")
     begun(tmp_path / "r" / "9", 1, HYBRID, task="link_prediction")
     for kind in ("md", "csv", "tex", "json"):
         code, out, _ = run("report", f"table={tmp_path}/r", "resamples=200", f"output={tmp_path}/out.{kind}")
@@ -195,7 +195,7 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
     assert second[2].startswith("2.2000 [")
     assert [cell[:8] for cell in second[5:]] == ["**1.0000", "**1.0000"]
     assert third == ["PrefixFusion without caf", "1 did not finish", *[""] * 5]
-    assert fourth == ["RotatE (10)", "0 did not finish", *[""] * 5]
+    assert fourth == ["RotatE (10_rotate)", "0 did not finish", *[""] * 5]
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert float(rows[0]["mrr low"]) < float(rows[0]["mrr"]) == 0.6875 < float(rows[0]["mrr high"])
     assert rows[3]["mrr"] == ""

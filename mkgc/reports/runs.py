@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,8 +71,12 @@ def read_jobs(folder: Path) -> list[Run]:
 
 
 def _natural(path: Path) -> list[tuple[bool, int, str]]:
-    """Sorts the tenth job of a sweep behind the ninth."""
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in path.parts]
+    """Sorts the tenth job of a sweep behind the ninth, also where a name follows the number (10_vilbert)."""
+    numbers = [re.match(r"\d+(?=_|$)", part) for part in path.parts]
+    return [
+        (number is None, 0 if number is None else int(number[0]), part)
+        for number, part in zip(numbers, path.parts, strict=True)
+    ]
 
 
 def _read_run(path: Path, folder: Path) -> Run:
