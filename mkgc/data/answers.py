@@ -18,19 +18,6 @@ Pairs = Int[np.ndarray, "_ 2"]
 """Rows (number of the query, entity)."""
 
 
-def both_sides(triples: Triples) -> Asked:
-    """The queries for the tails of the triples, then those for their heads."""
-    head, relation, tail = triples.T
-    tails = np.stack([head, relation, np.ones_like(head)], axis=1)
-    heads = np.stack([tail, relation, np.zeros_like(head)], axis=1)
-    return np.concatenate([tails, heads])
-
-
-def both_answers(triples: Triples) -> Int[np.ndarray, " m"]:
-    """The answers to :func:`both_sides`, row by row."""
-    return np.concatenate([triples[:, 2], triples[:, 0]])
-
-
 @dataclass(frozen=True)
 class Answers:
     """The distinct queries of a graph in order, each with its distinct answers in order.

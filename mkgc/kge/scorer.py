@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Comparison
+from mkgc.nn.embeddings import some_rows
 
 Side = Literal["head", "tail"]
 
@@ -52,9 +53,7 @@ class Scorer(nn.Module, ABC):
 
     def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         """What a query is compared with: a vector for each entity in ``rows``."""
-        if isinstance(rows, slice) and rows == slice(None):
-            return self.entities.weight  # a slice of all would copy the gradient
-        return self.entities.weight[rows] if isinstance(rows, slice) else self.entities(rows)
+        return some_rows(self.entities.weight, rows) if isinstance(rows, slice) else self.entities(rows)
 
     def known(self, entities: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
         """The vectors of some entities, beside which all are compared: what is added to that gradient has B rows."""

@@ -41,3 +41,8 @@ class ExtendedEmbedding(nn.Module):
             out = torch.where(mine[..., None], table(rows.clamp(0, table.num_embeddings - 1)), out)
             start += table.num_embeddings
         return out
+
+
+def some_rows(table: Tensor, rows: slice) -> Tensor:
+    """Some rows of a table; all of them are the table itself, as a slice of all would copy its gradient."""
+    return table if rows == slice(None) else table[rows]

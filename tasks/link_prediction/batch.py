@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Int
@@ -11,8 +10,7 @@ from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
 from mkgc.data.examples import Pictures
-
-Side = Literal["head", "tail"]
+from mkgc.kge.scorer import Side
 
 UNSEEN = -1
 """The number of an entity that the graph does not have."""

@@ -17,7 +17,7 @@ from mkgc.metrics.calibration import Answered, Calibration, calibrate, reliabili
 from mkgc.metrics.ranking import filter_splits
 from tasks.link_prediction import relations
 from tasks.link_prediction.known import Relations
-from tasks.link_prediction.scoring import Scoring
+from tasks.link_prediction.scoring import CACHED, Scoring
 
 MOST = 2000
 """Queries of a sample: more teach two parameters nothing."""
@@ -30,9 +30,6 @@ SCORES = 1 << 23
 
 READ = 1 << 15
 """Prompts or sequences that a network reads for a sample: a fifth of an epoch's of MKGformer on FB15k-237."""
-
-CACHED = 1 << 20
-"""Scores of a sample that are fitted together: in a processor's cache, that is three times as fast."""
 
 
 @torch.no_grad()

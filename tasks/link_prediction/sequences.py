@@ -186,11 +186,13 @@ class SequencePrediction(Ranked):
     @torch.no_grad()
     def against(self, queries: Asked, entities: slice) -> Float[Tensor, "B n"]:
         """The scores of some entities; those that run together are of like length."""
-        order = self.sequences.entities.lengths[entities].argsort(stable=True)
+        lengths = self.sequences.entities.lengths
+        numbers = torch.arange(len(lengths), device=lengths.device)[entities]
+        order = lengths[numbers].argsort(stable=True)
         out = torch.empty(len(queries.batch.shown), len(order), device=order.device)
         for pair in torch.arange(out.numel(), device=order.device).split(self.backbone.chunk):
             query, place = pair.div(len(order), rounding_mode="floor"), order[pair % len(order)]
-            triples = queries.batch.triples(torch.stack([query, place + entities.start], 1))
+            triples = queries.batch.triples(torch.stack([query, numbers[place]], 1))
             out[query, place] = self.judge(triples, queries.texts).to(out.dtype)
         return out
 

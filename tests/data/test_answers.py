@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mkgc.data.answers import Answers, both_answers, both_sides
+from mkgc.data.answers import Answers
 from mkgc.errors import DataError
 
 TAIL, HEAD = 1, 0
@@ -25,12 +25,6 @@ def found(answers: Answers, asked: list[Asked]) -> list[list[int]]:
     pairs = answers.find(np.array(asked, dtype=np.int64).reshape(-1, 3))
     assert (np.diff(pairs[:, 0]) >= 0).all(), "the pairs are in the order of the queries"
     return [pairs[pairs[:, 0] == row, 1].tolist() for row in range(len(asked))]
-
-
-def test_a_triple_asks_for_its_tail_and_for_its_head() -> None:
-    triples = np.array([[4, 1, 5], [6, 0, 7]])
-    assert both_sides(triples).tolist() == [[4, 1, TAIL], [6, 0, TAIL], [5, 1, HEAD], [7, 0, HEAD]]
-    assert both_answers(triples).tolist() == [5, 7, 4, 6]
 
 
 def test_each_query_is_there_once_in_order_with_each_answer_once() -> None:
