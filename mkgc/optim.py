@@ -22,10 +22,12 @@ def optimiser(
     head_lr: float | None,
     is_head: Callable[[str], bool],
     algorithm: Literal["adamw", "adagrad", "sparse_adam"] = "adamw",
+    mixed: bool = False,
 ) -> Optimizer:
     """An optimiser of what is trainable: ``head_lr`` where ``is_head`` says so of the name, else ``lr``.
 
     Vectors (biases, scales of normalisations) are not decayed. ``head_lr=None`` gives heads ``lr`` too.
+    ``mixed`` says that steps are made in mixed precision.
 
     Raises:
         ConfigError: Nothing is trainable, or the algorithm cannot decay weights.
@@ -48,8 +50,8 @@ def optimiser(
     ]
     if algorithm == "sparse_adam":
         return SparseAdam({key: group[key] for key in ("params", "lr")} for group in settings)
-    # One pass over large tables takes half of the time; with half precision on a GPU, it would forbid clipping.
-    fused = all(p.device.type == "cpu" for parameters in groups.values() for p in parameters)
+    # One pass over large tables takes half of the time; in mixed precision, Lightning would refuse to clip.
+    fused = not mixed and all(p.device.type == "cpu" for parameters in groups.values() for p in parameters)
     return (Adagrad if algorithm == "adagrad" else AdamW)(settings, fused=fused)
 
 

@@ -189,6 +189,7 @@ class Task(pl.LightningModule, ABC):
             head_lr=self.optim.head_lr,
             is_head=lambda name: not name.startswith("backbone.") or ".tables." in name,
             algorithm=self.optim.algorithm,
+            mixed="mixed" in self.trainer.precision,
         )
         schedule = linear_warmup(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

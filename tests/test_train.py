@@ -181,6 +181,12 @@ def test_dev_may_be_scored_every_so_many_epochs(roots, tiny, tmp_path: Path) -> 
     assert 0 < figures["test"]["mrr"] <= 1
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_half_precision_trains_without_an_accelerator_too(task, roots, tiny, tmp_path: Path) -> None:
+    figures = train(tiny(task, roots[task], "task.epochs=2", "trainer.precision=bf16-mixed"), tmp_path / "run")
+    assert 0 <= figures["test"][METRIC[task]] <= 1
+
+
 @pytest.mark.parametrize("often", [0, 3])
 def test_dev_that_would_never_be_scored_is_an_error(often: int, roots, tiny, tmp_path: Path) -> None:
     config = tiny("mre", roots["mre"], "task.epochs=2", f"trainer.check_val_every_n_epoch={often}")

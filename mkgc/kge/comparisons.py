@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mkgc.kge.lengths import all_distances
 from mkgc.kge.sampled import sampled_distances, sampled_products, sampled_squares
+from mkgc.nn.products import full_products
 
 Kind = Literal["product", "euclidean"]
 """Comparisons that an index can search by (:mod:`mkgc.kge.index`)."""
@@ -45,7 +46,7 @@ class Product(Comparison):
         return (queries * entities).sum(-1)
 
     def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
-        return queries @ table.T
+        return full_products(queries, table)
 
     def some(
         self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]

@@ -16,6 +16,7 @@ from mkgc.data.codec import pad
 from mkgc.errors import ConfigError
 from mkgc.kge.negatives import SIDES, Negatives
 from mkgc.metrics.calibration import Calibration
+from mkgc.nn.products import full_products
 from mkgc.sequence import SequenceEncoder
 from mkgc.task import Optim
 from tasks.link_prediction.batch import UNSEEN, LinkBatch, TripleBatch
@@ -146,12 +147,13 @@ class SequencePrediction(Ranked):
         super().__init__(backbone, codec, optim, top_k)
         self.sequences = Sequences(codec)
         dropout = float(backbone.text.config.hidden_dropout_prob)
-        self.readout = nn.Sequential(nn.Dropout(dropout), nn.Linear(backbone.width, 1))
+        self.dropout, self.readout = nn.Dropout(dropout), nn.Linear(backbone.width, 1)
         self.build_metrics()
 
     def judge(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Float[Tensor, " K"]:
         """The score of each triple, positive where it is rather true."""
-        return self.readout(self.backbone(self.sequences(triples, entities)))[:, 0]
+        states = self.dropout(self.backbone(self.sequences(triples, entities)))
+        return full_products(states, self.readout.weight, self.readout.bias)[:, 0]
 
     def loss(self, batch: TripleBatch) -> Tensor:
         """Cross-entropy of one true triple a query and its corrupted ones, a mean over all of them."""

@@ -21,6 +21,7 @@ from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
 from mkgc.metrics.calibration import Calibration
 from mkgc.nn.embeddings import some_rows
+from mkgc.nn.products import full_products
 from mkgc.sequence import SequenceEncoder
 from mkgc.task import Optim
 from tasks.link_prediction.batch import LinkBatch
@@ -103,7 +104,7 @@ class LinkPrediction(Ranked):
 
     def against(self, queries: Float[Tensor, "B E"], entities: slice) -> Float[Tensor, "B n"]:
         # The product of queries and entities, without copying the table to put the bias beside it.
-        return F.linear(queries[:, :-1], some_rows(self.table.weight, entities), some_rows(self.bias, entities))
+        return full_products(queries[:, :-1], some_rows(self.table.weight, entities), some_rows(self.bias, entities))
 
     def entity_index(self, approximate: bool) -> EntityIndex:
         return EntityIndex(self.entities(), "product", approximate, self.left_out)

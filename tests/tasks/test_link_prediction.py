@@ -79,6 +79,14 @@ def test_scores_are_products_of_queries_and_entities(corpus, kg_root, tiny) -> N
     torch.testing.assert_close(model.scores(batch), by_hand)
 
 
+def test_scores_are_not_rounded_under_autocast(corpus, kg_root, tiny) -> None:
+    model = build_task(tiny("link_prediction", kg_root), corpus.codec).eval()
+    queries = model.queries(corpus.codec.collate(corpus.items["dev"], corpus.store))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = model.against(queries, slice(None))
+    torch.testing.assert_close(scores, queries @ model.entities().T)
+
+
 def test_a_name_finds_its_entity_and_an_unknown_one_is_named(corpus) -> None:
     codec = corpus.codec
     by_id, by_name = codec.parse(

@@ -82,6 +82,14 @@ def test_a_triple_is_three_texts_between_marks_in_segments_0_1_0(codec: LinkCode
     assert torch.equal(turned.ids, one.ids[two])
 
 
+def test_scores_are_not_rounded_under_autocast(codec: LinkCodec) -> None:
+    judge = model(codec).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = judge.judge(torch.tensor([[0, 1, 3], [2, 0, 1], [4, 1, 5]]))
+    assert scores.dtype == torch.float32
+    assert not torch.equal(scores, scores.bfloat16().float())
+
+
 def cut_as_released(head: list[int], relation: list[int], tail: list[int], room: int) -> None:
     """The released code's rule, token by token."""
     while len(head) + len(relation) + len(tail) > room:
