@@ -52,6 +52,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         corpus.coverage.show()
         print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
 
+    task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
     figures: dict[str, Any] = {"before": task.before_fit(corpus)}
     best = folder / "best.ckpt"
     if task.trains:
@@ -114,7 +115,7 @@ def _after_fit(task: Task, corpus: Corpus, trainer: pl.Trainer, best: Path) -> d
     """What the task finds out about its best weights; from here on their checkpoint has it, too."""
     from mkgc.checkpoint import add_fitted
 
-    fitted = task.to(trainer.strategy.root_device).after_fit(corpus)
+    fitted = task.to(trainer.strategy.root_device).after_fit(corpus)  # Lightning has taken it off an accelerator
     task.saved["fitted"] = fitted
     if fitted and trainer.is_global_zero:
         add_fitted(best, fitted)

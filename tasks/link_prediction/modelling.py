@@ -77,7 +77,7 @@ def fit_entities(task: Reader, corpus: Corpus, settings: Stage1) -> dict[str, fl
     """
     hidden = mask_vectors(task, corpus, settings.batch_size)
     table, bias = task.table.weight, task.bias
-    optimiser = torch.optim.AdamW([table, bias], lr=settings.lr)
+    optimiser = torch.optim.AdamW([table, bias], lr=settings.lr, fused=True)
     order = torch.Generator().manual_seed(int(task.saved["seed"]))
     losses: list[float] = []
     for _ in track(range(settings.epochs), "Stage 1: fitting entity vectors", transient=True):
