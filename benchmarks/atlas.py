@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,7 +165,7 @@ def _where_the_picture_decides(checkpoint: Path, task: str) -> dict[str, float]:
     return {f"decided/{key}{n}": v for key, part in parts.items() for n, v in _score(model, corpus, part).items()}
 
 
-def _score(model: Any, corpus: Any, items: list[Any]) -> dict[str, float]:
+def _score(model: Any, corpus: Any, items: Sequence[Any]) -> dict[str, float]:
     import torch
 
     metric = model.make_metric()
@@ -174,14 +175,14 @@ def _score(model: Any, corpus: Any, items: list[Any]) -> dict[str, float]:
     return metric.compute()
 
 
-def _by_relation(items: list[Any], codec: Any) -> dict[str, list[Any]]:
+def _by_relation(items: Sequence[Any], codec: Any) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {}
     for item in items:
         out.setdefault(f"{codec.relations[item.relation]}/", []).append(item)
     return out
 
 
-def _decided_sentences(root: Path, items: list[Any], _: Any) -> list[Any]:
+def _decided_sentences(root: Path, items: Sequence[Any], _: Any) -> list[Any]:
     from mkgc.data.formats import twitter
 
     listed = {line.split("\t")[1] for line in (root / "picture_decides.txt").read_text().splitlines()}
@@ -189,7 +190,7 @@ def _decided_sentences(root: Path, items: list[Any], _: Any) -> list[Any]:
     return [item for item, example in zip(items, examples, strict=True) if example.id in listed]
 
 
-def _decided_queries(root: Path, items: list[Any], codec: Any) -> list[Any]:
+def _decided_queries(root: Path, items: Sequence[Any], codec: Any) -> list[Any]:
     """Queries for the tail of a listed triple: those show the country whose map tells."""
     rows = [line.split("\t") for line in (root / "picture_decides.tsv").read_text().splitlines()]
     place = {name: i for i, name in enumerate(codec.entities)}
@@ -218,9 +219,10 @@ def pairs_table(figures: dict[str, Any]) -> str:
     lines = ["| encoders | task | seeds | measure | full | text_only |", "| --- |" + " --- |" * 5]
     for name, pair in PAIRS.items():
         place, sides = f"{pair.task}/{name}", ("full",) if pair.text_only is None else ("full", "text_only")
-        runs = [[figures.get(f"{place}/{side}/{s}") for s in pair.seeds] for side in sides]
-        if not all(run for side in runs for run in side):
+        names = [[f"{place}/{side}/{seed}" for seed in pair.seeds] for side in sides]
+        if not all(name in figures for side in names for name in side):
             continue
+        runs = [[figures[name] for name in side] for side in names]
         row = f"| {name.removesuffix(', relations').removesuffix(', mentions')} | {pair.task} | {len(pair.seeds)} |"
         for measure in pair.measures:
             cells = [mean_and_spread([run["test"][measure] for run in side], 3) for side in runs]

@@ -62,7 +62,8 @@ def prepared(archives: Path, folder: Path) -> tuple[Any, LinkPrediction]:
     (root / "entity2textlong.txt").write_text("".join(f"{row[0]}\t{' '.join([row[1]] * 16)}\n" for row in rows))
     config = composed(*BASE, f"data.root={root}")
     corpus = read_corpus(config)
-    corpus.codec.pictures = [{"image": (Path(str(entity)),)} for entity in range(len(corpus.codec.entities))]
+    codec: Any = corpus.codec
+    codec.pictures = [{"image": (Path(str(entity)),)} for entity in range(len(codec.entities))]
     task: Any = build_task(config, corpus.codec)
     return corpus, task.train()
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -134,7 +135,7 @@ def graph(root: Path) -> dict[str, Any]:
     task = stages("build", lambda: build_task(config, corpus.codec))
     task.saved = describe(config, corpus.codec)
     data = DataModule(corpus, config.data.batch_size, config.seed)
-    trainer = build_trainer(config, root / "run", task)
+    trainer: Any = build_trainer(config, root / "run", task)
     watch = _watch(pl)
     trainer.callbacks.append(watch)
     task.before_fit(corpus)
@@ -171,7 +172,7 @@ def index(kind: Path) -> dict[str, Any]:
         began = time.perf_counter()
         built = EntityIndex(vectors, approximate=approximate)
         seconds = time.perf_counter() - began
-        (_, found), took = _asked(lambda built=built: built.search(asked, 10))
+        (_, found), took = _asked(partial(built.search, asked, 10))
         recall = statistics.mean(
             len({*a} & {*b}) / 10 for a, b in zip(exact[0].indices.tolist(), found.tolist(), strict=True)
         )
@@ -228,7 +229,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _watch(pl: Any) -> Any:
-    class Watch(pl.Callback):  # type: ignore[misc]
+    class Watch(pl.Callback):
         """Seconds of every training step and of every batch that is ranked."""
 
         def __init__(self) -> None:

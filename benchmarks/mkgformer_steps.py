@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -133,7 +134,7 @@ def head(task: LinkPrediction, batch: LinkBatch) -> Measures:
 
 def everywhere(task: LinkPrediction, states: Tensor, batch: LinkBatch) -> Tensor:
     """Scores of the entities at the mask, cut out of those of all rows of the vocabulary at all positions."""
-    words = task.backbone.text.words
+    words: Any = task.backbone.text.words
     first = words.words.num_embeddings
     bias = F.pad(task.bias, (first, len(words.weight) - first - len(task.bias)))
     scores = F.linear(task.transform(states), words.weight, bias)
@@ -246,8 +247,8 @@ def kept(task: LinkPrediction, batch: LinkBatch) -> Measures:
         task.backbone = backbone
         return task.loss(batch)
 
-    sides = (learned(task, lambda backbone=backbone: loss(backbone)) for backbone in (runs, keeps))
-    return {"training step, lower vision frozen: states kept": in_turns(*sides)}
+    before, after = (learned(task, partial(loss, backbone)) for backbone in (runs, keeps))
+    return {"training step, lower vision frozen: states kept": in_turns(before, after)}
 
 
 def seconds(value: float) -> str:

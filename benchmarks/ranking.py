@@ -77,7 +77,8 @@ def ours(root: Path) -> dict[str, float]:
     config = composed(*data, "backbone=kge/distmult", f"backbone.width={WIDTH}")
     corpus = read_corpus(config)
     graph: Any = corpus.source
-    task = build_task(config, corpus.codec)
+    task: Any = build_task(config, corpus.codec)
+    codec: Any = corpus.codec
     entities, relations = _vectors(len(graph.entities), len(graph.relations))
     with torch.no_grad():
         task.scorer.entities.weight.copy_(entities)
@@ -85,11 +86,11 @@ def ours(root: Path) -> dict[str, float]:
 
     def evaluate() -> dict[str, float]:
         metric = task.make_metric()
-        items = query_sets(graph, corpus.codec, "strict", "queries")["test"]
+        items = query_sets(graph, codec, "strict", "queries")["test"]
         with torch.inference_mode():
             for start in range(0, len(items), BATCH):
                 rows = range(start, min(start + BATCH, len(items)))
-                task.score(corpus.codec.collate(items.__getitems__(rows), corpus.store), metric)
+                task.score(codec.collate(items.__getitems__(rows), corpus.store), metric)
         return metric.compute()
 
     figures, cost = _timed(evaluate)
@@ -108,7 +109,9 @@ def theirs(root: Path) -> dict[str, float]:
     graph = kg.read(root, ())
     splits = {name: torch.from_numpy(triples) for name, triples in graph.triples.items()}
     train = CoreTriplesFactory(splits["train"], len(graph.entities), len(graph.relations))
-    model = DistMult(triples_factory=train, embedding_dim=WIDTH, entity_initializer="normal", entity_constrainer=None)
+    model: Any = DistMult(
+        triples_factory=train, embedding_dim=WIDTH, entity_initializer="normal", entity_constrainer=None
+    )
     entities, relations = _vectors(len(graph.entities), len(graph.relations))
     with torch.no_grad():
         model.entity_representations[0]._embeddings.weight.copy_(entities)
