@@ -101,8 +101,11 @@ class Task(pl.LightningModule, ABC):
     def predict(self, batch: Any) -> list[dict[str, Any]]:
         """One prediction an example, as plain values with scores."""
 
-    def before_fit(self, corpus: Corpus) -> dict[str, Any]:
-        """What precedes gradient training of the network, with its figures; most tasks have nothing to do here."""
+    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
+        """What precedes gradient training of the network, with its figures; most tasks have nothing to do here.
+
+        ``resumed``: the weights will be those of an interrupted run, so that none need to be learned.
+        """
         return {}
 
     def after_fit(self, corpus: Corpus) -> dict[str, Any]:

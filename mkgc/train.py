@@ -42,6 +42,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     corpus = read_corpus(config)
     task = build_task(config, corpus.codec)
     task.saved = describe(config, corpus.codec)
+    if config.resume is not None and not task.trains:
+        raise ConfigError("resume goes on with the epochs of a network, and this run trains none: give weights instead")
     if config.weights is not None:
         task.load_state_dict(read(config.weights)["state_dict"])
     data = DataModule(corpus, config.data.batch_size, config.seed, config.data.workers)
@@ -53,7 +55,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
 
     task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
-    figures: dict[str, Any] = {"before": task.before_fit(corpus)}
+    figures: dict[str, Any] = {"before": task.before_fit(corpus, resumed=config.resume is not None)}
     best = folder / "best.ckpt"
     if task.trains:
         trainer.fit(task, data, ckpt_path=config.resume)

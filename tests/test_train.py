@@ -9,7 +9,7 @@ import torch
 import mkgc
 from mkgc.checkpoint import build_task, read
 from mkgc.data.corpus import read_corpus
-from mkgc.errors import CheckpointError, MkgcError
+from mkgc.errors import CheckpointError, ConfigError, MkgcError
 from mkgc.train import train
 
 TASKS = ["mre", "mner", "link_prediction"]
@@ -71,15 +71,24 @@ def test_one_seed_gives_identical_weights_and_another_seed_others(task, roots, t
     assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
 
 
-def test_an_interrupted_run_resumes_to_the_same_weights(mre_root, tiny, tmp_path) -> None:
-    whole = train(tiny("mre", mre_root, "task.epochs=3"), tmp_path / "whole")
-    config = tiny("mre", mre_root, "task.epochs=3")
+@pytest.mark.parametrize("task", TASKS)
+def test_an_interrupted_run_resumes_to_the_same_weights(task, roots, tiny, tmp_path) -> None:
+    whole = train(tiny(task, roots[task], "task.epochs=3"), tmp_path / "whole")
+    config = tiny(task, roots[task], "task.epochs=3")
     _stopped_after(1, config, tmp_path / "cut")
     config.resume = str(tmp_path / "cut" / "last.ckpt")
     resumed = train(config, tmp_path / "cut")
     ours, theirs = (read(tmp_path / name / "last.ckpt")["state_dict"] for name in ("cut", "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert resumed["test"] == whole["test"]
+    assert resumed["before"] == {}
+    assert bool(whole["before"]) == (task == "link_prediction")
+
+
+def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> None:
+    config = tiny("link_prediction", kg_root, "task.stages=[1]", "resume=last.ckpt")
+    with pytest.raises(ConfigError, match="^resume goes on with the epochs of a network, and this run trains none"):
+        train(config, tmp_path / "run")
 
 
 def _stopped_after(epochs: int, config, folder: Path) -> None:

@@ -106,7 +106,7 @@ class StructurePrediction(Ranked):
         self.subsampling: Subsampling | None = None
         self.build_metrics()
 
-    def before_fit(self, corpus: Corpus) -> dict[str, Any]:
+    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
         """Looks at the pictures and counts the training triples, as far as they are asked for."""
         items: Any = corpus.items["train"]
         triples = torch.from_numpy(items.triples)

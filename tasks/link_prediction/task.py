@@ -86,9 +86,9 @@ class LinkPrediction(Ranked):
     def trains(self) -> bool:
         return 2 in self.stages
 
-    def before_fit(self, corpus: Corpus) -> dict[str, Any]:
+    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
         """Stage 1, with everything frozen but the entities' vectors."""
-        return fit_entities(self, corpus, self.stage1) if 1 in self.stages else {}
+        return fit_entities(self, corpus, self.stage1) if 1 in self.stages and not resumed else {}
 
     def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]:
         """The transformed state at each query's mask."""
