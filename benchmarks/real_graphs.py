@@ -76,11 +76,11 @@ ROWS = {
 def main() -> None:
     """Runs what has not been run, then writes figures and table."""
     archives = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data")
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"machine": machine(), "runs": {}}
+    runs: dict[str, Any] = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else {}
     for name in sys.argv[2:] or ROWS:
-        results["runs"][name] = _run(name, archives)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    fill(PAGE, BEGIN, END, table(results["runs"]))
+        runs[name] = _run(name, archives)
+        RESULTS.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=1) + "\n")
+    fill(PAGE, BEGIN, END, table(runs))
 
 
 def _run(name: str, archives: Path) -> dict[str, Any]:
