@@ -29,7 +29,7 @@ from torch.autograd import grad
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.full_size import BATCH, TRAINED_BATCH, Drawn, batch_of, batches, orders, prepared, sharing, train_set
-from benchmarks.runs import fill, machine
+from benchmarks.runs import chosen, fill, machine
 from mkgc.backbone import Backbone
 from mkgc.batch import Images
 from mkgc.losses.kvsall import binary_kvsall
@@ -61,9 +61,8 @@ def main() -> None:
         "optimiser": lambda: optimiser(task),
         "kept": lambda: kept(task, train),
     }
-    named = sys.argv[2:]
-    measures: Measures = json.loads(RESULTS.read_text())["measures"] if named else {}
-    for part in named or parts:
+    measures: Measures = json.loads(RESULTS.read_text())["measures"] if sys.argv[2:] else {}
+    for part in chosen(sys.argv[2:], parts):
         measures |= parts[part]()
     figures = {"machine": machine(), "batch": BATCH, "measures": measures, "entities_shown": shared}
     figures["queries"] = {kind: len(train_set(corpus, kind)) for kind in ("queries", "repeated")}

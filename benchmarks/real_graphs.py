@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.runs import fill, machine, trained
-from mkgc.data.archive import unpack
+from benchmarks.runs import chosen, fill, machine, trained, unpacked
 
 RUNS = Path("runs/real_graphs")
 RESULTS = Path("benchmarks/real_graphs.json")
@@ -77,7 +76,7 @@ def main() -> None:
     """Runs what has not been run, then writes figures and table."""
     archives = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data")
     runs: dict[str, Any] = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else {}
-    for name in sys.argv[2:] or ROWS:
+    for name in chosen(sys.argv[2:], ROWS):
         runs[name] = _run(name, archives)
         RESULTS.write_text(json.dumps({"machine": machine(), "runs": runs}, indent=1) + "\n")
     fill(PAGE, BEGIN, END, table(runs))
@@ -85,10 +84,8 @@ def main() -> None:
 
 def _run(name: str, archives: Path) -> dict[str, Any]:
     graph, keys, _ = ROWS[name]
-    data = RUNS / "data" / graph.archive
-    if not data.exists():
-        unpack(archives / f"{graph.archive}.tar.xz", data)
-    where = (f"data={graph.data}", f"data.root={data / graph.archive}", "size.threads=1")
+    root = unpacked(archives, graph.archive, RUNS / "data")
+    where = (f"data={graph.data}", f"data.root={root}", "size.threads=1")
     figures = trained(RUNS / name, "task=link_prediction", *where, *keys.split())
     kept = {split: {measure: figures[split][measure] for measure in MEASURES} for split in ("dev", "test")}
     return {"keys": keys, **kept, "epochs": figures["epochs"], "seconds": figures["seconds"]}

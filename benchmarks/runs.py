@@ -6,12 +6,15 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
+
+from mkgc.data.archive import unpack
+from mkgc.errors import MkgcError
 
 
 def composed(*overrides: str, name: str = "train") -> DictConfig:
@@ -29,6 +32,25 @@ def trained(folder: Path, *overrides: str) -> dict[str, Any]:
         print(f"$ python -m mkgc.train {' '.join(overrides)} hydra.run.dir={folder}", flush=True)
         train(composed(*overrides), folder)
     return json.loads(figures.read_text())
+
+
+def chosen(asked: Sequence[str], known: Iterable[str]) -> list[str]:
+    """The names that were asked for, or all that are known."""
+    known = list(known)
+    for name in asked:
+        if name not in known:
+            raise SystemExit(f"{name}: choose {', '.join(known)}")
+    return list(asked) or known
+
+
+def unpacked(archives: Path, name: str, folder: Path) -> Path:
+    """The data set of an archive, in ``folder`` from now on."""
+    if not (folder / name).exists():
+        try:
+            unpack(archives / f"{name}.tar.xz", folder / name)
+        except MkgcError as error:
+            raise SystemExit(str(error)) from None
+    return folder / name / name
 
 
 def machine() -> str:

@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.runs import fill, mean_and_spread
-from mkgc.data.archive import unpack
+from benchmarks.runs import fill, mean_and_spread, unpacked
 
 RUNS = Path("runs/text")
 RESULTS = Path("benchmarks/text.json")
@@ -52,10 +51,8 @@ def main() -> None:
 def _run(row: Row, seed: int, archives: Path) -> dict[str, Any]:
     folder = RUNS / row.archive / str(seed)
     if not (folder / "metrics.json").exists():
-        data = RUNS / "data" / row.archive
-        if not data.exists():
-            unpack(archives / f"{row.archive}.tar.xz", data)
-        keys = [f"task={row.task}", f"experiment=e5_{row.task}", f"data.root={data / row.archive}", f"seed={seed}"]
+        root = unpacked(archives, row.archive, RUNS / "data")
+        keys = [f"task={row.task}", f"experiment=e5_{row.task}", f"data.root={root}", f"seed={seed}"]
         command = [sys.executable, "-m", "mkgc.train", *keys, "size.threads=1", f"hydra.run.dir={folder}"]
         print(" ".join(["python", *command[1:]]), flush=True)
         subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
