@@ -37,6 +37,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
             file.flush()
             os.fsync(file.fileno())
 
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """What a resumed run goes on from, with the errors of :func:`read`."""
+        return read(path)
+
 
 def build_task(config: DictConfig, codec: Codec) -> Task:
     """The network of a configuration, with random or pretrained weights as it says."""

@@ -91,6 +91,13 @@ def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> 
         train(config, tmp_path / "run")
 
 
+def test_what_cannot_be_resumed_is_named(mre_root, tiny, tmp_path) -> None:
+    (tmp_path / "bad.ckpt").write_bytes(b"nothing")
+    for name, said in (("none.ckpt", "no checkpoint at"), ("bad.ckpt", "damaged")):
+        with pytest.raises(CheckpointError, match=said):
+            train(tiny("mre", mre_root, f"resume={tmp_path / name}"), tmp_path / "run")
+
+
 def _stopped_after(epochs: int, config, folder: Path) -> None:
     """Kills the run as an interrupt would, once so many epochs are saved."""
     from pytorch_lightning.callbacks import Callback
