@@ -97,6 +97,12 @@ def test_an_unknown_task_lists_the_known_ones() -> None:
         composed("task=unheard_of")
 
 
+@pytest.mark.parametrize("group", ["system", "experiment"])
+def test_settings_nobody_has_named_are_an_error_and_not_left_out(group: str) -> None:
+    with pytest.raises(HydraException, match=f"Could not find '{group}/unheard_of'"):
+        composed("task=link_prediction", f"{group}=unheard_of")
+
+
 def test_numbers_are_not_truth_values() -> None:
     assert fits(1, float)
     assert not fits(True, int)
