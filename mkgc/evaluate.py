@@ -27,7 +27,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         changes["atlas_seed"] = None  # the user's own files
     trained.data = OmegaConf.merge(trained.data, changes)
     corpus = read_corpus(trained, task.codec)
-    corpus.coverage.show()
+    corpus.show()
     data = DataModule(corpus, config.batch_size, trained.seed)
     trainer = pl.Trainer(
         accelerator=config.device, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False

@@ -51,7 +51,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer = build_trainer(config, folder, task)
     if trainer.is_global_zero:
-        corpus.coverage.show()
+        corpus.show()
         print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
 
     task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it

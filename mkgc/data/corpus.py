@@ -15,19 +15,30 @@ from mkgc.data.codec import Codec
 from mkgc.data.coverage import Coverage
 from mkgc.data.examples import Sentences
 from mkgc.data.graph import Graph
+from mkgc.data.inspect.report import Finding
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a task's reader returns; ``source`` is what was in the files, before pictures decided what may be used."""
+    """What a task's reader returns; ``source`` is what was in the files, before pictures decided what may be used.
+
+    ``notes`` are what a user should know of how the data were read, whatever is done with them.
+    """
 
     source: Sentences | Graph
     codec: Codec
     items: Mapping[str, Sequence[Any]]
     store: PictureStore
     coverage: Coverage
+    notes: tuple[Finding, ...] = ()
+
+    def show(self) -> None:
+        """Prints how complete the pictures are, and the notes."""
+        self.coverage.show()
+        for note in self.notes:
+            print(note.text if note.severity == "info" else f"{note.severity}: {note.text}")
 
 
 def read_settings(config: DictConfig) -> DataSettings:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mkgc.data.inspect.report import Finding
+
 Pictures = Mapping[str, tuple[Path, ...]]
 """Group name (``image``, ``crops``, ``objects``) to the picture files of that group, in order."""
 
@@ -32,17 +34,22 @@ class RelationExample:
 
 @dataclass(frozen=True)
 class TaggedExample:
-    """A sentence with a BIO tag per token; ``tags`` is None when they are asked for."""
+    """A sentence with a tag per token; ``tags`` is None when they are asked for, ``place`` where it stands."""
 
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
     pictures: Pictures = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """A data set of sentences: all labels in their order, and each split's examples, all of one of the kinds above."""
+    """A data set of sentences: all labels in their order, and each split's examples, all of one of the kinds above.
+
+    ``notes`` say what its reader decided.
+    """
 
     labels: tuple[str, ...]
     splits: Mapping[str, Sequence[Any]]
+    notes: tuple[Finding, ...] = ()

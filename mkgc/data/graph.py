@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.data.examples import Pictures
+from mkgc.data.inspect.report import Finding
 
 Triples = Int[np.ndarray, "n 3"]
 """Rows of (head, relation, tail) indices."""
@@ -34,7 +35,8 @@ class Graph:
 
     ``names``, ``descriptions`` (of entities) and ``relation_names`` are parallel to them; an entity without a text has
     its identifier as its name and an empty description. ``features`` and ``tokens`` are what others computed from
-    pictures (``visual``) and texts (``textual``): rows of features are parallel to ``entities``.
+    pictures (``visual``) and texts (``textual``): rows of features are parallel to ``entities``. ``notes`` say what its
+    reader decided.
     """
 
     entities: tuple[str, ...]
@@ -46,3 +48,4 @@ class Graph:
     triples: Mapping[str, Triples]
     features: Mapping[str, Float[Tensor, "E D"]] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
+    notes: tuple[Finding, ...] = ()

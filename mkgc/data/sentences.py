@@ -85,4 +85,4 @@ def read_sentences(
     elif strange := set(source.labels) - set(codec.labels):
         raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", settings.root)
     items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
-    return Corpus(source, codec, items, store, coverage)
+    return Corpus(source, codec, items, store, coverage, source.notes)

@@ -56,7 +56,7 @@ def read(
     elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
         reason = "the graph has other entities or relations than the one the model was trained on"
         raise DataError(reason, settings.root)
-    return Corpus(whole, codec, query_sets(graph, codec, protocol, examples), store, coverage)
+    return Corpus(whole, codec, query_sets(graph, codec, protocol, examples), store, coverage, whole.notes)
 
 
 def _in_no_triple(graph: Graph) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from mkgc.data.settings import DataSettings
 def inspect_corpus(corpus: Corpus, settings: DataSettings, task: str) -> Report:
     """The report of a corpus that was read with broken pictures masked, judged by the user's own ``settings``."""
     published, problems = find_published(settings.name), corpus.store.problems
-    sections = [_named(settings)]
+    sections = [_named(settings), Section((), corpus.notes)]
     if isinstance(corpus.source, Sentences):
         sections += inspect_sentences(corpus.source, corpus.codec, published)
         sections.append(judge_skipping(corpus.source, problems, settings))
