@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from mkgc.data.codec import Codec
 from mkgc.errors import CheckpointError
-from mkgc.files import whole
+from mkgc.sealed import intact, sealed, write_sealed
 from mkgc.task import Task
+
+FORMAT = 2
+"""The only one that is read: its files are sealed, and carry no path. (1: neither.)"""
 
 TRUSTED = ("mkgc.", "tasks.")
 """Only these packages are built from a checkpoint's configuration, which may come from strangers."""
@@ -27,15 +29,12 @@ BUILT = ("backbone", "data", "optim", "size", "task")
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file, flushes to disk, then renames: a killed run leaves the old checkpoint or the new one."""
+    """Writes sealed files beside the old ones, then renames: a killed run leaves the old checkpoint or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with whole(target) as beside, beside.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        write_sealed(target, partial(torch.save, checkpoint))
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         """What a resumed run goes on from, with the errors of :func:`read`."""
@@ -52,24 +51,42 @@ def describe(config: DictConfig, codec: Codec) -> dict[str, Any]:
     """What a checkpoint says of itself beside the weights, as plain values."""
     plain = OmegaConf.to_container(config, resolve=True)
     kind = f"{type(codec).__module__}.{type(codec).__qualname__}"
-    return {"format": 1, "config": plain, "codec_kind": kind, "seed": config.seed}
+    return {"format": FORMAT, "config": plain, "codec_kind": kind, "seed": config.seed}
 
 
 def read(path: Path | str) -> dict[str, Any]:
     """The contents of a checkpoint file.
 
     Raises:
-        CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
+        CheckpointError: There is none, it is damaged, it is not one of mkgc's, or of another format.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise CheckpointError(f"no checkpoint at '{path}'")
+    damaged = f"the checkpoint '{path}' is damaged or not one of mkgc's: it cannot be read"
+    closed = sealed(path)
+    if closed and not intact(path):
+        raise CheckpointError(damaged)
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"the checkpoint '{path}' is damaged or not one of mkgc's: it cannot be read") from error
-    if not isinstance(contents, Mapping) or "mkgc" not in contents or "state_dict" not in contents:
+    except Exception as error:  # foreign and damaged bytes make it raise nearly anything
+        raise CheckpointError(damaged) from error
+    found = _format(contents)
+    if found is None:
         raise CheckpointError(f"'{path}' is not a checkpoint of mkgc: train one, or convert it with mkgc.convert")
+    if found != FORMAT:
+        said = "an older mkgc: train or convert it again" if found < FORMAT else "a newer mkgc: install that"
+        raise CheckpointError(f"'{path}' has format {found}, this mkgc reads {FORMAT}; it is of {said}")
+    if not closed:
+        raise CheckpointError(damaged)
     return dict(contents)
+
+
+def _format(contents: Any) -> int | None:
+    """The number of a checkpoint's format; None for what is no checkpoint of mkgc's."""
+    said = contents.get("mkgc") if isinstance(contents, Mapping) and "state_dict" in contents else None
+    number = said.get("format") if isinstance(said, Mapping) else None
+    return number if type(number) is int else None
 
 
 def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:

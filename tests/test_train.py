@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.checkpoint import build_task, read
+from mkgc.checkpoint import WholeCheckpointIO, build_task, read
 from mkgc.data.corpus import read_corpus
 from mkgc.errors import CheckpointError, ConfigError, MkgcError
 from mkgc.train import train
@@ -185,7 +185,7 @@ def test_a_checkpoint_cannot_name_foreign_code(mre_root, tiny, tmp_path) -> None
         for key in place:
             node = node[key]
         node["_target_"] = "os.system"
-        torch.save(contents, tmp_path / "evil.ckpt")
+        WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
         with pytest.raises(MkgcError, match=r"os\.system"):
             mkgc.load(tmp_path / "evil.ckpt")
 
