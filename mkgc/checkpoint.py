@@ -54,6 +54,13 @@ def describe(config: DictConfig, codec: Codec) -> dict[str, Any]:
     return {"format": FORMAT, "config": plain, "codec_kind": kind, "seed": config.seed}
 
 
+def save(task: Task, path: Path | str) -> None:
+    """Writes a network that was not trained here as a checkpoint; :func:`describe` has said what it is."""
+    contents: dict[str, Any] = {"state_dict": task.state_dict(), "epoch": 0, "global_step": 0}
+    task.on_save_checkpoint(contents)
+    WholeCheckpointIO().save_checkpoint(contents, path)
+
+
 def read(path: Path | str) -> dict[str, Any]:
     """The contents of a checkpoint file.
 

@@ -155,7 +155,7 @@ def convert(config: DictConfig) -> str:
     Raises:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
-    from mkgc.checkpoint import WholeCheckpointIO, build_task, describe
+    from mkgc.checkpoint import build_task, describe, save
     from mkgc.data.corpus import read_corpus
     from mkgc.encoders.weights import load_strictly, read_tensors
 
@@ -190,9 +190,7 @@ def convert(config: DictConfig) -> str:
     if task == "mner":
         state = reordered_states(state, list(config.tags), model.states)
     load_strictly(model, released_state(state, tables), f"'{config.input}'")
-    contents: dict[str, Any] = {"state_dict": model.state_dict(), "epoch": 0, "global_step": 0}
-    model.on_save_checkpoint(contents)
-    WholeCheckpointIO().save_checkpoint(contents, config.output)
+    save(model, config.output)
     return task
 
 

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.checkpoint import add_fitted, build_task, read
+from mkgc.checkpoint import FORMAT, WholeCheckpointIO, add_fitted, build_task, read, save
 from mkgc.data.corpus import read_corpus
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
-from mkgc.files import whole
 from mkgc.predictor import Predictor
 from mkgc.train import train
 from tasks.link_prediction import calibrating, relations
@@ -142,7 +141,8 @@ def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
 
 def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path, monkeypatch) -> None:
     path = tmp_path / "best.ckpt"
-    torch.save({"mkgc": {"seed": 0}, "state_dict": {}}, path)
+    stored = {"format": FORMAT, "seed": 0}
+    WholeCheckpointIO().save_checkpoint({"mkgc": stored, "state_dict": {}}, path)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -151,10 +151,10 @@ def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path,
         patch.setattr(torch, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             add_fitted(path, {"calibration": {"kind": "softmax"}})
-    assert read(path)["mkgc"] == {"seed": 0}
+    assert read(path)["mkgc"] == stored
     assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
     add_fitted(path, {"calibration": {"kind": "softmax"}})
-    assert read(path)["mkgc"] == {"seed": 0, "fitted": {"calibration": {"kind": "softmax"}}}
+    assert read(path)["mkgc"] == {**stored, "fitted": {"calibration": {"kind": "softmax"}}}
 
 
 @pytest.mark.parametrize("backbone", ["kge/distmult", "text_only"])
@@ -223,9 +223,7 @@ def test_entities_of_no_triple_are_no_answers_as_in_the_figures(built, kg_root: 
 def test_only_what_is_new_by_a_flag_or_by_a_key(run, built, tmp_path: Path) -> None:
     model, _, _ = built("backbone=kge/distmult", "task.model.top_k=12")
     checkpoint, asked = tmp_path / "best.ckpt", tmp_path / "asked.jsonl"
-    parts = {"codec": model.codec.state(), "recipes": model.backbone.recipes()}
-    with whole(checkpoint) as beside:
-        torch.save({"mkgc": model.saved | parts, "state_dict": model.state_dict()}, beside)
+    save(model, checkpoint)
     asked.write_text(json.dumps({"head": "e/1", "relation": "likes"}) + "\n")
     found = []
     for more in ([], ["--novel-only"], ["novel_only=true"]):
