@@ -8,15 +8,17 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mkgc.data.tones import read_tags, to_rgb
 from mkgc.errors import MkgcError
 
 KINDS = ("missing", "empty", "not a picture", "truncated", "huge", "tiny")
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Plain pictures only: an EPS, for one, is a program, and Pillow would have Ghostscript run it."""
 
 MAX_PIXELS = 40_000_000
@@ -38,8 +40,9 @@ class PictureError(MkgcError):
 def read_picture(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "3 size size"]:
     """The picture as RGB bytes of ``size`` × ``size`` pixels, stretched where it is not square.
 
-    Grey, palette, CMYK and 16-bit pictures become RGB, transparency becomes white, of an animation the first frame is
-    taken, and the camera's rotation is undone.
+    The format is told by the content, whatever the file is called. Every mode becomes RGB by the rule of
+    :mod:`mkgc.data.tones`, transparency becomes white, of an animation the first frame is taken, and the camera's
+    rotation is undone.
 
     Raises:
         PictureError: There is no such file, or it is empty, truncated, no picture, beyond the pixel limit, or less than
@@ -50,12 +53,22 @@ def read_picture(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> UInt8[n
 
 
 def _decoded(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "3 size size"]:
-    if not path.is_file():
-        raise PictureError(path, "missing")
-    if path.stat().st_size == 0:
+    if _size(path) == 0:
         raise PictureError(path, "empty")
     picture = _rgb(path, max_pixels).resize((size, size), Image.Resampling.BICUBIC)
     return np.array(picture).transpose(2, 0, 1)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; one that no file can be called is missing, too."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise PictureError(path, "missing", "" if absent else getattr(error, "strerror", "") or str(error)) from None
+    if not S_ISREG(found.st_mode):
+        raise PictureError(path, "missing")
+    return found.st_size
 
 
 def _rgb(path: Path, max_pixels: int) -> Image.Image:
@@ -67,7 +80,7 @@ def _rgb(path: Path, max_pixels: int) -> Image.Image:
             if min(width, height) < 2:
                 raise PictureError(path, "tiny", f"{width} x {height} pixels")
             file.load()
-            return _flattened(_upright(file))
+            return to_rgb(_upright(file), read_tags(file))
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -83,17 +96,6 @@ def _upright(picture: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(picture)
     except Exception:  # damaged metadata says nothing against the pixels
         return picture
-
-
-def _flattened(picture: Image.Image) -> Image.Image:
-    """RGB, on white where the picture is transparent."""
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB")
 
 
 def decode_all(paths: Sequence[Path], size: int) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:

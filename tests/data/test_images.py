@@ -83,6 +83,89 @@ def test_sixteen_bits_lose_their_low_byte(tmp_path: Path) -> None:
     assert (read_picture(tmp_path / "a.png", 4) == 0x80).all()
 
 
+GREYS = {
+    "8 bits in 16": (np.uint16, [0, 1, 128, 255], [0, 1, 128, 255]),
+    "10 bits in 16": (np.uint16, [0, 256, 512, 1023], [0, 64, 128, 255]),
+    "12 bits in 16": (np.uint16, [0, 256, 2048, 4095], [0, 16, 128, 255]),
+    "14 bits in 16": (np.uint16, [0, 4096, 8192, 16383], [0, 64, 128, 255]),
+    "16 bits": (np.uint16, [0, 4096, 32768, 65535], [0, 16, 128, 255]),
+    "8 bits in 32": (np.int32, [0, 16, 128, 255], [0, 16, 128, 255]),
+    "16 bits in 32": (np.int32, [0, 4096, 32768, 65535], [0, 16, 128, 255]),
+    "31 bits": (np.int32, [0, 2**28, 2**30, 2**31 - 1], [0, 16, 64, 127]),
+    "signed": (np.int32, [-32768, 0, 16384, 32767], [0, 128, 192, 255]),
+    "black": (np.uint16, [0, 0, 0, 0], [0, 0, 0, 0]),
+    "shares of one": (np.float32, [0.0, 0.25, 0.5, 1.0], [0, 64, 128, 255]),
+    "bytes as floats": (np.float32, [0.0, 16.0, 128.0, 255.0], [0, 16, 128, 255]),
+    "16 bits as floats": (np.float32, [0.0, 4112.0, 32896.0, 65535.0], [0, 16, 128, 255]),
+    "overshooting": (np.float32, [-0.1, 0.0, 0.5, 1.2], [0, 0, 128, 255]),
+    "around zero": (np.float32, [-1.0, 0.0, 0.5, 1.0], [0, 128, 191, 255]),
+    "not finite": (np.float32, [np.nan, -np.inf, 1.0, np.inf], [0, 0, 255, 255]),
+    "beyond all limits": (np.float32, [0.0, 1e6, 2e6, 4e6], [0, 64, 128, 255]),
+}
+
+
+def greys(path: Path) -> list[int]:
+    """The four pixels of an image of 2 × 2, which must be grey."""
+    pixels = read_picture(path, 2)
+    assert (pixels == pixels[:1]).all()
+    return pixels[0].ravel().tolist()
+
+
+@pytest.mark.parametrize("kind", GREYS)
+def test_greys_of_more_than_eight_bits_are_brought_to_the_range_that_they_mean(tmp_path: Path, kind: str) -> None:
+    dtype, values, expected = GREYS[kind]
+    Image.fromarray(np.array(values, dtype).reshape(2, 2)).save(tmp_path / "a.tif")
+    assert greys(tmp_path / "a.tif") == expected
+
+
+def tiff(bits: int, sample_format: int, photometric: int, rows: bytes) -> bytes:
+    """A little-endian TIFF of 2 × 2 grey samples, uncompressed."""
+    tags = [(256, 2), (257, 2), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 2)]
+    tags += [(279, len(rows)), (339, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    offset = 8 + len(rows)
+    return b"II*\0" + struct.pack("<I", offset) + rows + struct.pack("<H", len(tags)) + entries + b"\0" * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (tiff(12, 1, 1, bytes([0x00, 0x01, 0x00, 0x80, 0x0F, 0xFF])), [0, 16, 128, 255]),
+        (tiff(12, 1, 1, bytes([0x00, 0x00, 0x10, 0x02, 0x00, 0x40])), [0, 1, 2, 4]),  # dark: it says it has 12 bits
+        (tiff(32, 1, 1, struct.pack("<4I", 0, 2**28, 2**31, 2**32 - 1)), [0, 16, 128, 255]),
+        (tiff(16, 1, 0, struct.pack("<4H", 0, 4096, 32768, 65535)), [255, 239, 127, 0]),  # white is zero
+    ],
+    ids=["12 bits", "12 dark bits", "32 unsigned bits", "white is zero"],
+)
+def test_a_tiff_says_what_its_samples_mean(tmp_path: Path, content: bytes, expected: list[int]) -> None:
+    (tmp_path / "a.tif").write_bytes(content)
+    assert greys(tmp_path / "a.tif") == expected
+
+
+def test_a_value_of_sixteen_bits_may_mean_transparent(tmp_path: Path) -> None:
+    values = np.array([[7, 0x1000], [0x8000, 0xFFFF]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=7)
+    assert greys(tmp_path / "a.png") == [255, 16, 128, 255]
+
+
+def test_lab_is_converted_and_not_refused(tmp_path: Path) -> None:
+    Image.new("LAB", (4, 4), (255, 128, 128)).save(tmp_path / "a.tif")
+    np.testing.assert_allclose(colours(tmp_path / "a.tif"), [WHITE] * 4, atol=2)
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "a", "a.txt", "a b.jfif", "a.webp", "e\u0301.jpg"])
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"])
+def test_the_content_tells_the_format_whatever_the_file_is_called(tmp_path: Path, kind: str, name: str) -> None:
+    Image.new("RGB", (8, 8), "white").save(tmp_path / name, format=kind)
+    assert colours(tmp_path / name) == [WHITE] * 4
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_picture(tmp_path: Path) -> None:
+    assert refused(tmp_path / ("a" * 300)) == ("missing", "missing (File name too long)")
+    assert refused(tmp_path / "a\0b")[0] == "missing"
+    assert refused(tmp_path / "\ud800.jpg")[0] == "missing"
+
+
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
     picture = Image.new("P", (8, 8), 1)
     picture.putpalette([*BLUE, *RED])
@@ -198,7 +281,7 @@ def test_two_pixels_a_side_are_enough(tmp_path: Path) -> None:
 )
 def test_what_is_no_picture_whatever_it_is_called(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
-    formats = "BMP, GIF, JPEG, JPEG2000, PNG, PPM, TIFF, WEBP"
+    formats = "AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PPM, TIFF, WEBP"
     assert refused(tmp_path / "a.jpg") == ("not a picture", f"not a picture (none of {formats})")
 
 
