@@ -12,6 +12,7 @@ from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Sentences
 from mkgc.data.formats import chosen
+from mkgc.data.inspect.report import Finding
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_sentences
 from mkgc.data.survey import survey
@@ -61,6 +62,15 @@ def read_source(settings: DataSettings, formats: Mapping[str, SentenceFormat]) -
     root, form = Path(settings.root), chosen(formats, settings.format)
     examples = {split: form.examples(root, split, tuple(settings.pictures)) for split in Codec.splits}
     return Sentences(form.labels(root), examples)
+
+
+def note_silent(source: Sentences, scored: Callable[[Any], bool], what: str) -> tuple[Finding, ...]:
+    """A warning for each of dev and test in which there is nothing to find."""
+    return tuple(
+        Finding("warning", f"no example of {split} has {what}: its F1 is 0, whatever is predicted")
+        for split, part in source.splits.items()
+        if split != "train" and not any(map(scored, part))
+    )
 
 
 def read_sentences(

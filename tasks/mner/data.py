@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, Sentences, TaggedExample
 from mkgc.data.formats import jsonl, labelled, twitter
 from mkgc.data.pictures import PictureStore
-from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences, read_source
+from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
+from mkgc.data.tags import in_one_scheme
 from mkgc.data.tokens import Tokenizer, learned
+from mkgc.errors import DataError
 from mkgc.nn.crf import repair_bio
 
 
@@ -93,8 +95,12 @@ FORMATS = {
 
 
 def source(settings: DataSettings) -> Sentences:
-    """What is in the files, in one of :data:`FORMATS`; raises as :func:`read_source` does."""
-    return read_source(settings, FORMATS)
+    """What is in the files, in one of :data:`FORMATS`, with tags in IOB2.
+
+    Raises:
+        DataError: The tags are of no one scheme; else as :func:`read_source` does.
+    """
+    return in_one_scheme(read_source(settings, FORMATS))
 
 
 def read(
@@ -102,5 +108,14 @@ def read(
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     codec: TaggingCodec | None = None,
 ) -> Corpus:
-    """Reads tagged sentences in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
-    return read_sentences(source(settings), settings, TaggingCodec, tokenizer, codec)
+    """Reads tagged sentences in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
+
+    Raises:
+        DataError: A new model would find no entity in train; else as :func:`source` and :func:`read_sentences` do.
+    """
+    found = source(settings)
+    if codec is None and not found.labels:
+        raise DataError("every tag of train is O: there is no entity type to learn", settings.root)
+    silent = note_silent(found, lambda example: set(example.tags) != {"O"}, "an entity")
+    found = replace(found, notes=(*found.notes, *silent))
+    return read_sentences(found, settings, TaggingCodec, tokenizer, codec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +18,11 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, RelationExample, Sentences
 from mkgc.data.formats import jsonl, labelled, mnre
 from mkgc.data.pictures import PictureStore
-from mkgc.data.sentences import SentenceCodec, SentenceFormat, read_sentences, read_source
+from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, DataError
+from tasks.mre.null import find_null, note_null
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
 """New tokens around head and tail, numbered behind the vocabulary in this order."""
@@ -55,7 +56,8 @@ class RelationBatch(Part):
 class RelationCodec(SentenceCodec):
     """Marks head and tail, cuts what is too long around them, and pads.
 
-    The markers are new tokens, which have to be learned, or punctuation, which every encoder knows.
+    The markers are new tokens, which have to be learned, or punctuation, which every encoder knows. ``null_relation``
+    is the label that is not scored.
 
     Raises:
         ConfigError: The vocabulary has no such punctuation.
@@ -64,10 +66,15 @@ class RelationCodec(SentenceCodec):
     kind = "relation"
 
     def __init__(
-        self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings, markers: Markers = "new"
+        self,
+        tokenizer: Tokenizer,
+        labels: tuple[str, ...],
+        settings: DataSettings,
+        markers: Markers = "new",
+        null_relation: str | None = None,
     ) -> None:
         super().__init__(tokenizer, labels, settings)
-        self.markers = markers
+        self.markers, self.null_relation = markers, null_relation
         known = [tokenizer.pieces([mark])[0][-1] for mark in PUNCTUATION]
         if markers == "punctuation" and tokenizer.unknown in known:
             raise ConfigError("task.data.markers=punctuation: the vocabulary lacks @ or #; use new ones")
@@ -78,12 +85,14 @@ class RelationCodec(SentenceCodec):
         return {"markers": len(MARKERS)} if self.markers == "new" else {}
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"markers": self.markers}
+        return super().state() | {"markers": self.markers, "null_relation": self.null_relation}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> RelationCodec:
         tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings(**state["settings"])
-        return cls(tokenizer, tuple(state["labels"]), settings, state["markers"])
+        # Checkpoints older than the key have "None" or no null relation.
+        null = state.get("null_relation", find_null(state["labels"], ["None"]))
+        return cls(tokenizer, tuple(state["labels"]), settings, state["markers"], null)
 
     def encode(self, example: RelationExample) -> RelationItem:
         """Ids with the markers in place; what is over ``max_length`` is cut farthest from both mentions first."""
@@ -160,6 +169,19 @@ def read(
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     codec: RelationCodec | None = None,
     markers: Markers = "new",
+    null_relation: str | list[str] | None = None,
 ) -> Corpus:
-    """Reads sentences with marked mentions in one of :data:`FORMATS`; raises as :func:`read_sentences` does."""
-    return read_sentences(source(settings), settings, partial(RelationCodec, markers=markers), tokenizer, codec)
+    """Reads sentences with marked mentions in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
+
+    Raises:
+        ConfigError: A new model's null relation is not to be found (:func:`find_null`).
+        DataError: A new model would learn but one relation; else as :func:`read_sentences` does.
+    """
+    found = source(settings)
+    if codec is None and len(shown := {example.relation for example in found.splits["train"]}) < 2:
+        raise DataError(f"train has one relation only, '{min(shown)}': there is nothing to tell apart", settings.root)
+    null = codec.null_relation if codec else find_null(found.labels, null_relation)
+    silent = note_silent(found, lambda example: example.relation != null, "a relation")
+    found = replace(found, notes=(*found.notes, note_null(null), *silent))
+    make = partial(RelationCodec, markers=markers, null_relation=null)
+    return read_sentences(found, settings, make, tokenizer, codec)

@@ -43,7 +43,8 @@ class RelationExtraction(Task):
         self.build_metrics()
 
     def make_metric(self) -> RelationF1:
-        return RelationF1(none=self.codec.labels.index("None") if "None" in self.codec.labels else None)
+        null = self.codec.null_relation
+        return RelationF1(none=None if null is None else self.codec.labels.index(null))
 
     def logits(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""

@@ -108,9 +108,18 @@ def test_a_relation_must_be_given(tmp_path: Path) -> None:
         ({"tags": ["O"] * 4, "spans": []}, "give one of 'tags' and 'spans'"),
         ({"tags": ["O"] * 3}, "'tags' must be a list of 4 tags, one a word, not 3"),
         ({"tags": "OOOO"}, "'tags' must be a list of 4 tags, one a word, not 'OOOO'"),
-        ({"tags": ["O", "O", "O", "LOC"]}, "the tag 'LOC' is none of O, B-<type> and I-<type>"),
-        ({"tags": ["O", "O", "O", 1]}, "the tag 1 is none of O, B-<type> and I-<type>"),
-        ({"tags": ["O", "O", "O", "B-"]}, "the tag 'B-' is none of O, B-<type> and I-<type>"),
+        (
+            {"tags": ["O", "O", "O", "LOC"]},
+            "the tag 'LOC' is none of O, B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)",
+        ),
+        (
+            {"tags": ["O", "O", "O", 1]},
+            "the tag 1 is none of O, B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)",
+        ),
+        (
+            {"tags": ["O", "O", "O", "B-"]},
+            "the tag 'B-' is none of O, B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)",
+        ),
         ({"tags": ["O", "O", "O", "B-ORG"]}, "the entity type 'ORG' does not occur in train (LOC, PER)"),
         ({"spans": {}}, "'spans' must be a list, not {}"),
         ({"spans": [[0, 1, "PER"]]}, "'spans' must be a mapping of keys to values, not [0, 1, 'PER']"),

@@ -107,9 +107,8 @@ def test_types_are_those_of_train_sorted(root: Path) -> None:
     ("line", "reason"),
     [
         ("Rome\tB-ORG", "the tag 'B-ORG' has a type that train does not (LOC, PER)"),
-        ("Rome\tLOC", "the tag 'LOC' is none of O, B-<type> and I-<type>"),
-        ("Rome\tE-LOC", "the tag 'E-LOC' is none of O, B-<type> and I-<type>"),
-        ("Rome\tB-", "the tag 'B-' is none of O, B-<type> and I-<type>"),
+        ("Rome\tLOC", "the tag 'LOC' is none of O, B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)"),
+        ("Rome\tB-", "the tag 'B-' is none of O, B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)"),
         ("Rome B-LOC", "expected token<TAB>label, got 'Rome B-LOC'"),
         ("\tB-LOC", "expected token<TAB>label, got '\\tB-LOC'"),
         ("\nRome\tB-LOC", "a sentence begins without a line 'IMGID:…' for its picture"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mkgc.data.examples import Span
 from mkgc.errors import DataError
+
+TAG = re.compile(r"O|[BIESMLUW]-.+")
+"""The tags of all schemes that are read (:mod:`mkgc.data.tags`)."""
 
 
 def need(record: Any, key: str, place: str, inside: str = "") -> Any:
@@ -51,3 +55,15 @@ def span(value: Any, count: int, key: str, place: str) -> Span:
     if start < 0 or end > count:
         raise DataError(f"'{key}' [{start}, {end}) lies outside the sentence of {count} tokens", place)
     return Span(start, end)
+
+
+def tag(value: Any, place: str) -> str:
+    """O, or the mark of a scheme before an entity type.
+
+    Raises:
+        DataError: It is anything else.
+    """
+    if not isinstance(value, str) or not TAG.fullmatch(value):
+        marks = "B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)"
+        raise DataError(f"the tag {value!r:.40} is none of O, {marks}", place)
+    return value

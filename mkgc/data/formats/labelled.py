@@ -37,7 +37,7 @@ def relations(root: Path) -> tuple[str, ...]:
 
 
 def read_tagged(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[TaggedExample]:
-    """Sentences with ``tags`` (BIO, one a word) or ``spans``; pictures are named from the folder.
+    """Sentences with ``tags`` (one a word, as written) or ``spans``; pictures are named from the folder.
 
     Raises:
         DataError: A file is missing or empty, or a record cannot be used, as when it has an entity type that does not
@@ -92,17 +92,14 @@ def _tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExampl
         raise DataError("give one of 'tags' and 'spans'", place)
     count = len(example.tokens)
     tags = _tags(record["tags"], count, place) if "tags" in record else _spans(record["spans"], count, place)
-    return replace(example, tags=tags)
+    return replace(example, tags=tags, place=place)
 
 
 def _tags(value: Any, count: int, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) != count:
         said = f"{len(value)}" if isinstance(value, list) else f"{value!r:.40}"
         raise DataError(f"'tags' must be a list of {count} tags, one a word, not {said}", place)
-    for tag in value:
-        if not isinstance(tag, str) or (tag != "O" and (tag[:2] not in ("B-", "I-") or not tag[2:])):
-            raise DataError(f"the tag {tag!r} is none of O, B-<type> and I-<type>", place)
-    return tuple(value)
+    return tuple(fields.tag(tag, place) for tag in value)
 
 
 def _spans(value: Any, count: int, place: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Twitter-2015 and Twitter-2017: tweets with a picture and a BIO tag for every token."""
+"""Twitter-2015 and Twitter-2017: tweets with a picture and a tag for every token."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mkgc.data.examples import TaggedExample
-from mkgc.data.formats import crops
+from mkgc.data.formats import crops, fields
 from mkgc.data.formats.files import find, read_lines
 from mkgc.errors import DataError
 
@@ -25,7 +25,7 @@ class _Block(NamedTuple):
 
 
 def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[TaggedExample]:
-    """The examples of ``train``, ``dev`` or ``test``, in the order of the file.
+    """The examples of ``train``, ``dev`` or ``test``, in the order of the file, with their tags as written.
 
     Pictures lie in ``images`` or ``*_images`` in the folder, or in ``<folder>_images`` beside it.
 
@@ -34,7 +34,8 @@ def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[T
             that does not occur in train.
     """
     types = None if split == "train" else read_labels(root)
-    blocks = _blocks(_file(root, split), types)
+    path = _file(root, split)
+    blocks = _blocks(path, types)
     finders = {group: _finder(root, split, group) for group in groups}
     return [
         TaggedExample(
@@ -42,6 +43,7 @@ def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[T
             tuple(block.tokens),
             tuple(block.tags),
             {group: at(block.image) for group, at in finders.items()},
+            f"{path}:{block.line}",
         )
         for block in blocks
     ]
@@ -95,11 +97,8 @@ def _columns(line: str, path: Path, number: int) -> tuple[str, str]:
 
 
 def _check(tag: str, types: Collection[str] | None, path: Path, number: int) -> None:
-    if tag == "O":
-        return
-    if tag[:2] not in ("B-", "I-") or not tag[2:]:
-        raise DataError(f"the tag '{tag}' is none of O, B-<type> and I-<type>", path, number)
-    if types is not None and tag[2:] not in types:
+    fields.tag(tag, f"{path}:{number}")
+    if types is not None and tag != "O" and tag[2:] not in types:
         known = ", ".join(types)
         raise DataError(f"the tag '{tag}' has a type that train does not ({known})", path, number)
 
