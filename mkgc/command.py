@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mkgc.errors import ConfigError, MkgcError
+from mkgc.errors import ConfigError, MkgcError, one_line
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -125,5 +125,5 @@ def explain(error: BaseException | None) -> str | None:
         error = error.__cause__ or error.__context__
     if isinstance(first, HydraException | OmegaConfBaseException):
         lines = [line.strip() for line in str(first).splitlines() if line.strip()]
-        return " ".join(line for line in lines if not line.startswith(("full_key:", "object_type=")))
+        return one_line(" ".join(line for line in lines if not line.startswith(("full_key:", "object_type="))))
     return None

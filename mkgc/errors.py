@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LONGEST = 1000
+"""Characters of a message: what is wrong with many keys fits, the content of a file does not."""
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """The text without its middle, if it is too long, and with escapes for what would break or colour a line.
+
+    >>> one_line("two lines\\nand a very long end", 20)
+    'two lines\\\\n… long end'
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}…{text[len(text) - (longest - longest // 2) + 1 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
 
 class MkgcError(Exception):
-    """A mistake that the user can mend; the message says what was wrong and what would be right."""
+    """A mistake that the user can mend; the message says in one line what was wrong and what would be right."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConfigError(MkgcError):
@@ -21,7 +38,7 @@ class DataError(MkgcError):
 
     def __init__(self, reason: str, path: Path | str | None = None, line: int | None = None) -> None:
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(place + reason)
+        super().__init__(one_line(place) + one_line(reason, LONGEST // 2))
 
 
 class CheckpointError(MkgcError):

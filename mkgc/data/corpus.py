@@ -18,6 +18,7 @@ from mkgc.data.graph import Graph
 from mkgc.data.inspect.report import Finding
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
+from mkgc.errors import one_line
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Corpus:
         """Prints how complete the pictures are, and the notes."""
         self.coverage.show()
         for note in self.notes:
-            print(note.text if note.severity == "info" else f"{note.severity}: {note.text}")
+            print(one_line(note.text if note.severity == "info" else f"{note.severity}: {note.text}"))
 
 
 def read_settings(config: DictConfig) -> DataSettings:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.data.examples import TaggedExample
+from mkgc.data.examples import Sentences, TaggedExample
 from mkgc.data.formats import twitter
+from mkgc.data.tags import in_one_scheme
 from mkgc.errors import DataError
 
 TRAIN = "IMGID:7\nAda\tB-PER\nLovelace\tI-PER\nleft\tO\nRome\tB-LOC\n\nIMGID:8\nParis\tB-LOC\n"
@@ -151,6 +152,14 @@ def test_bytes_that_are_not_utf8_are_an_error(root: Path) -> None:
     assert str(error.value) == f"{root / 'test.txt'}:2: {reason}"
 
 
+def test_lines_that_end_in_cr_alone_are_one_short_line(root: Path) -> None:
+    (root / "train.txt").write_bytes((TRAIN * 1000).replace("\n", "\r").encode())
+    with pytest.raises(DataError) as error:
+        twitter.read(root, "train")
+    reason = "lines end in CR alone, as old Macs wrote them: save the file with LF or CRLF"
+    assert str(error.value) == f"{root / 'train.txt'}:1: {reason}"
+
+
 COUNTS = {
     ("twitter2015", "train"): (4_000, {"PER": 2217, "LOC": 2091, "ORG": 927, "OTHER": 931}, 4_000, 186),
     ("twitter2015", "dev"): (1_000, {"PER": 552, "LOC": 522, "ORG": 247, "OTHER": 220}, 999, 53),
@@ -170,6 +179,15 @@ def test_the_public_data_sets_are_read_whole(real: Callable[[str], Path], name: 
     assert sum(bool(example.pictures["crops"]) for example in examples) == with_crops
     assert len({example.id for example in examples}) == sentences
     assert sum(loose_insides(example.tags or ()) for example in examples) == loose
+
+
+@pytest.mark.parametrize(("name", "loose"), [("twitter2015", 374), ("twitter2017", 0)])
+def test_the_public_data_sets_are_iob2_and_stay_as_they_are(real: Callable[[str], Path], name: str, loose: int) -> None:
+    splits = {split: twitter.read(real(name), split) for split in ("train", "dev", "test")}
+    read = in_one_scheme(Sentences(twitter.read_labels(real(name)), splits))
+    assert read.splits == splits
+    said = f"; {loose} I- tags continue no mention: training reads them as B-, scoring as no mention"
+    assert [note.text for note in read.notes] == [f"tags: IOB2{said if loose else ', none rewritten'}"]
 
 
 def loose_insides(tags: tuple[str, ...]) -> int:

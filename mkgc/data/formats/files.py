@@ -34,7 +34,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines numbered from 1, without their ends (LF or CRLF) and without a byte order mark.
 
     Raises:
-        DataError: There is no such file, it cannot be read, or a line is not UTF-8.
+        DataError: There is no such file, it cannot be read, a line is not UTF-8, or the first one goes on behind a CR.
     """
     try:
         with path.open("rb") as file:
@@ -52,4 +52,7 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
     except UnicodeDecodeError as error:
         byte = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
         raise DataError(f"{byte} is not UTF-8: save the file as UTF-8", path, number) from None
-    return text.rstrip("\r\n")
+    text = text.rstrip("\r\n")
+    if number == 1 and "\r" in text:
+        raise DataError("lines end in CR alone, as old Macs wrote them: save the file with LF or CRLF", path, number)
+    return text

@@ -84,7 +84,7 @@ def _blocks(path: Path, types: Collection[str] | None = None) -> list[_Block]:
         raise DataError("is empty", path)
     for block in blocks:
         if not block.tokens:
-            raise DataError(f"'{MARK}{block.image}' is followed by no token", path, block.line)
+            raise DataError(f"'{MARK}{block.image:.40}' is followed by no token", path, block.line)
     return blocks
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
+
+from mkgc.errors import one_line
 
 Severity = Literal["fatal", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("fatal", "warning", "info")
@@ -56,11 +58,16 @@ class Report:
 
 
 def collect(title: str, sections: Iterable[Section]) -> Report:
-    """One report of several inspections; tables without rows are left out."""
+    """One report of several inspections; tables without rows are left out, and names of the data are cut short."""
     parts = list(sections)
-    tables = tuple(table for part in parts for table in part.tables if table.rows)
-    findings = [finding for part in parts for finding in part.findings]
+    tables = tuple(_cut(table) for part in parts for table in part.tables if table.rows)
+    findings = [Finding(finding.severity, one_line(finding.text)) for part in parts for finding in part.findings]
     return Report(title, tables, tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))))
+
+
+def _cut(table: Table) -> Table:
+    rows = (tuple(one_line(cell, 200) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
+    return replace(table, rows=tuple(rows))
 
 
 def shown(cell: Cell) -> str:
