@@ -35,8 +35,10 @@ def check_data(config: DictConfig) -> Report:
     from mkgc.config import check
     from mkgc.data.corpus import read_corpus
     from mkgc.data.inspect.overview import inspect_corpus
+    from mkgc.encoders.text import check_length
 
     check(config)
+    check_length(config.backbone, config.data.max_length)
     settings = instantiate(config.data)
     lenient = OmegaConf.merge(config, {"data": {"bad_images": "mask", "min_image_coverage": 0.0}})
     assert isinstance(lenient, DictConfig)

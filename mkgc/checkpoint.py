@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from mkgc.data.codec import Codec
+from mkgc.encoders.text import check_length
 from mkgc.errors import CheckpointError
 from mkgc.sealed import intact, sealed, write_sealed
 from mkgc.task import Task
@@ -42,9 +43,17 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 def build_task(config: DictConfig, codec: Codec) -> Task:
-    """The network of a configuration, with random or pretrained weights as it says."""
+    """The network of a configuration, with random or pretrained weights as it says.
+
+    Its text encoder has the vocabulary of the codec's tokeniser.
+
+    Raises:
+        ConfigError: The parts do not fit one another.
+    """
+    check_length(config.backbone, codec.settings.max_length)
     build = instantiate(config.task.model)
-    return build(backbone=instantiate(config.backbone), codec=codec, optim=instantiate(config.optim))
+    parts = {"text": {"vocabulary": codec.tokenizer.size}} if "text" in config.backbone else {}
+    return build(backbone=instantiate(config.backbone, **parts), codec=codec, optim=instantiate(config.optim))
 
 
 def describe(config: DictConfig, codec: Codec) -> dict[str, Any]:

@@ -33,8 +33,10 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.config import check
     from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
+    from mkgc.encoders.text import check_length
 
     check(config)
+    check_length(config.backbone, config.data.max_length)
     began = time.perf_counter()
     if config.size.threads is not None:
         torch.set_num_threads(config.size.threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jaxtyping import Float
@@ -12,6 +13,9 @@ from mkgc.batch import Text
 from mkgc.errors import ConfigError
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.nn.layers import TextLayer
+
+PADDED_POSITIONS = ("roberta", "camembert", "data2vec", "xmod")
+"""Families that give padding a position of its own, in their names."""
 
 
 class TextEncoder(nn.Module):
@@ -66,9 +70,7 @@ class TextEncoder(nn.Module):
         Raises:
             ConfigError: The text is longer than the model's position table.
         """
-        # RoBERTa-like tables begin behind the padding index.
-        reserved = (self.config.pad_token_id or 0) + 1 if "roberta" in self.config.model_type else 0
-        most = self.config.max_position_embeddings - reserved
+        most = positions(self.config)
         if text.ids.shape[1] > most:
             raise ConfigError(
                 f"a text of {text.ids.shape[1]} tokens is longer than the encoder's {most}: lower data.max_length"
@@ -80,28 +82,83 @@ class TextEncoder(nn.Module):
         return {"_target_": f"{__name__}.random_text", "_convert_": "all", "config": self.config.to_dict()}
 
 
-def random_text(config: dict[str, Any]) -> TextEncoder:
-    """A text encoder with random weights; ``config`` is transformers' own, with its ``model_type``."""
-    settings = dict(config)
-    kind = settings.pop("model_type", "bert")
-    return TextEncoder(AutoModel.from_config(AutoConfig.for_model(kind, **settings)))
+def positions(config: PretrainedConfig) -> int:
+    """How many tokens of a text an encoder can read."""
+    # The tables of RoBERTa and its kin begin behind the padding index.
+    reserved = (config.pad_token_id or 0) + 1 if any(name in config.model_type for name in PADDED_POSITIONS) else 0
+    return config.max_position_embeddings - reserved
 
 
-def pretrained_text(name: str, dropout: float | None = None) -> TextEncoder:
-    """A pretrained text encoder from a hub name or a local folder.
+def check_length(backbone: Mapping[str, Any], max_length: int) -> None:
+    """Compares ``data.max_length`` with the positions of a backbone's text encoder, which is not built for that.
 
     Raises:
-        ConfigError: Nothing can be loaded from there, or not all of an encoder.
+        ConfigError: Texts of that length could not be read, or nothing can be loaded from the encoder's place.
     """
+    if "text" not in backbone:
+        return
+    node = backbone["text"]
+    config = _random_config(node["config"]) if "config" in node else _pretrained_config(node["name"])
+    if max_length > positions(config):
+        raise ConfigError(
+            f"data.max_length={max_length} is more than the {positions(config)} tokens that the text encoder has "
+            f"positions for: set data.max_length={positions(config)}, or less"
+        )
+
+
+def random_text(config: dict[str, Any], vocabulary: int | None = None) -> TextEncoder:
+    """A text encoder with random weights; ``config`` is transformers' own, with its ``model_type``.
+
+    ``vocabulary`` is the number of the tokeniser's pieces, where there is a tokeniser.
+
+    Raises:
+        ConfigError: The configuration speaks of another number.
+    """
+    pieces = {} if vocabulary is None else {"vocab_size": vocabulary}
+    return TextEncoder(AutoModel.from_config(_checked(_random_config(pieces | config), vocabulary)))
+
+
+def pretrained_text(name: str, dropout: float | None = None, vocabulary: int | None = None) -> TextEncoder:
+    """A pretrained text encoder from a hub name or a local folder; ``vocabulary`` is as for :func:`random_text`.
+
+    Raises:
+        ConfigError: Nothing can be loaded from there, or not all of an encoder, or the tokeniser is of another.
+    """
+    _checked(_pretrained_config(name), vocabulary)
     options = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     try:
         model, report = AutoModel.from_pretrained(name, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"no text encoder at '{name}': give a folder with config.json and model.safetensors, or a hub name that "
-            "can be reached (size.text.name=…; weights/small and weights/mini come by `make weights`); "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+        raise _not_found(name, error) from error
     if lost := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
         raise ConfigError(f"the weights at '{name}' lack {len(lost)} of the encoder's tensors, first '{lost[0]}'")
     return TextEncoder(model)
+
+
+def _checked(config: PretrainedConfig, vocabulary: int | None) -> PretrainedConfig:
+    if vocabulary not in (None, config.vocab_size):
+        raise ConfigError(
+            f"the text encoder's vocabulary has {config.vocab_size} rows, and the tokeniser is for {vocabulary}: "
+            "give a tokeniser and an encoder that belong together, and no vocab_size of your own"
+        )
+    return config
+
+
+def _random_config(config: Mapping[str, Any]) -> PretrainedConfig:
+    settings = dict(config)
+    return AutoConfig.for_model(settings.pop("model_type", "bert"), **settings)
+
+
+def _pretrained_config(name: str) -> PretrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _not_found(name, error) from error
+
+
+def _not_found(name: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"no text encoder at '{name}': give a folder with config.json and model.safetensors, or a hub name that "
+        "can be reached (size.text.name=…; weights/small and weights/mini come by `make weights`); "
+        f"{str(error).splitlines()[0]}"
+    )

@@ -32,9 +32,15 @@ class ExtendedEmbedding(nn.Module):
         """All rows in the order of their ids."""
         return torch.cat([self.words.weight, *(table.weight for table in self._tables())])
 
+    @property
+    def size(self) -> int:
+        """The number of all rows."""
+        return self.words.num_embeddings + sum(table.num_embeddings for table in self._tables())
+
     def forward(self, ids: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape D"]:
         start = self.words.num_embeddings
-        out = self.words(ids.clamp(max=start - 1))
+        # An id beyond all tables stays what it is, and the look-up fails; one of a table's is replaced below.
+        out = self.words(torch.where(ids < self.size, ids.clamp(max=start - 1), ids))
         for table in self._tables():
             rows = ids - start
             mine = (rows >= 0) & (rows < table.num_embeddings)

@@ -37,7 +37,22 @@ def test_running_text_is_the_pieces_of_its_words(tokenizer: Tokenizer) -> None:
 def test_a_stored_tokeniser_splits_as_before(tokenizer: Tokenizer) -> None:
     restored = Tokenizer.from_state(tokenizer.state())
     assert restored.pieces(["Vienna", "maps"]) == tokenizer.pieces(["Vienna", "maps"])
-    assert (restored.size, restored.mask) == (80, tokenizer.mask)
+    assert (restored.size, restored.mask) == (tokenizer.size, tokenizer.mask)
+
+
+def test_a_learned_vocabulary_is_as_large_as_it_is(tokenizer: Tokenizer) -> None:
+    # Neither as large as was asked for, where nothing is left to be joined, nor smaller than the alphabet.
+    chinese = learned(["".join(map(chr, range(0x4E00, 0x4E00 + 400)))], vocab_size=300)
+    assert (chinese.size, chinese.spells) == (405, True)
+    assert max(chinese.ids("\u4e00\u4f8f")) < 405
+    assert tokenizer.size == len(tokenizer.backend.get_vocab()) < 80
+    assert not tokenizer.spells
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_vocabulary_of_nothing_is_one_line(size: int) -> None:
+    with pytest.raises(ConfigError, match=f"task.vocab_size={size} must be at least 1"):
+        learned(TEXTS, size)
 
 
 def test_a_pretrained_tokeniser_agrees_with_transformers(tmp_path) -> None:
