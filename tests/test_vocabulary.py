@@ -140,7 +140,7 @@ def test_the_longest_text_is_what_the_encoder_itself_can_read(kind: str, most: i
 
 @pytest.mark.parametrize(("verb", "task"), [("train", "mre"), ("check", "mner"), ("check", "link_prediction")])
 def test_texts_longer_than_the_positions_are_told_before_anything_is_read(verb, task, run) -> None:
-    code, out, err = run(verb, f"task={task}", "data=folder", "data.root=nowhere", "data.max_length=129")
+    code, _, err = run(verb, f"task={task}", "data=folder", "data.root=nowhere", "data.max_length=129")
     assert code == 2
     assert said(err).startswith("data.max_length=129 is more than the 128 tokens that the text encoder has positions")
 
