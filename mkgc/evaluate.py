@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mkgc.command import reported, require, run
 from mkgc.errors import ConfigError
@@ -18,14 +17,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     import pytorch_lightning as pl
 
     from mkgc.checkpoint import read, restore
-    from mkgc.data.corpus import read_corpus
+    from mkgc.data.corpus import found_again, read_corpus
     from mkgc.data.module import DataModule
 
     task, trained = restore(read(config.checkpoint))
-    changes: dict[str, Any] = {key: config[key] for key in ("root", "bad_images") if config[key] is not None}
-    if "root" in changes:
-        changes["atlas_seed"] = None  # the user's own files
-    trained.data = OmegaConf.merge(trained.data, changes)
+    trained = found_again(trained, config.root)
+    if config.bad_images is not None:
+        trained.data.bad_images = config.bad_images
     corpus = read_corpus(trained, task.codec)
     corpus.show()
     data = DataModule(corpus, config.batch_size, trained.seed)

@@ -26,6 +26,12 @@ class Codec(ABC):
     tokenizer: Tokenizer
     settings: DataSettings
 
+    illustrates: ClassVar[bool] = False
+    """Whether items show images of the data set, beside those that a user's record brings."""
+
+    awaited: frozenset[int] = frozenset()
+    """What had such images in training, as long as no data set is shown: a checkpoint carries none."""
+
     def tables(self) -> dict[str, int]:
         """Tables of new tokens behind the vocabulary, in the order of their ids; most tasks need none."""
         return {}
@@ -41,6 +47,13 @@ class Codec(ABC):
         Raises:
             DataError: A record cannot be read; the message begins with its place.
         """
+
+    def show(self, source: Any) -> None:  # noqa: B027  # most have none to take
+        """Takes the images of a data set just read."""
+
+    def unshown(self, item: Any) -> bool:
+        """Whether an item lacks images that are awaited."""
+        return False
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

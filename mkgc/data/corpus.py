@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mkgc.data import atlas
 from mkgc.data.codec import Codec
@@ -18,7 +18,7 @@ from mkgc.data.graph import Graph
 from mkgc.data.inspect.report import Finding
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
-from mkgc.errors import one_line
+from mkgc.errors import ConfigError, one_line
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,27 @@ class Corpus:
         self.coverage.show()
         for note in self.notes:
             print(one_line(note.text if note.severity == "info" else f"{note.severity}: {note.text}"))
+
+
+def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:
+    """A trained model's configuration with its data at ``root``, or where they were when it was trained.
+
+    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says.
+
+    Raises:
+        ConfigError: The data are not there.
+    """
+    place = Path(config.data.root if root is None else root)
+    moved: dict[Any, Any] = {} if root is None else {"root": str(root), "store": None}
+    if root is None and config.data.atlas_seed is not None and place.parent == atlas.HOME:
+        return config
+    if not place.is_dir():
+        if root is not None:
+            raise ConfigError(f"root={root}: there is no such folder")
+        raise ConfigError(f"the data that the model was trained on are not at '{place}': give root=…")
+    found = config.copy()
+    found.data = OmegaConf.merge(config.data, {"atlas_seed": None, **moved})
+    return found
 
 
 def read_settings(config: DictConfig) -> DataSettings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -43,13 +42,13 @@ class SentenceCodec(Codec):
         return {
             "tokenizer": self.tokenizer.state(),
             "labels": list(self.labels),
-            "settings": asdict(self.settings),
+            "settings": self.settings.carried(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> SentenceCodec:
         tokenizer = Tokenizer.from_state(state["tokenizer"])
-        return cls(tokenizer, tuple(state["labels"]), DataSettings(**state["settings"]))
+        return cls(tokenizer, tuple(state["labels"]), DataSettings.from_carried(state["settings"]))
 
 
 def read_source(settings: DataSettings, formats: Mapping[str, SentenceFormat]) -> Sentences:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from mkgc.errors import ConfigError
+from mkgc.errors import CheckpointError, ConfigError
 
 GROUPS = ("image", "crops", "objects")
+
+PLACES = ("root", "store")
+"""Settings that mean something on one machine only: no checkpoint carries them to another."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,21 @@ class DataSettings:
         if not 0 <= self.shift < 1:
             raise ConfigError(f"data.shift={self.shift} is a share of a picture's size: 0 <= shift < 1")
         self._check_subset()
+
+    def carried(self) -> dict[str, Any]:
+        """What a model's codec keeps of the settings, wherever its data lie."""
+        return {name: value for name, value in asdict(self).items() if name not in PLACES}
+
+    @classmethod
+    def from_carried(cls, values: dict[str, Any]) -> DataSettings:
+        """Undoes :meth:`carried`; the data lie nowhere yet.
+
+        Raises:
+            CheckpointError: The values name a place.
+        """
+        if named := sorted({*PLACES} & {*values}):
+            raise CheckpointError(f"the checkpoint's codec names a place of files, '{named[0]}'")
+        return cls(root="", **values)
 
     @property
     def store_folder(self) -> Path:

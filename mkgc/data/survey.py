@@ -51,10 +51,7 @@ def survey_graph(graph: Graph, settings: DataSettings) -> tuple[Graph, PictureSt
     Raises:
         DataError: A picture is broken and the policy is ``fail``, or too few entities have one.
     """
-    pictures: tuple[Pictures, ...] = ({},) * len(graph.pictures)
-    if settings.pictures:  # else one dictionary is enough for all, of whom there may be millions
-        pictures = tuple(dealt(each, settings) for each in graph.pictures)
-    graph = replace(graph, pictures=pictures)
+    graph = replace(graph, pictures=tuple(used(graph, settings)))
     store = _read(graph.pictures, settings)
     coverage = Coverage(tuple(_count("entities", graph.pictures, store, settings)))
     check_minimum(coverage, settings.min_image_coverage)
@@ -69,6 +66,8 @@ def wanted(pictures: Sequence[Pictures], settings: DataSettings) -> dict[str, li
 def used(source: Sentences | Graph, settings: DataSettings) -> list[Pictures]:
     """The pictures that each example or entity may show."""
     if isinstance(source, Graph):
+        if not settings.pictures:  # one dictionary is enough for all, of whom there may be millions
+            return [{}] * len(source.pictures)
         return [dealt(pictures, settings) for pictures in source.pictures]
     return [_first(example.pictures, settings) for part in source.splits.values() for example in part]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from mkgc.data.answers import Asked
 from mkgc.data.codec import Codec, image_batch, text_batch
 from mkgc.data.examples import Pictures
 from mkgc.data.formats import jsonl
+from mkgc.data.graph import Graph
 from mkgc.data.names import Names
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
-from mkgc.data.survey import dealt
+from mkgc.data.survey import dealt, used
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import DataError
 from tasks.link_prediction.batch import (
@@ -119,6 +120,11 @@ class TripleCodec(Codec):
         pictures = {group: tuple(f for one in shown for f in one.get(group, ())) for one in shown for group in one}
         return PairItem(head, tail, pictures)
 
+    def show(self, source: Graph) -> None:
+        """Takes the entities' images, as many as the settings say; raises as :meth:`Graph.ordered` does."""
+        graph = source.ordered(self.entities, self.relations)
+        self.pictures, self.awaited = used(graph, self.settings), frozenset()
+
     @cached_property
     def _entity_index(self) -> Names:
         return Names("entity", self.entities, self.names)
@@ -133,14 +139,20 @@ class TripleCodec(Codec):
             "names": list(self.names),
             "relations": list(self.relations),
             "relation_names": list(self.relation_names),
-            "pictures": [{group: [str(path) for path in paths] for group, paths in p.items()} for p in self.pictures],
-            "settings": asdict(self.settings),
+            "pictured": [i for i, groups in enumerate(self.pictures) if any(groups.values())],
+            "settings": self.settings.carried(),
             "left_out": list(self.left_out),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TripleCodec:
-        return cls(**_restored(state))
+        """The same without images: those of ``pictured`` entities are awaited from a graph (:meth:`show`)."""
+        restored = dict(state)
+        pictured = restored.pop("pictured")
+        restored["settings"] = DataSettings.from_carried(state["settings"])
+        codec = cls(**restored, pictures=({},) * len(state["entities"]))
+        codec.awaited = frozenset(pictured)
+        return codec
 
 
 class LinkCodec(TripleCodec):
@@ -149,6 +161,8 @@ class LinkCodec(TripleCodec):
     New tokens are numbered behind the vocabulary: entities first, then relations. Prompts and their order are those of
     MKGformer's released code.
     """
+
+    illustrates = True
 
     def __init__(self, tokenizer: Tokenizer, descriptions: Sequence[str], **of_all: Any) -> None:
         super().__init__(**of_all)
@@ -182,6 +196,10 @@ class LinkCodec(TripleCodec):
 
     def pictures_of(self, entity: int | Unseen) -> Pictures:
         return entity.pictures if isinstance(entity, Unseen) else self.pictures[entity]
+
+    def unshown(self, item: LinkItem | PairItem) -> bool:
+        ends = (item.shown,) if isinstance(item, LinkItem) else (number(item.head), number(item.tail))
+        return not self.awaited.isdisjoint(ends)
 
     def unseen(self, entity: jsonl.Described, folder: Path, place: str) -> Unseen:
         """The text is the description, or the name where there is none; as many pictures as of the graph's entities."""
@@ -234,10 +252,5 @@ class LinkCodec(TripleCodec):
         return super().state() | {"tokenizer": self.tokenizer.state(), "descriptions": list(self.descriptions)}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> LinkCodec:
-        return cls(**_restored(state) | {"tokenizer": Tokenizer.from_state(state["tokenizer"])})
-
-
-def _restored(state: dict[str, Any]) -> dict[str, Any]:
-    pictures = [{group: tuple(map(Path, paths)) for group, paths in p.items()} for p in state["pictures"]]
-    return state | {"pictures": pictures, "settings": DataSettings(**state["settings"])}
+    def from_state(cls, state: dict[str, Any]) -> TripleCodec:
+        return super().from_state(state | {"tokenizer": Tokenizer.from_state(state["tokenizer"])})

@@ -15,7 +15,6 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_graph
 from mkgc.data.survey import survey_graph
 from mkgc.data.tokens import Tokenizer, learned
-from mkgc.errors import DataError
 from tasks.link_prediction.codec import LinkCodec, TripleCodec
 from tasks.link_prediction.queries import query_sets
 
@@ -50,12 +49,13 @@ def read(
         DataError: A file is missing or a line malformed, or too few pictures are usable.
     """
     whole = source(settings)
+    if codec is not None:
+        whole = whole.ordered(codec.entities, codec.relations)
     graph, store, coverage = survey_graph(cut_graph(whole, settings), settings)
     if codec is None:
         codec = _codec(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else ())
-    elif (graph.entities, graph.relations) != (tuple(codec.entities), tuple(codec.relations)):
-        reason = "the graph has other entities or relations than the one the model was trained on"
-        raise DataError(reason, settings.root)
+    else:
+        codec.show(whole)
     return Corpus(whole, codec, query_sets(graph, codec, protocol, examples), store, coverage, whole.notes)
 
 

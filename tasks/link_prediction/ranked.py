@@ -15,7 +15,7 @@ from torch import Tensor
 from mkgc.data.corpus import Corpus
 from mkgc.data.graph import Graph
 from mkgc.data.pictures import PictureStore
-from mkgc.errors import ConfigError, DataError
+from mkgc.errors import ConfigError
 from mkgc.kge.index import EntityIndex
 from mkgc.kge.negatives import SIDES
 from mkgc.metrics.breakdown import judged
@@ -48,7 +48,7 @@ class Ranked(Task):
         self.top_k = top_k
         self.finder: EntityIndex | None = None
         self.recorded: list[Records] = []
-        self.pictured: Bool[np.ndarray, " N"] = np.array([any(p.values()) for p in codec.pictures], dtype=bool)
+        self.pictured = _pictured(codec)
         self.register_buffer("left_out", torch.tensor(codec.left_out, dtype=torch.long), persistent=False)
 
     def make_metric(self) -> RankingMetrics:
@@ -114,7 +114,7 @@ class Ranked(Task):
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def on_test_start(self) -> None:
-        self.recorded = []
+        self.recorded, self.pictured = [], _pictured(self.codec)
 
     def after_test(self, corpus: Corpus, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
@@ -132,10 +132,7 @@ class Ranked(Task):
         return restored(self.saved.get("fitted", {}).get(name))
 
     def novel(self, items: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
-        graph = source()
-        if (graph.entities, graph.relations) != (tuple(self.codec.entities), tuple(self.codec.relations)):
-            raise DataError("the graph has other entities or relations than the one the model was trained on")
-        known = Known(graph)
+        known = Known(source().ordered(self.codec.entities, self.codec.relations))
         return [known.beside(item) for item in items]
 
     def answer(self, items: Sequence[Any], store: PictureStore, size: int) -> list[dict[str, Any]]:
@@ -156,6 +153,11 @@ class Ranked(Task):
         shares: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(shares, self.recorded)
         return [part for share in shares for part in share]
+
+
+def _pictured(codec: TripleCodec) -> Bool[np.ndarray, " N"]:
+    """Which entities have an image."""
+    return np.array([any(groups.values()) for groups in codec.pictures], dtype=bool)
 
 
 def per_target(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

@@ -89,10 +89,8 @@ class RelationCodec(SentenceCodec):
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> RelationCodec:
-        tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings(**state["settings"])
-        # Checkpoints older than the key have "None" or no null relation.
-        null = state.get("null_relation", find_null(state["labels"], ["None"]))
-        return cls(tokenizer, tuple(state["labels"]), settings, state["markers"], null)
+        tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings.from_carried(state["settings"])
+        return cls(tokenizer, tuple(state["labels"]), settings, state["markers"], state["null_relation"])
 
     def encode(self, example: RelationExample) -> RelationItem:
         """Ids with the markers in place; what is over ``max_length`` is cut farthest from both mentions first."""

@@ -191,13 +191,11 @@ def test_the_graph_is_needed_to_leave_out_what_it_knows(predictor, kg_root: Path
     assert len(model.predict(asked)) == 1
     with pytest.raises(ConfigError) as error:
         model.predict(asked, novel_only=True)
-    assert str(error.value) == (
-        f"novel_only=true needs the graph that the model was trained on, and it is not at '{kg_root}': give root=…"
-    )
+    assert str(error.value) == f"the data that the model was trained on are not at '{kg_root}': give root=…"
     assert model.predict(asked, novel_only=True, root=moved) == novel
     with (moved / "entities.txt").open("a") as file:
         file.write("e/12\n")
-    with pytest.raises(DataError, match="^the graph has other entities or relations than the one the model was trai"):
+    with pytest.raises(DataError, match="^the graph (has|lacks) the (entity|relation) "):
         model.predict(asked, novel_only=True, root=moved)
 
 

@@ -21,6 +21,9 @@ FORMAT = 1
 
 TITLE = "# The Atlas graph"
 
+HOME = Path("data/atlas")
+"""Where `conf/data/atlas.yaml` has it."""
+
 SETS = {"link_prediction": triples.write, "mre": relations.write, "mner": mentions.write}
 
 
