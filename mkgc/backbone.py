@@ -154,6 +154,7 @@ class Backbone(nn.Module):
             lambda rows: side.embed(images if len(rows) == size else [g.rows(rows) for g in images], len(rows)),
             size,
             keep=True,
+            width=1,
         )
         for layer in side.layers[lower.count : len(side.layers) - len(self.fusions)]:
             states = layer.feed(layer.attend(states, seen).state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -17,9 +18,11 @@ from mkgc.batch import Part
 from mkgc.data.augment import augment
 from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
+from mkgc.data.module import LengthBatches
 from mkgc.data.pictures import PictureStore
 from mkgc.errors import ConfigError
 from mkgc.optim import ALGORITHMS, linear_warmup, optimiser
+from mkgc.steps import LargeBatch
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Task(pl.LightningModule, ABC):
             )
         self.backbone, self.codec, self.optim = backbone, codec, optim
         self.saved: dict[str, Any] = {}
+        self.large_batch = LargeBatch()
 
     def build_metrics(self) -> None:
         """To be called at the end of a subclass's constructor, when :meth:`make_metric` has what it needs."""
@@ -91,7 +95,11 @@ class Task(pl.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
-        """The scalar to be minimised."""
+        """The scalar to be minimised: a mean over what :meth:`weight` counts."""
+
+    @abstractmethod
+    def weight(self, batch: Any) -> Tensor:
+        """How much a batch counts beside others of the same step of the optimiser: what :meth:`loss` is a mean over."""
 
     @abstractmethod
     def score(self, batch: Any, metric: Any) -> None:
@@ -148,7 +156,14 @@ class Task(pl.LightningModule, ABC):
     def training_step(self, batch: Any, _: int) -> Tensor:
         loss = self.loss(self._varied(batch))
         self.log("train/loss", loss, prog_bar=True)
-        return loss
+        return self.large_batch.summed(loss, self.weight(batch), self._batches_of_a_step())
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        everywhere = partial(self.trainer.strategy.reduce, reduce_op="sum")
+        self.large_batch.divide(self.parameters(), self._batches_of_a_step(), everywhere)
+
+    def _batches_of_a_step(self) -> int:
+        return self.trainer.accumulate_grad_batches * self.trainer.world_size
 
     def _varied(self, batch: Any) -> Any:
         """The batch with its pictures augmented, as the settings ask for."""
@@ -158,10 +173,12 @@ class Task(pl.LightningModule, ABC):
         return replace(batch, images=tuple(augment(g, settings.flip, settings.shift) for g in batch.images))
 
     def validation_step(self, batch: Part, _: int) -> None:
-        self.score(batch, self.measures["dev"])
+        if not _spare(self.trainer.val_dataloaders):
+            self.score(batch, self.measures["dev"])
 
     def test_step(self, batch: Part, _: int) -> None:
-        self.score(batch, self.measures["test"])
+        if not _spare(self.trainer.test_dataloaders):
+            self.score(batch, self.measures["test"])
 
     def on_train_batch_start(self, batch: Part, batch_idx: int) -> None:
         # Dropout then depends on seed and place alone, so that a resumed run equals an uninterrupted one.
@@ -202,3 +219,8 @@ class Task(pl.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["mkgc"] = self.saved | {"codec": self.codec.state(), "recipes": self.backbone.recipes()}
+
+
+def _spare(loader: Any) -> bool:
+    """Whether what this process is given of a split is another's, so that it must not be scored."""
+    return isinstance(loader.batch_sampler, LengthBatches) and loader.batch_sampler.spare

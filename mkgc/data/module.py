@@ -22,8 +22,11 @@ POOL = 50
 class LengthBatches(Sampler[list[int]]):
     """Batches of examples of like length; shuffled anew each epoch when there is a seed, else in order.
 
-    Under several processes each takes every n-th batch. In training all get equally many (the last ones may see a
-    batch twice); in evaluation nothing is repeated and nothing left out.
+    In training, several processes share each batch of one process that takes as many examples at a time as all of
+    them together: what is learned does not depend on how many they are. (A last batch with fewer examples than there
+    are processes goes to all of them whole, so that its mean is the same.) In evaluation each takes every n-th batch,
+    nothing is repeated and nothing left out; batches are smaller where there would be fewer than processes. A process
+    that is left without any example is ``spare``: it gets the first one, not to be scored, and so keeps step.
     """
 
     def __init__(
@@ -34,7 +37,9 @@ class LengthBatches(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.lengths, self.size, self.seed, self.rank, self.world = np.asarray(lengths), size, seed, rank, world
+        self.lengths, self.seed, self.rank, self.world = np.asarray(lengths), seed, rank, world
+        self.size = min(size, max(len(self.lengths) // world, 1)) if seed is None else size * world
+        self.spare = seed is None and rank >= len(self.lengths)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -53,18 +58,21 @@ class LengthBatches(Sampler[list[int]]):
         for first in range(0, count, POOL * size):
             pool = order[first : first + POOL * size]
             pool[:] = pool[np.argsort(self.lengths[pool], kind="stable")]
-        starts = random.permutation(starts)
-        starts = np.append(starts, starts[: -len(starts) % self.world])
-        return (order[start : start + size] for start in starts)
+        return (order[start : start + size] for start in random.permutation(starts))
 
     def __iter__(self) -> Iterator[list[int]]:
-        return (batch.tolist() for batch in islice(self._batches(), self.rank, None, self.world))
+        if self.spare:
+            return iter([[0]])
+        if self.seed is None:
+            return (batch.tolist() for batch in islice(self._batches(), self.rank, None, self.world))
+        return (self._share(batch).tolist() for batch in self._batches())
+
+    def _share(self, batch: Int[np.ndarray, " b"]) -> Int[np.ndarray, " c"]:
+        return batch if len(batch) < self.world else batch[self.rank :: self.world]
 
     def __len__(self) -> int:
         count = -(-len(self.lengths) // self.size)
-        if self.seed is not None:
-            return -(-count // self.world)
-        return len(range(self.rank, count, self.world))
+        return count if self.seed is not None or self.spare else len(range(self.rank, count, self.world))
 
 
 class DataModule(pl.LightningDataModule):
@@ -75,13 +83,14 @@ class DataModule(pl.LightningDataModule):
         self.items, self.batch_size, self.seed, self.workers = corpus.items, batch_size, seed, workers
         self.collate: Callable[[Sequence[Any]], Part] = partial(corpus.codec.collate, store=corpus.store)
 
-    def _loader(self, split: str, seed: int | None) -> DataLoader[Any]:
-        items = self.items[split]
+    def _batches(self, split: str, seed: int | None) -> LengthBatches:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        batches = LengthBatches(_lengths(items), self.batch_size, seed, rank, world)
+        return LengthBatches(_lengths(self.items[split]), self.batch_size, seed, rank, world)
+
+    def _loader(self, split: str, seed: int | None) -> DataLoader[Any]:
         return DataLoader(
-            items,  # type: ignore[arg-type]  # any sequence is a map-style data set
-            batch_sampler=batches,
+            self.items[split],  # type: ignore[arg-type]  # any sequence is a map-style data set
+            batch_sampler=self._batches(split, seed),
             collate_fn=self.collate,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

@@ -13,7 +13,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from mkgc.batch import Images
-from mkgc.encoders.vision import normalise, unpack
+from mkgc.encoders.vision import at_least_one, normalise, unpack
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
 
@@ -78,11 +78,12 @@ class ReleasedVision(nn.Module):
         return torch.cat(parts, 1)
 
     def _patches(self, images: Images | None, slots: int, pixels: int, size: int) -> Float[Tensor, "B n W"]:
-        count = (pixels // self.patch) ** 2
         if images is None:
-            return self.norm.weight.new_zeros(size, slots * count, self.width)
-        tokens = self.patches(normalise(images.pixels, self.mean, self.std)).flatten(2).transpose(1, 2)
-        if tokens.shape[1] != count:
+            nothing = torch.empty(0, 3, pixels, pixels, device=self.mean.device, dtype=self.mean.dtype)
+            images = Images("none", nothing, nothing.new_empty(size, 0, dtype=torch.long))
+        shown = normalise(at_least_one(images.pixels), self.mean, self.std)
+        tokens = self.patches(shown).flatten(2).transpose(1, 2)
+        if tokens.shape[1] != (pixels // self.patch) ** 2:
             raise ConfigError(f"pictures of '{images.group}' are {images.pixels.shape[-1]} pixels wide, not {pixels}")
         laid, mask = unpack(tokens, _filled(images.slots, slots))
         return laid * mask[..., None]

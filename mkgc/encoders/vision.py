@@ -8,7 +8,8 @@ from typing import Any
 
 import timm
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Shaped
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -24,14 +25,19 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Float[Tensor, "P 3 S
     return (pixels.to(mean.dtype) / 255 - mean[:, None, None]) / std[:, None, None]
 
 
-def unpack(tokens: Float[Tensor, "P n W"], slots: Tensor) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+def at_least_one(pixels: Shaped[Tensor, "P 3 S S"]) -> Shaped[Tensor, "p 3 S S"]:
+    """The pictures, or a black one where there are none.
+
+    No slot shows it. It lets everything that pictures go through take part in each step, with a gradient of zero:
+    processes that train together wait for the gradients of all parameters.
+    """
+    return pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
+
+
+def unpack(tokens: Float[Tensor, "p n W"], slots: Tensor) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
     """Lays the tokens of packed pictures out by example; slots of -1 are masked."""
-    there = slots >= 0
-    if tokens.shape[0] == 0:
-        laid = tokens.new_zeros((*slots.shape, *tokens.shape[1:]))
-    else:
-        laid = tokens[slots.clamp(min=0)]
-    return laid.flatten(1, 2), there.repeat_interleave(tokens.shape[1], dim=1)
+    laid = tokens[slots.clamp(min=0)]
+    return laid.flatten(1, 2), (slots >= 0).repeat_interleave(tokens.shape[1], dim=1)
 
 
 class VisionEncoder(nn.Module):
@@ -66,27 +72,22 @@ class VisionEncoder(nn.Module):
         return stem.norm_pre(stem.patch_drop(embedded))
 
     def embed(self, images: Sequence[Images], size: int) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
-        """The input of the first layer and its mask, for ``size`` examples."""
+        """The input of the first layer and its mask, for ``size`` examples; at least one token wide."""
         prefixes = self.stem.num_prefix_tokens
-        prefix: Tensor | None = None
-        tokens: list[Tensor] = []
-        masks: list[Tensor] = []
-        for group in images:
-            if group.pixels.shape[0] == 0:
-                continue
-            patches = self._patches(group.pixels)
-            prefix = patches[:1, :prefixes]  # the same for every picture: it depends on none
-            laid, mask = unpack(patches[:, prefixes:], group.slots)
-            tokens.append(laid)
-            masks.append(mask)
-        if prefix is None:
-            device = self.mean.device
-            return torch.zeros(size, 0, self.width, device=device), torch.zeros(
-                size, 0, dtype=torch.bool, device=device
-            )
-        any_picture = torch.cat(masks, 1).any(1, keepdim=True)
-        states = torch.cat([prefix.expand(size, -1, -1), *tokens], 1)
-        return states, torch.cat([any_picture.expand(-1, prefixes), *masks], 1)
+        groups = images or [self._no_group(size)]
+        patches = [self._patches(at_least_one(group.pixels)) for group in groups]
+        laid = [unpack(part[:, prefixes:], group.slots) for part, group in zip(patches, groups, strict=True)]
+        tokens, seen = (torch.cat(parts, 1) for parts in zip(*laid, strict=True))
+        prefix = patches[0][:1, :prefixes].expand(size, -1, -1)  # the same for every picture: it depends on none
+        states = torch.cat([prefix, tokens], 1)
+        mask = torch.cat([seen.any(1, keepdim=True).expand(-1, prefixes), seen], 1)
+        missing = 0 if states.shape[1] else 1
+        return F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+
+    def _no_group(self, size: int) -> Images:
+        """What stands for the pictures of data that have none."""
+        pixels = torch.empty(0, 3, *self.stem.patch_embed.img_size, dtype=torch.uint8, device=self.mean.device)
+        return Images("none", pixels, pixels.new_empty(size, 0, dtype=torch.long))
 
     def freeze(self, count: int) -> list[nn.Module]:
         """Ends the training of the patch embeddings and the first layers, and returns them."""

@@ -61,8 +61,8 @@ class Scorer(nn.Module, ABC):
 
     def own_loss(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
-    ) -> Float[Tensor, ""] | None:
-        """What the model minimises beside the task's objective, for the triples of a batch; most have nothing."""
+    ) -> Float[Tensor, " B"] | None:
+        """What the model minimises beside the task's objective, for each triple of a batch; most have nothing."""
         return None
 
     @torch.no_grad()

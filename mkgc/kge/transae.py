@@ -107,12 +107,12 @@ class TransAE(Pictured):
 
     def own_loss(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
-    ) -> Float[Tensor, ""] | None:
-        """How badly the pictures of the triples' entities are rebuilt; None where none has any."""
-        vectors, _ = self.look(torch.cat([heads, tails]).unique())
-        if not len(vectors):
-            return None
-        return self.rebuild * F.mse_loss(self.decode(self.encode(vectors)), vectors * math.sqrt(self.features))
+    ) -> Float[Tensor, " B"] | None:
+        """How badly the pictures of each triple's entities are rebuilt: 0 where neither has any, else their mean."""
+        vectors, place = self.look(torch.cat([heads, tails]))
+        errors = (self.decode(self.encode(vectors)) - vectors * math.sqrt(self.features)).square().mean(1)
+        total = errors.new_zeros(2 * len(heads)).index_add(0, place, errors).view(2, -1).sum(0)
+        return self.rebuild * total / place.bincount(minlength=2 * len(heads)).view(2, -1).sum(0).clamp(min=1)
 
 
 def _drawn(matrix: Float[Tensor, "i o"]) -> Float[Tensor, "i o"]:

@@ -12,17 +12,13 @@ def self_adversarial(
     negative: Float[Tensor, "B K"],
     margin: float = 9.0,
     temperature: float = 1.0,
-    weights: Float[Tensor, " B"] | None = None,
-) -> Float[Tensor, ""]:
+) -> Float[Tensor, " B"]:
     """Logistic losses of the scores (negative distances) plus ``margin``, half for positives and half for negatives.
 
-    A triple's negatives weigh as the softmax of ``temperature`` times their scores, to which no gradient flows; 0 is
-    plain negative sampling. ``weights`` say how much each triple counts, with its negatives.
+    One for each triple. Its negatives weigh as the softmax of ``temperature`` times their scores, to which no gradient
+    flows; 0 is plain negative sampling.
 
-    Source: Sun et al. (2019), "RotatE", eq. 5 and 6; halves and weights as in the released code.
+    Source: Sun et al. (2019), "RotatE", eq. 5 and 6; halves as in the released code.
     """
     shares = (temperature * negative.detach()).softmax(dim=1)
-    per_triple = -F.logsigmoid(margin + positive) - (shares * F.logsigmoid(-margin - negative)).sum(1)
-    if weights is None:
-        return per_triple.mean() / 2
-    return (weights * per_triple).sum() / weights.sum() / 2
+    return -(F.logsigmoid(margin + positive) + (shares * F.logsigmoid(-margin - negative)).sum(1)) / 2

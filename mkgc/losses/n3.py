@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def n3(factors: Sequence[Float[Tensor, "B _"]]) -> Float[Tensor, ""]:
-    """The sum of the factors' absolute values to the third power, as a mean over the triples of a batch.
+def n3(factors: Sequence[Float[Tensor, "B _"]]) -> Float[Tensor, " B"]:
+    """The sum of the factors' absolute values to the third power, for each triple of a batch.
 
     The factors are the vectors of heads, relations and tails, of complex numbers their moduli
     (:meth:`mkgc.kge.scorer.Scorer.factors`).
 
     Source: Lacroix et al. (2018), "Canonical Tensor Decomposition for Knowledge Base Completion", eq. 9 (weighted).
     """
-    return torch.stack([factor.abs().pow(3).sum(1).mean() for factor in factors]).sum()
+    return torch.stack([factor.abs().pow(3).sum(1) for factor in factors]).sum(0)

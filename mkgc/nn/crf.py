@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -85,10 +86,12 @@ class Crf(nn.Module):
     ) -> Float[Tensor, ""]:
         """The negative log-likelihood of the tags, a mean over sentences; where masked, tags may be -100."""
         rows = mask.any(1)
-        if not rows.any():
-            return emissions.float().sum() * 0.0
-        known = tags.masked_fill(~mask, 0)
-        return -self._run(CRF.forward, emissions[rows], known[rows], mask[rows], "mean")
+        begun = F.pad(mask, (0, 0 if mask.shape[1] else 1))  # torchcrf wants a first word of each sentence
+        begun[:, 0] = True
+        missing = begun.shape[1] - mask.shape[1]
+        known = F.pad(tags.masked_fill(~mask, 0), (0, missing))
+        likely = self._run(CRF.forward, F.pad(emissions, (0, 0, 0, missing)), known, begun, "none")
+        return -torch.where(rows, likely, 0).sum() / rows.sum().clamp(min=1)
 
     @torch.no_grad()
     def decode(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> list[list[int]]:

@@ -85,6 +85,10 @@ class Ranked(Task):
             raise ConfigError(f"index={kind}: choose faiss or approximate, or null for none")
         self.finder = self.entity_index(approximate=kind == "approximate")
 
+    def weight(self, batch: TripleBatch) -> Tensor:
+        """The number of queries."""
+        return torch.tensor(float(len(batch.shown)), device=batch.shown.device)
+
     def scores(self, batch: Any) -> Float[Tensor, "B N"]:
         """The score of every entity as the answer to every query."""
         return self.against(self.queries(batch), slice(None))

@@ -141,38 +141,48 @@ class StructurePrediction(Ranked):
     def loss(self, batch: TripleBatch) -> Tensor:
         parts = [_asked(batch, side, rows) for side, rows in _by_side(batch)]
         losses = self._sampled(parts) if self.structure.draws else [self._among_all(part) for part in parts]
-        shares = [len(part.known) / len(batch.shown) for part in parts]
+        weights = [self._weights(part) for part in parts]
         own = [self._own(part.triples) for part in parts]
-        return torch.stack([(a + b) * share for a, b, share in zip(losses, own, shares, strict=True)]).sum()
+        sums = [loss + (weight * beside).sum() for loss, weight, beside in zip(losses, weights, own, strict=True)]
+        return torch.stack(sums).sum() / torch.cat(weights).sum()
+
+    def weight(self, batch: TripleBatch) -> Tensor:
+        """Of all triples that answer the batch's queries."""
+        return torch.cat([self._weights(_asked(batch, side, rows)) for side, rows in _by_side(batch)]).sum()
+
+    def _weights(self, part: _Asked) -> Tensor:
+        """How much each triple counts: in "kvsall", each query counts as one, however many answers it has."""
+        if self.structure.objective == "kvsall":
+            return 1 / part.query.bincount()[part.query]
+        if self.subsampling is not None:
+            return self.subsampling(part.triples)
+        return torch.ones(len(part.triples), device=part.triples.device)
 
     def _among_all(self, part: _Asked) -> Tensor:
-        """The loss of answers against all entities."""
-        scores = self.scorer.score_all(part.known, part.relation, part.side)
-        against = binary_kvsall if self.structure.objective == "kvsall" else one_vs_all
-        return against(scores, (part.query, part.answer), self.structure.smoothing)
+        """The summed losses of answers against all entities."""
+        scores, answers = self.scorer.score_all(part.known, part.relation, part.side), (part.query, part.answer)
+        if self.structure.objective == "kvsall":
+            return binary_kvsall(scores, answers, self.structure.smoothing) * len(scores)
+        return one_vs_all(scores, answers, self.structure.smoothing).sum()
 
     def _sampled(self, parts: list[_Asked]) -> list[Tensor]:
-        """The losses of answers against entities that are drawn in their place, with one look at the table for all."""
+        """The summed losses of answers against entities drawn in their place, with one look at the table for all."""
         drawn = [torch.cat([part.answer[:, None], self.negatives(part.triples, part.side)], 1) for part in parts]
         queries = [self.scorer.query(part.known[part.query], part.relation[part.query], part.side) for part in parts]
         scores = self.scorer.compare(torch.cat(queries), torch.cat(drawn)).split([len(rows) for rows in drawn])
-        return [
-            self._ordered(part.triples, *score.split([1, score.shape[1] - 1], 1))
-            for part, score in zip(parts, scores, strict=True)
-        ]
+        return [(self._weights(part) * self._ordered(score)).sum() for part, score in zip(parts, scores, strict=True)]
 
-    def _ordered(self, triples: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """The loss of right answers' scores beside wrong ones'."""
-        how, positive = self.structure, positive[:, 0]
+    def _ordered(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, " B"]:
+        """The loss of each triple's score, in the first column, beside those of wrong answers."""
+        how, positive, negative = self.structure, scores[:, 0], scores[:, 1:]
         if how.objective == "margin":
             return margin_ranking(positive, negative, how.margin)
-        weights = None if self.subsampling is None else self.subsampling(triples)
-        return self_adversarial(positive, negative, how.margin, how.temperature, weights)
+        return self_adversarial(positive, negative, how.margin, how.temperature)
 
-    def _own(self, triples: Tensor) -> Tensor:
-        """What is minimised beside the objective."""
+    def _own(self, triples: Tensor) -> Float[Tensor, " B"]:
+        """What is minimised beside the objective, for each triple."""
         own, weight = self.scorer.own_loss(*triples.T), self.structure.n3
-        loss = triples.new_zeros((), dtype=torch.float) if own is None else own
+        loss = torch.zeros(len(triples), device=triples.device) if own is None else own
         return loss + weight * n3(self.scorer.factors(*triples.T)) if weight else loss
 
     def on_train_batch_end(self, *_: Any) -> None:

@@ -61,6 +61,10 @@ class EntityRecognition(Task):
         emissions, mask = self.emissions(batch)
         return self.crf(emissions, batch.tags if self.readout == "words" else self._piece_states(batch), mask)
 
+    def weight(self, batch: TaggedBatch) -> Tensor:
+        """The number of sentences that the CRF reads anything of."""
+        return (batch.first if self.readout == "words" else batch.text.mask).any(1).sum().float()
+
     def _piece_states(self, batch: TaggedBatch) -> Int[Tensor, "B T"]:
         """The state of every piece: [CLS] first, [SEP] last, a word's tag at its first piece, X at its others."""
         out = torch.where(batch.text.mask, self.states.index("X"), self.states.index("PAD"))

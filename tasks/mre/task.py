@@ -57,6 +57,10 @@ class RelationExtraction(Task):
     def loss(self, batch: RelationBatch) -> Tensor:
         return F.cross_entropy(self.logits(batch), batch.labels)
 
+    def weight(self, batch: RelationBatch) -> Tensor:
+        """The number of examples."""
+        return torch.tensor(float(len(batch.labels)), device=batch.labels.device)
+
     def score(self, batch: RelationBatch, metric: RelationF1) -> None:
         metric.update(self.logits(batch).argmax(-1), batch.labels)
 

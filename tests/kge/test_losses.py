@@ -33,7 +33,7 @@ def labelled() -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
 def test_margin_ranking_is_pykeens(margin: float) -> None:
     positive, negative = sampled_scores()
     expected = MarginRankingLoss(margin=margin).process_slcwa_scores(positive[:, None], negative)
-    assert_close(margin_ranking(positive, negative, margin), expected)
+    assert_close(margin_ranking(positive, negative, margin).mean(), expected)
 
 
 @pytest.mark.parametrize(("margin", "temperature"), [(9.0, 1.0), (6.0, 0.5), (3.0, 0.0)])
@@ -41,17 +41,9 @@ def test_self_adversarial_is_pykeens_with_its_gradient(margin: float, temperatur
     positive, negative = sampled_scores()
     reference = NSSALoss(margin=margin, adversarial_temperature=temperature)
     expected = reference.process_slcwa_scores(positive[:, None], negative)
-    found = self_adversarial(positive, negative, margin, temperature)
+    found = self_adversarial(positive, negative, margin, temperature).mean()
     assert_close(found, expected)
     assert_close(torch.autograd.grad(found, negative), torch.autograd.grad(expected, negative))
-
-
-def test_weights_of_triples_are_shares_of_the_loss() -> None:
-    positive, negative = sampled_scores()
-    alone = torch.stack([self_adversarial(positive[i : i + 1], negative[i : i + 1]) for i in range(8)])
-    weights = torch.arange(1.0, 9.0)
-    assert_close(self_adversarial(positive, negative, weights=weights), (weights * alone).sum() / 36)
-    assert_close(self_adversarial(positive, negative, weights=torch.full((8,), 0.1)), alone.mean())
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -92,10 +84,10 @@ def test_one_vs_all_is_the_log_softmax_of_the_answer(smoothing: float) -> None:
     scores, _, _ = labelled()
     answers = torch.tensor([0, 1, 1, 2, 3, 4, 4]), torch.tensor([0, 3, 4, 11, 3, 5, 0])
     logs = scores.log_softmax(1)
-    expected = -((1 - smoothing) * logs[answers] + smoothing * logs.mean(1)[answers[0]]).mean()
+    expected = -((1 - smoothing) * logs[answers] + smoothing * logs.mean(1)[answers[0]])
     assert_close(one_vs_all(scores, answers, smoothing), expected)
 
 
-def test_n3_sums_cubes_of_all_factors_and_averages_over_triples() -> None:
+def test_n3_sums_cubes_of_all_factors_of_each_triple() -> None:
     heads, relations, tails = torch.tensor([[1.0, -2.0], [0.0, 1.0]]), torch.tensor([[-1.0], [3.0]]), torch.zeros(2, 2)
-    assert n3((heads, relations, tails)) == (1 + 8 + 1 + 1 + 27) / 2
+    assert n3((heads, relations, tails)).tolist() == [1 + 8 + 1, 1 + 27]

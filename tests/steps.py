@@ -1,0 +1,102 @@
+"""What the tests of steps share: every backbone of every task, and batches that training could meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from mkgc.checkpoint import build_task, describe
+from mkgc.data.corpus import Corpus, read_corpus
+from mkgc.kge.negatives import Negatives
+from mkgc.steps import LargeBatch
+from mkgc.task import Task
+from tasks.link_prediction import sequences
+from tasks.link_prediction.structure import StructurePrediction
+
+FUSED = ("mkgformer", "mkgformer_released", "vilbert", "visualbert", "text_only")
+VECTORS = ("transe", "rotate", "distmult", "complex", "rescal", "ikrl", "transae", "rsme")
+OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")
+
+LINKS = "link_prediction"
+ENOUGH: list[tuple[str, tuple[str, ...]]] = [
+    ("mre", ("backbone=mkgformer",)),
+    ("mre", ("~data.pictures.image",)),
+    ("mner", ("backbone=vilbert",)),
+    ("mner", ("backbone=visualbert", "size.side_trained=1")),
+    (LINKS, ("backbone=mkgformer", "size.trained=1", "size.side_trained=1")),
+    (LINKS, ("backbone=mkgformer_released",)),
+    (LINKS, ("backbone=kg_bert",)),
+    *((LINKS, (f"backbone=kge/{name}",)) for name in ("ikrl", "rsme")),
+    (LINKS, ("backbone=kge/transae", "task.model.structure.objective=onevsall", "task.model.structure.n3=0.1")),
+]
+"""A model of each kind."""
+
+REST: list[tuple[str, tuple[str, ...]]] = [
+    *((task, (f"backbone={name}",)) for task in ("mre", "mner", LINKS) for name in FUSED),
+    *((task, ("size.trained=1", "size.side_trained=1")) for task in ("mre", "mner")),
+    ("mre", ("backbone.fusion.pgi=false",)),
+    ("mre", ("backbone.fusion.caf=false",)),
+    ("mre", ("backbone.independent=true", "task.model.readout=cls")),
+    ("mner", ("backbone=vilbert", "size.side_trained=1")),
+    ("mner", ("task.model.readout=pieces",)),
+    (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
+    *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
+    *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),
+    (LINKS, ("backbone=kge/distmult", "task.model.structure={objective: kvsall, n3: 0.1}")),
+    (LINKS, ("backbone=kge/rotate", "task.model.structure={objective: negatives, subsampling: true}")),
+    (LINKS, ("backbone=kge/rotate", "task.model.structure.objective=negatives", "task.data.examples=triples")),
+]
+"""All other pairs of task and backbone, and what changes their losses."""
+
+
+def built(config: DictConfig) -> tuple[Task, Corpus]:
+    """An untrained model, ready to be fitted and without dropout, and its data."""
+    torch.manual_seed(0)
+    corpus = read_corpus(config)
+    task = build_task(config, corpus.codec)
+    task.saved = describe(config, corpus.codec)
+    if isinstance(task, StructurePrediction):
+        task.before_fit(corpus)
+    return task.eval(), corpus
+
+
+def collated(task: Task, corpus: Corpus, rows: Sequence[int], pictures: bool = True) -> Any:
+    """A batch of some training examples, with their pictures or without any."""
+    items = [corpus.items["train"][row] for row in rows]
+    if not pictures:
+        items = [replace(item, pictures={group: () for group in item.pictures}) for item in items]
+    return task.codec.collate(items, corpus.store)
+
+
+def gradients(task: Task) -> dict[str, torch.Tensor | None]:
+    return {name: p.grad for name, p in task.named_parameters() if p.requires_grad}
+
+
+def of_one_step(task: Task, batches: Sequence[Any]) -> dict[str, torch.Tensor | None]:
+    """The gradients of a step that accumulates some batches, as Lightning makes it."""
+    task.zero_grad()
+    step = LargeBatch()
+    for batch in batches:
+        (step.summed(task.loss(batch), task.weight(batch), len(batches)) / len(batches)).backward()
+    step.divide(task.parameters(), len(batches), lambda total: total)
+    return gradients(task)
+
+
+def without_chance(patch: Any) -> None:
+    """Wrong answers that depend on the triple alone, so that parts of a batch meet those of the whole."""
+
+    def next_ones(self: Negatives, triples: torch.Tensor, *_: Any) -> torch.Tensor:
+        return (triples.sum(1, keepdim=True) + torch.arange(self.count)) % self.entities
+
+    patch.setattr(Negatives, "forward", next_ones)
+    patch.setattr(sequences, "drawn", _first)
+
+
+def _first(batch: Any) -> torch.Tensor:
+    queries = batch.targets[:, 0].contiguous()
+    starts = torch.searchsorted(queries, torch.arange(len(batch.shown)))
+    return batch.targets[starts, 1]
