@@ -68,7 +68,7 @@ def collated(task: Task, corpus: Corpus, rows: Sequence[int], pictures: bool = T
     """A batch of some training examples, with their pictures or without any."""
     items = [corpus.items["train"][row] for row in rows]
     if not pictures:
-        items = [replace(item, pictures={group: () for group in item.pictures}) for item in items]
+        items = [replace(item, pictures=dict.fromkeys(item.pictures, ())) for item in items]
     return task.codec.collate(items, corpus.store)
 
 
