@@ -207,6 +207,22 @@ def test_the_smallest_public_graph_with_long_texts_is_read_whole(real: Callable[
 
 
 @pytest.mark.slow
+def test_escapes_in_the_texts_of_entities_are_cleaned_as_the_released_code_does(root: Path) -> None:
+    (root / "entity2text.txt").write_text("/m/c\tMiles \\Tails\\ Prower\n")
+    (root / "entity2textlong.txt").write_text('/m/c\tSaid \\"hi\\"\\nand left\\n\n')
+    (root / "relation2text.txt").write_text("speaks\tnear \\n to\n")
+    graph = kg.read(root)
+    assert (graph.names[0], graph.descriptions[0]) == ("Miles Tails Prower", 'Said "hi" and left')
+    assert graph.relation_names[0] == "near \\n to"
+
+
+def test_1814_texts_of_fb15k237_hold_escapes_and_none_is_left(real: Callable[[str], Path]) -> None:
+    texts = kg.read_texts(real("fb15k237") / "fb-entity2text-new.txt")
+    cleaned = kg.clean_texts(texts)
+    assert (len(texts), sum(cleaned[key] != text for key, text in texts.items())) == (14_951, 1_814)
+    assert not any("\\" in text for text in cleaned.values())
+
+
 def test_fb15k237_is_read_whole(real: Callable[[str], Path]) -> None:
     root = real("fb15k237")
     assert_counts(root, 14_541, 237, (272_115, 17_535, 20_466))

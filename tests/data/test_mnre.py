@@ -49,6 +49,61 @@ def test_a_name_that_differs_from_the_tokens_is_no_error(root: Path) -> None:
     assert mnre.read(root, "dev")[0].head == Span(0, 2)
 
 
+def shifted(start: int, end: int) -> str:
+    """A line whose names stand at [1, 3) and [4, 6), with positions that are off by so many words."""
+    head = {"name": "Ada Lovelace", "pos": [1 + start, 3 + end]}
+    tail = {"name": "New York", "pos": [4 + start, 6 + end]}
+    return f"{ ({**LINE, 'token': ['Did', 'Ada', 'Lovelace', 'see', 'New', 'York', 'today', '?'], 'h': head, 't': tail}) }\n"
+
+
+@pytest.mark.parametrize(
+    ("by", "there", "hint"),
+    [
+        ((0, 0), None, ""),
+        ((1, 1), "[2, 4), 'Lovelace see'", "; [start - 1, end - 1) fits them all"),
+        ((-1, -1), "[0, 2), 'Did Ada'", "; [start + 1, end + 1) fits them all"),
+        ((0, -1), "[1, 2), 'Ada'", "; [start, end + 1) fits them all"),
+        ((1, 0), "[2, 3), 'Lovelace'", "; [start - 1, end) fits them all"),
+        ((0, 1), "[1, 4), 'Ada Lovelace see'", ""),
+    ],
+)
+def test_a_file_whose_positions_contradict_its_names_is_named_with_how_many_do(
+    root: Path, by: tuple[int, int], there: str | None, hint: str
+) -> None:
+    path = root / "txt/ours_test.txt"
+    path.write_text(shifted(*by) * 3)
+    if there is None:
+        assert len(mnre.read(root, "test")) == 3
+        return
+    with pytest.raises(DataError) as error:
+        mnre.read(root, "test")
+    said = f"the name 'Ada Lovelace' is not what stands at {there}"
+    remedy = "mend the positions, or leave the names out"
+    assert str(error.value) == f"{path}:1: {said}; likewise in 3 of 3 lines of the file{hint}: {remedy}"
+
+
+def test_one_line_that_contradicts_its_name_is_named(root: Path) -> None:
+    path = root / "txt/ours_train.txt"
+    path.write_text(f"{LINE}\n" * 4 + str({**LINE, "t": {"name": "Paris", "pos": [3, 4]}}))
+    with pytest.raises(
+        DataError, match=r"train\.txt:5: the name 'Paris' .* 'Rome'; likewise in 1 of 5 lines of the file: "
+    ):
+        mnre.read(root, "train")
+
+
+def test_a_record_may_leave_the_names_out(root: Path) -> None:
+    bare = {**LINE, "h": {"pos": [0, 2]}, "t": {"pos": [3, 4], "name": ""}}
+    (root / "txt/ours_val.txt").write_text(str(bare))
+    assert mnre.read(root, "dev")[0].tail == Span(3, 4)
+
+
+@pytest.mark.parametrize(("name", "token"), [("ＮＹＣ", "NYC"), ("São", "Sa\u0303o"), ("♥", "♥"), ("U.S.", "u.s")])
+def test_the_same_name_in_other_letters_is_the_same(root: Path, name: str, token: str) -> None:
+    record = {**LINE, "token": [token, "b", "c"], "h": {"name": name, "pos": [0, 1]}, "t": {"name": "C", "pos": [2, 3]}}
+    (root / "txt/ours_val.txt").write_text(str(record), encoding="utf-8")
+    assert len(mnre.read(root, "dev")) == 1
+
+
 def test_dev_is_called_val_or_dev(root: Path) -> None:
     (root / "txt/ours_val.txt").rename(root / "txt/ours_dev.txt")
     assert len(mnre.read(root, "dev")) == 1

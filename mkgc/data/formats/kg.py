@@ -50,9 +50,8 @@ def assemble(
     """
     if len(entities.positions) < 2:
         raise DataError("the graph has one entity only: there must be another that could complete a triple", root)
-    short, long, said = (
-        read_texts(root / f"{file}.txt") for file in ("entity2text", "entity2textlong", "relation2text")
-    )
+    short, long = (clean_texts(read_texts(root / f"{file}.txt")) for file in ("entity2text", "entity2textlong"))
+    said = read_texts(root / "relation2text.txt")
     return Graph(
         entities=tuple(entities.positions),
         names=tuple(short.get(entity) or name(entity) for entity in entities.positions),
@@ -80,6 +79,17 @@ def read_texts(path: Path) -> dict[str, str]:
                 raise DataError("no tab between id and text", path, number)
             texts[key] = text.replace("\t", " ").strip()
     return texts
+
+
+def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:
+    r"""Texts of entities without the escapes that Freebase's dump left in them.
+
+    Source: MKGformer's released code, which does so with the texts of entities, but not with those of relations.
+
+    >>> clean_texts({"/m/01h4t2": r"Miles \"Tails\" Prower\nis a fox"})
+    {'/m/01h4t2': 'Miles "Tails" Prower is a fox'}
+    """
+    return {key: text.replace(r"\n", " ").replace("\\", "").strip() for key, text in texts.items()}
 
 
 def folder_name(entity: str) -> str:

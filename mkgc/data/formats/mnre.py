@@ -11,10 +11,14 @@ from typing import Any
 from mkgc.data.examples import Pictures, RelationExample
 from mkgc.data.formats import crops, fields
 from mkgc.data.formats.files import find, locate, read_lines
+from mkgc.data.formats.mentions import contradiction, named
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train",), "dev": ("val", "dev"), "test": ("test",)}
 """What the files call each split."""
+
+MENTIONS = ("h", "t")
+"""The keys of head and tail."""
 
 Find = Callable[[int, str], tuple[Path, ...]]
 """From a row and the name of its whole picture to the files of one group."""
@@ -24,7 +28,8 @@ def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[R
     """The examples of ``train``, ``dev`` or ``test``, in the order of the file.
 
     Raises:
-        DataError: A file is missing, empty or damaged, or a line cannot be used.
+        DataError: A file is missing, empty or damaged, or a line cannot be used, as when a name is not what stands at
+            its position.
     """
     path = find(*(root / "txt" / f"ours_{name}.txt" for name in NAMES[split]))
     relations = read_relations(root)
@@ -36,6 +41,7 @@ def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[R
         image = _image(record, place)
         pictures = {group: at(row, image) for group, at in finders.items()}
         examples.append(_example(record, row, relations, pictures, place))
+        _check_names(record, path, place)
     if not examples:
         raise DataError("is empty", path)
     return examples
@@ -76,6 +82,13 @@ def _record(line: str, place: str) -> dict[str, Any]:
     return record
 
 
+def _check_names(record: dict[str, Any], path: Path, place: str) -> None:
+    for mention in named(record, MENTIONS, place):
+        if not mention.stands_at():
+            records = (_record(line, f"{path}:{number}") for number, line in read_lines(path) if line.strip())
+            raise contradiction(mention, records, MENTIONS, place)
+
+
 def _image(record: dict[str, Any], place: str) -> str:
     image = fields.need(record, "img_id", place)
     if not isinstance(image, str) or not image:
@@ -89,7 +102,7 @@ def _example(
     tokens = fields.tokens(fields.need(record, "token", place), "token", place)
     head, tail = (
         fields.span(fields.need(fields.need(record, key, place), "pos", place, key), len(tokens), key, place)
-        for key in ("h", "t")
+        for key in MENTIONS
     )
     relation = fields.need(record, "relation", place)
     if not isinstance(relation, str) or relation not in relations:
