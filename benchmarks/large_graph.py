@@ -135,7 +135,7 @@ def graph(root: Path) -> dict[str, Any]:
     task = stages("build", lambda: build_task(config, corpus.codec))
     task.saved = describe(config, corpus.codec)
     data = DataModule(corpus, config.data.batch_size, config.seed)
-    trainer: Any = build_trainer(config, root / "run", task)
+    trainer: Any = build_trainer(config, root / "run")
     watch = _watch(pl)
     trainer.callbacks.append(watch)
     task.before_fit(corpus)

@@ -43,3 +43,13 @@ class DataError(MkgcError):
 
 class CheckpointError(MkgcError):
     """A checkpoint that is missing, damaged or of another kind."""
+
+
+class DivergedError(MkgcError):
+    """Training that has led to numbers that are not finite."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"training has diverged: {what}; the last good best.ckpt, if any, is kept: lower optim.lr, or lengthen "
+            "optim.warmup"
+        )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
 from mkgc.data.module import LengthBatches
 from mkgc.data.pictures import PictureStore
-from mkgc.errors import ConfigError
+from mkgc.errors import CheckpointError, ConfigError, DivergedError
 from mkgc.optim import ALGORITHMS, linear_warmup, optimiser
 from mkgc.steps import LargeBatch
 
@@ -198,6 +199,8 @@ class Task(pl.LightningModule, ABC):
             return
         for name, value in metric.compute().items():
             key = f"{split}/{name}"
+            if not math.isfinite(value):
+                raise DivergedError(f"{key} is {float(value)} after epoch {self.current_epoch}")
             self.log(key, float(value), prog_bar=bar and key == self.monitor, rank_zero_only=True)
         metric.reset()
 
@@ -213,6 +216,21 @@ class Task(pl.LightningModule, ABC):
         )
         schedule = linear_warmup(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As ever.
+
+        Raises:
+            CheckpointError: The weights are of another network.
+        """
+        try:
+            return super().load_state_dict(state_dict, *args, **kwargs)
+        except RuntimeError as error:  # its first line says so, each other one what does not fit
+            first, *others = [" ".join(line.split())[:200] for line in str(error).splitlines()[1:]]
+            more = f" and {len(others)} more" if others else ""
+            raise CheckpointError(
+                f"the weights are of another network than the settings make: {first}{more}"
+            ) from error
 
     def transfer_batch_to_device(self, batch: Part, device: torch.device, dataloader_idx: int) -> Part:
         return batch.to(device)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc.command import output_folder, reported, run
+from mkgc import command
+from mkgc.command import output_folder, reported
 from mkgc.errors import ConfigError
+from mkgc.files import write_json
+from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from mkgc.data.corpus import Corpus
+    from mkgc.data.module import DataModule
     from mkgc.task import Task
+    from mkgc.training.run import Run
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -34,10 +37,18 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
     from mkgc.encoders.text import check_length
+    from mkgc.training.diverged import check_weights
+    from mkgc.training.ledger import Ledger
+    from mkgc.training.trainer import logged
+    from mkgc.training.values import check_values
 
     check(config)
+    check_values(config)
     check_length(config.backbone, config.data.max_length)
-    began = time.perf_counter()
+    trainer = build_trainer(config, folder)
+    run = _identify(config, folder)
+    ledger = Ledger(run)
+    trainer.callbacks.append(ledger)
     if config.size.threads is not None:
         torch.set_num_threads(config.size.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -49,70 +60,60 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if config.weights is not None:
         task.load_state_dict(read(config.weights)["state_dict"])
     data = DataModule(corpus, config.data.batch_size, config.seed, config.data.workers)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
-    trainer = build_trainer(config, folder, task)
     if trainer.is_global_zero:
+        _claim(run, config)
         corpus.show()
         print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
+    with logged(trainer, run, OmegaConf.to_container(config, resolve=True)):
+        task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
+        ledger.before = task.before_fit(corpus, resumed=config.resume is not None)
+        check_weights(task, "before the first epoch")
+        figures = _fit(config, folder, trainer, task, data)
+        figures |= _after_fit(task, corpus, trainer, folder / "best.ckpt")
+        figures |= _named(trainer.test(task, data, verbose=False))
+        task.after_test(corpus, folder)
+    figures |= {"before": ledger.before, "epochs": trainer.fit_loop.epoch_progress.current.processed}
+    figures |= {"seconds": round(ledger.seconds, 1), "run": run.id}
+    figures |= {"task": config.task.name, "seed": config.seed, "coverage": corpus.coverage.as_dict()}
+    if trainer.is_global_zero:
+        write_json(folder / "metrics.json", figures)
+    return figures
 
-    task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
-    figures: dict[str, Any] = {"before": task.before_fit(corpus, resumed=config.resume is not None)}
+
+def _identify(config: DictConfig, folder: Path) -> Run:
+    """The run: a new one, unless it goes on."""
+    from mkgc.checkpoint import read
+    from mkgc.training.kept import check_resumable
+    from mkgc.training.run import Run
+
+    if config.resume is None:
+        return Run(folder)
+    contents = read(config.resume)
+    check_resumable(contents, config.resume, config.task.name, config.task.epochs)
+    return Run.going_on(folder, Path(config.resume), contents)
+
+
+def _claim(run: Run, config: DictConfig) -> None:
+    """Makes the folder the run's, with its settings and its id in it."""
+    aside = run.claim()
+    if aside is not None:
+        print(f"{run.folder} held another run, which now lies in {aside}")
+    settings = DictConfig({**config, "run": run.id})
+    OmegaConf.save(settings, run.folder / "config.yaml", resolve=True)
+
+
+def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, Any]:
+    """Trains the network, if there is one to be trained; the figures are those of its best weights on dev."""
+    from mkgc.checkpoint import read
+
     best = folder / "best.ckpt"
     if task.trains:
         trainer.fit(task, data, ckpt_path=config.resume)
         task.load_state_dict(read(best)["state_dict"])
-    figures |= _named(trainer.validate(task, data, verbose=False))
+    figures = _named(trainer.validate(task, data, verbose=False))
     if not task.trains:
         trainer.save_checkpoint(best, weights_only=True)
-    figures |= _after_fit(task, corpus, trainer, best)
-    figures |= _named(trainer.test(task, data, verbose=False))
-    figures |= {"epochs": trainer.current_epoch, "seconds": round(time.perf_counter() - began, 1)}
-    figures |= {"task": config.task.name, "seed": config.seed, "coverage": corpus.coverage.as_dict()}
-    task.after_test(corpus, folder)
-    if trainer.is_global_zero:
-        (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
     return figures
-
-
-def build_trainer(config: DictConfig, folder: Path, task: Task) -> pl.Trainer:
-    """Lightning's trainer with what every run here has: whole checkpoints, early stopping on dev, own samplers.
-
-    Raises:
-        ConfigError: Dev would never be ranked.
-    """
-    import torch
-    from hydra.utils import instantiate
-    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
-
-    from mkgc.checkpoint import WholeCheckpointIO
-
-    # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
-    ranked, epochs = config.trainer.check_val_every_n_epoch, config.task.epochs
-    if not 1 <= ranked <= epochs:
-        raise ConfigError(f"trainer.check_val_every_n_epoch={ranked} must lie between 1 and task.epochs={epochs}")
-    # At the end of an epoch, not after its validation: only then does a resumed run go on with the next one.
-    kept: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=task.monitor,
-        mode="max",
-        save_weights_only=True,
-        every_n_epochs=ranked,
-        **kept,
-    )
-    last = ModelCheckpoint(folder, filename="last", **kept)
-    stop = EarlyStopping(task.monitor, mode="max", patience=config.patience)
-    return instantiate(
-        config.trainer,
-        callbacks=[best, last, stop],
-        logger=instantiate(config.logger, save_dir=str(folder)),
-        plugins=[WholeCheckpointIO()],
-        default_root_dir=str(folder),
-        use_distributed_sampler=False,
-    )
 
 
 def _after_fit(task: Task, corpus: Corpus, trainer: pl.Trainer, best: Path) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _main(config: DictConfig) -> float:
 
 def main() -> None:
     """The command."""
-    run(_main)
+    command.run(_main)
 
 
 if __name__ == "__main__":

@@ -81,12 +81,13 @@ def test_an_interrupted_run_resumes_to_the_same_weights(task, roots, tiny, tmp_p
     ours, theirs = (read(tmp_path / name / "last.ckpt")["state_dict"] for name in ("cut", "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert resumed["test"] == whole["test"]
-    assert resumed["before"] == {}
+    assert resumed["before"] == whole["before"]
     assert bool(whole["before"]) == (task == "link_prediction")
 
 
 def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> None:
-    config = tiny("link_prediction", kg_root, "task.stages=[1]", "resume=last.ckpt")
+    train(tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=1"), tmp_path / "other")
+    config = tiny("link_prediction", kg_root, "task.stages=[1]", f"resume={tmp_path / 'other' / 'last.ckpt'}")
     with pytest.raises(ConfigError, match="^resume goes on with the epochs of a network, and this run trains none"):
         train(config, tmp_path / "run")
 

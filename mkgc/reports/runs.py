@@ -19,9 +19,10 @@ from yaml import YAMLError
 
 from mkgc.errors import DataError
 from mkgc.reports.tables import Cell, Spread, Table
+from mkgc.training.run import REPLACED
 
 SIZES = ("count", "support")  # figures that say how much was scored, not how well
-ONE_RUN = ("seed", "resume")  # keys in which repetitions of a run differ
+ONE_RUN = ("seed", "resume", "run")  # keys in which repetitions of a run differ
 
 
 class Run(NamedTuple):
@@ -48,7 +49,7 @@ def read_runs(folder: Path) -> list[Run]:
     Raises:
         DataError: There is none, or one is damaged.
     """
-    found = [_read_run(path, folder) for path in sorted(folder.rglob("metrics.json"), key=_natural)]
+    found = [one for one in _all(folder, "metrics.json") if one.figures]
     if not found:
         raise DataError("no metrics.json below this folder: no run has ended here", folder)
     return found
@@ -60,14 +61,17 @@ def read_jobs(folder: Path) -> list[Run]:
     Raises:
         DataError: There is none, or one is damaged.
     """
-    unfinished = [path for path in folder.rglob("config.yaml") if not path.with_name("metrics.json").exists()]
-    found = sorted([*folder.rglob("metrics.json"), *unfinished], key=lambda path: _natural(path.parent))
+    found = _all(folder, "metrics.json", "config.yaml")
     if not found:
         raise DataError("no config.yaml below this folder: no run has begun here", folder)
-    return [
-        Run(_name(path, folder), path.parent, _settings(path), {}) if path in unfinished else _read_run(path, folder)
-        for path in found
-    ]
+    return found
+
+
+def _all(folder: Path, *names: str) -> list[Run]:
+    """The runs that have left one of these files, by path, without those replaced by a later run in their folder."""
+    files = [path for name in names for path in folder.rglob(name)]
+    folders = {path.parent for path in files if REPLACED not in path.relative_to(folder).parts}
+    return [_read_run(each, folder) for each in sorted(folders, key=_natural)]
 
 
 def _natural(path: Path) -> list[tuple[bool, int, str]]:
@@ -79,18 +83,23 @@ def _natural(path: Path) -> list[tuple[bool, int, str]]:
     ]
 
 
-def _read_run(path: Path, folder: Path) -> Run:
+def _read_run(place: Path, folder: Path) -> Run:
+    """The run in a folder; figures of another run than the one whose settings lie there are none of its own."""
+    path = place / "metrics.json"
+    figures = _figures(path) if path.exists() else {}
+    settings = _settings(place / "config.yaml")
+    own = figures.get("run") == settings.get("run")
+    return Run(place.relative_to(folder).as_posix(), place, settings, figures if own else {})
+
+
+def _figures(path: Path) -> dict[str, Any]:
     try:
         figures = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError("is no JSON: not the figures of a run", path) from error
     if not isinstance(figures, dict) or not isinstance(figures.get("test"), dict):
         raise DataError("has no figures under 'test': not those of a run", path)
-    return Run(_name(path, folder), path.parent, _settings(path.with_name("config.yaml")), figures)
-
-
-def _name(path: Path, folder: Path) -> str:
-    return path.parent.relative_to(folder).as_posix()
+    return figures
 
 
 def _settings(path: Path) -> DictConfig:

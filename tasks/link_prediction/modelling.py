@@ -6,6 +6,7 @@ network says at an entity's mask never changes: it is computed once, and the epo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +17,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from mkgc.data.corpus import Corpus
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, DivergedError
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.codec import LinkCodec
 
@@ -74,13 +75,16 @@ def fit_entities(task: Reader, corpus: Corpus, settings: Stage1) -> dict[str, fl
 
     Returns:
         The last epoch's mean loss, and the share of entities that are recognised.
+
+    Raises:
+        DivergedError: The loss is not finite.
     """
     hidden = mask_vectors(task, corpus, settings.batch_size)
     table, bias = task.table.weight, task.bias
     optimiser = torch.optim.AdamW([table, bias], lr=settings.lr, fused=True)
     order = torch.Generator().manual_seed(int(task.saved["seed"]))
     losses: list[float] = []
-    for _ in track(range(settings.epochs), "Stage 1: fitting entity vectors", transient=True):
+    for epoch in track(range(settings.epochs), "Stage 1: fitting entity vectors", transient=True):
         losses = []
         for rows in torch.randperm(len(hidden), generator=order).split(settings.batch_size):
             loss = F.cross_entropy(hidden[rows] @ table.T + bias, rows.to(hidden.device))
@@ -88,6 +92,9 @@ def fit_entities(task: Reader, corpus: Corpus, settings: Stage1) -> dict[str, fl
             loss.backward()
             optimiser.step()
             losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                batch = f"epoch {epoch}, batch {len(losses) - 1}"
+                raise DivergedError(f"the loss of stage 1 is {losses[-1]} at {batch}; its rate is task.model.stage1.lr")
     with torch.no_grad():
         found = (hidden @ table.T + bias).argmax(1) == torch.arange(len(hidden), device=hidden.device)
     optimiser.zero_grad()

@@ -1,0 +1,94 @@
+"""The checkpoints that a run keeps: its best epoch on dev, and its last, from which it can go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from mkgc.errors import CheckpointError, ConfigError
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+RESUMING = ("best", "run", "callbacks", "optimizer_states", "lr_schedulers")
+"""What a checkpoint holds only so that a run can go on."""
+
+
+class KeepBest(Checkpoint):
+    """Keeps ``best.ckpt``, the weights of the epoch that scored best on dev, and ``last.ckpt`` after each epoch.
+
+    Where the last epoch is not the best one, ``last.ckpt`` holds the best one's weights, too: it is all that a killed
+    run needs to go on, in whatever folder. ``best.ckpt`` is written first, and again when a run goes on, so that it
+    does not matter between which writes it was killed. After ``patience`` scores without a better one, training ends;
+    None waits for ever.
+    """
+
+    def __init__(self, folder: Path, patience: int | None) -> None:
+        self.folder, self.patience = folder, patience
+        self.best: dict[str, Any] = {"score": -float("inf"), "waited": 0}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
+            self._rank(trainer, pl_module)
+        trainer.save_checkpoint(self.folder / LAST)
+
+    def _rank(self, trainer: pl.Trainer, task: Any) -> None:
+        if task.monitor not in trainer.callback_metrics:
+            raise ConfigError(f"no {task.monitor} was computed, so no epoch is the best: dev must be scored")
+        score = float(trainer.callback_metrics[task.monitor])
+        if score > self.best["score"]:
+            trainer.save_checkpoint(self.folder / BEST, weights_only=True)
+            weights = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
+            place = {"epoch": trainer.current_epoch, "global_step": trainer.global_step}
+            self.best = {"score": score, "waited": 0, "state_dict": weights, **place}
+        else:
+            self.best["waited"] += 1
+        trainer.should_stop |= self._ends()
+
+    def _ends(self) -> bool:
+        return self.patience is not None and self.best["waited"] > 0 and self.best["waited"] >= self.patience
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["best"] = dict(self.best)
+        if self.best.get("epoch") == trainer.current_epoch:  # then these weights are the checkpoint's own
+            checkpoint["best"]["state_dict"] = None
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes the best epoch over, with its checkpoint, and ends a run whose patience had ended."""
+        self.best = dict(checkpoint["best"])
+        if "state_dict" in self.best:
+            self.best["state_dict"] = self.best["state_dict"] or checkpoint["state_dict"]
+            if trainer.is_global_zero:
+                trainer.strategy.checkpoint_io.save_checkpoint(self._without_progress(checkpoint), self.folder / BEST)
+        trainer.should_stop = self._ends()
+
+    def _without_progress(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """The best epoch's checkpoint, as it was written then."""
+        own = {key: value for key, value in checkpoint.items() if key not in RESUMING}
+        return own | {key: self.best[key] for key in ("state_dict", "epoch", "global_step")}
+
+
+def check_resumable(contents: dict[str, Any], path: str, task: str, epochs: int) -> None:
+    """Checks that a run of ``task`` over so many ``epochs`` can go on from the contents of a checkpoint.
+
+    Raises:
+        CheckpointError: It holds no state of an unfinished run, or that of another task.
+        ConfigError: The run has made more epochs already.
+    """
+    if "optimizer_states" not in contents:
+        raise CheckpointError(
+            f"resume={path} holds weights and no more: a run goes on from its {LAST}; "
+            f"to start a new run from these weights, give weights={path}"
+        )
+    if "best" not in contents or "run" not in contents:
+        raise CheckpointError(
+            f"resume={path} is from an earlier mkgc and does not hold its best epoch: give weights={path} instead"
+        )
+    trained = contents["mkgc"]["config"]["task"]["name"]
+    if trained != task:
+        raise CheckpointError(f"resume={path} is a run of task={trained}, not of task={task}")
+    made = contents["epoch"] + 1
+    if made > epochs:
+        raise ConfigError(f"resume={path} has made {made} epochs already: task.epochs={epochs} must be at least {made}")

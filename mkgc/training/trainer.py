@@ -1,0 +1,67 @@
+"""Lightning's trainer with what every run here has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from mkgc.training.values import refused
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from mkgc.training.run import Run
+
+
+def build_trainer(config: DictConfig, folder: Path) -> Any:
+    """A trainer that keeps whole checkpoints, ends early on dev, notices divergence and uses our own samplers.
+
+    Raises:
+        ConfigError: Lightning refuses a setting, or a logger does.
+    """
+    import torch
+
+    from mkgc.checkpoint import WholeCheckpointIO
+    from mkgc.training.diverged import Divergence
+    from mkgc.training.kept import KeepBest
+    from mkgc.training.precision import precision_settings
+
+    # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
+    precision, plugins = precision_settings(config.trainer.precision)
+    with refused("logger"):
+        logger = instantiate(config.logger, save_dir=str(folder))
+    with refused("trainer"):
+        return instantiate(
+            config.trainer,
+            precision=precision,
+            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience)],
+            logger=logger,
+            plugins=[WholeCheckpointIO(), *plugins],
+            default_root_dir=str(folder),
+            use_distributed_sampler=False,
+        )
+
+
+@contextmanager
+def logged(trainer: pl.Trainer, run: Run, config: Any) -> Iterator[None]:
+    """The run as its loggers know it, with its settings: one of their runs begins here, and ends, however it goes."""
+    from mkgc.training.loggers import RunLogger
+
+    own = [logger for logger in trainer.loggers if isinstance(logger, RunLogger) and trainer.is_global_zero]
+    failed = True
+    try:
+        for logger in own:
+            logger.begin(run)
+        for each in trainer.loggers:
+            each.log_hyperparams(config)
+        yield
+        failed = False
+    finally:
+        for logger in own:
+            logger.end(failed)

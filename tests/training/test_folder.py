@@ -1,0 +1,84 @@
+"""A run's folder holds what is its own: what lay there before is moved aside, and never shown under its settings."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from mkgc.errors import ConfigError, DataError
+from mkgc.reports.runs import read_jobs, read_runs
+from mkgc.train import train
+from mkgc.training.run import Run
+
+
+def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(quick, killed, tmp_path) -> None:
+    first = train(quick("task.epochs=1"), tmp_path / "same")
+    killed("on_train_epoch_start", 1, quick("backbone.width=8"), tmp_path / "same")
+    left = {path.name for path in (tmp_path / "same").iterdir()}
+    assert left == {"config.yaml", "best.ckpt", "last.ckpt", "curves", ".replaced"}
+    with pytest.raises(DataError, match="no run has ended here"):
+        read_runs(tmp_path / "same")
+    (job,) = read_jobs(tmp_path / "same")
+    assert job.figures == {}
+    assert job.setting("backbone.width") == 8
+    former = json.loads((tmp_path / "same" / ".replaced" / "1" / "metrics.json").read_text())
+    assert former["test"] == first["test"]
+
+
+def test_figures_of_another_run_than_the_settings_are_not_shown(quick, tmp_path) -> None:
+    train(quick("task.epochs=1"), tmp_path / "one")
+    train(quick("task.epochs=1"), tmp_path / "two")
+    assert len(read_runs(tmp_path)) == 2
+    (tmp_path / "one" / "metrics.json").replace(tmp_path / "two" / "metrics.json")
+    with pytest.raises(DataError, match="no run has ended here"):
+        read_runs(tmp_path)
+
+
+def test_every_replaced_run_is_kept(tmp_path: Path) -> None:
+    for number in range(3):
+        aside = Run(tmp_path).claim()
+        assert aside == (tmp_path / ".replaced" / str(number) if number else None)
+        (tmp_path / "best.ckpt").write_text(str(number))
+    assert (tmp_path / ".replaced" / "2" / "best.ckpt").read_text() == "1"
+
+
+def test_what_is_no_runs_stays_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert Run(tmp_path).claim() is None
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_mistake_leaves_an_earlier_run_alone(quick, tmp_path) -> None:
+    train(quick("task.epochs=1"), tmp_path / "same")
+    before = sorted(path.name for path in (tmp_path / "same").rglob("*"))
+    with pytest.raises(ConfigError, match="seed=-1"):
+        train(quick("seed=-1"), tmp_path / "same")
+    assert sorted(path.name for path in (tmp_path / "same").rglob("*")) == before
+
+
+def test_figures_settings_and_checkpoint_have_one_id(quick, tmp_path) -> None:
+    figures = train(quick("task.epochs=1"), tmp_path / "run")
+    assert OmegaConf.load(tmp_path / "run" / "config.yaml").run == figures["run"]
+    assert train(quick("task.epochs=1"), tmp_path / "other")["run"] != figures["run"]
+
+
+@pytest.mark.parametrize("into", ["cut", "elsewhere"])
+def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(into: str, quick, killed, tmp_path) -> None:
+    train(quick(), tmp_path / "whole")
+    killed("on_validation_start", 2, quick(), tmp_path / "cut")
+    train(quick(f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / into)
+    assert _curve(tmp_path / into) == _curve(tmp_path / "whole")
+
+
+def test_a_finished_run_that_is_tested_again_has_each_row_once(quick, tmp_path) -> None:
+    train(quick("task.epochs=2"), tmp_path / "run")
+    before = _curve(tmp_path / "run")
+    train(quick("task.epochs=2", f"resume={tmp_path / 'run' / 'last.ckpt'}"), tmp_path / "run")
+    assert _curve(tmp_path / "run") == before
+
+
+def _curve(folder: Path) -> list[dict[str, str]]:
+    with (folder / "curves" / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,153 @@
+"""A run that was killed and goes on ends as it would have ended, wherever it is continued."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mkgc.checkpoint import WholeCheckpointIO, read
+from mkgc.errors import CheckpointError, ConfigError
+from mkgc.train import train
+
+ONCE = ("seconds", "run")
+"""Figures that differ from run to run."""
+
+
+def same(folder: Path, other: Path, name: str = "best.ckpt") -> bool:
+    """Whether two checkpoints hold the same weights of the same epoch."""
+    ours, theirs = read(folder / name), read(other / name)
+    weights = all(torch.equal(value, theirs["state_dict"][key]) for key, value in ours["state_dict"].items())
+    return weights and [ours[key] for key in ("epoch", "global_step")] == [theirs["epoch"], theirs["global_step"]]
+
+
+def told(figures: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in figures.items() if key not in ONCE}
+
+
+@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_validation_start"])
+@pytest.mark.parametrize("into", ["cut", "elsewhere"])
+def test_the_best_epoch_so_far_travels_with_the_run(hook: str, into: str, quick, killed, scores, tmp_path) -> None:
+    scores(0.1, 0.9, 0.2, 0.3, 0.9, 0.8)
+    whole = train(quick(), tmp_path / "whole")
+    scores(0.1, 0.9, 0.2)
+    killed(hook, 3, quick(), tmp_path / "cut")
+    scores(0.3, 0.9, 0.8)
+    resumed = train(quick(f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / into)
+    assert read(tmp_path / into / "best.ckpt")["epoch"] == 1
+    assert same(tmp_path / into, tmp_path / "whole")
+    assert same(tmp_path / into, tmp_path / "whole", "last.ckpt")
+    assert told(resumed) == told(whole)
+
+
+def test_last_ckpt_alone_is_enough(quick, killed, scores, tmp_path) -> None:
+    scores(0.9, 0.1)
+    killed("on_train_epoch_start", 2, quick(), tmp_path / "cut")
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / "cut" / "last.ckpt", tmp_path / "moved" / "last.ckpt")
+    best = read(tmp_path / "cut" / "best.ckpt")
+    shutil.rmtree(tmp_path / "cut")
+    scores(0.2, 0.3, 0.9, 0.8)
+    train(quick(f"resume={tmp_path / 'moved' / 'last.ckpt'}"), tmp_path / "new")
+    kept = read(tmp_path / "new" / "best.ckpt")
+    assert all(torch.equal(value, kept["state_dict"][name]) for name, value in best["state_dict"].items())
+    assert kept["epoch"] == 0
+
+
+def test_a_run_killed_between_its_two_checkpoints_goes_on_as_if_it_had_not_been(
+    quick, killed, scores, tmp_path
+) -> None:
+    scores(0.1, 0.2, 0.3, 0.4, 0.4, 0.8)
+    whole = train(quick(), tmp_path / "whole")
+    scores(0.1, 0.2, 0.3)
+    killed("on_save_checkpoint", 2, quick(), tmp_path / "cut")  # called for last.ckpt alone, when best.ckpt is written
+    assert read(tmp_path / "cut" / "best.ckpt")["epoch"] == read(tmp_path / "cut" / "last.ckpt")["epoch"] + 1
+    scores(0.3, 0.4, 0.4, 0.8)
+    resumed = train(quick(f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / "cut")
+    assert same(tmp_path / "cut", tmp_path / "whole")
+    assert told(resumed) == told(whole)
+
+
+@pytest.mark.parametrize("patience", [10, 1])
+def test_a_run_killed_while_it_is_tested_resumes_to_its_test(patience: int, quick, killed, scores, tmp_path) -> None:
+    """With a patience of one it has ended early, and makes no epoch more than it would have made."""
+    dev = (0.1, 0.9, 0.2) if patience == 1 else (0.1, 0.9, 0.2, 0.3)
+    scores(*dev, 0.9, 0.8)
+    whole = train(quick(f"patience={patience}"), tmp_path / "whole")
+    scores(*dev, 0.9)
+    killed("on_test_start", 0, quick(f"patience={patience}"), tmp_path / "cut")
+    assert not (tmp_path / "cut" / "metrics.json").exists()
+    scores(0.9, 0.8)
+    resumed = train(quick(f"patience={patience}", f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / "new")
+    assert told(resumed) == told(whole)
+    assert whole["epochs"] == len(dev)
+    assert same(tmp_path / "new", tmp_path / "whole")
+
+
+def test_a_finished_run_resumes_to_its_test(quick, tmp_path) -> None:
+    whole = train(quick("task.epochs=2"), tmp_path / "whole")
+    again = train(quick("task.epochs=2", f"resume={tmp_path / 'whole' / 'last.ckpt'}"), tmp_path / "new")
+    assert told(again) == told(whole)
+    assert again["run"] == whole["run"]
+
+
+def test_patience_counts_on(quick, killed, scores, tmp_path) -> None:
+    scores(0.9, 0.1)
+    killed("on_train_epoch_start", 2, quick("patience=2"), tmp_path / "cut")
+    scores(0.2, 0.9, 0.8)
+    resumed = train(quick("patience=2", f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / "new")
+    assert resumed["epochs"] == 3
+
+
+def test_without_patience_every_epoch_is_made(quick, scores, tmp_path) -> None:
+    scores(0.9, 0.1, 0.1, 0.1, 0.9, 0.8)
+    assert train(quick("patience=null"), tmp_path / "run")["epochs"] == 4
+
+
+def test_a_run_that_scores_dev_every_other_epoch_goes_on_from_any(quick, killed, scores, tmp_path) -> None:
+    keys = ("trainer.check_val_every_n_epoch=2", "task.epochs=6")
+    scores(0.9, 0.1, 0.2, 0.9, 0.8)
+    whole = train(quick(*keys), tmp_path / "whole")
+    scores(0.9)
+    killed("on_train_epoch_start", 3, quick(*keys), tmp_path / "cut")
+    scores(0.1, 0.2, 0.9, 0.8)
+    resumed = train(quick(*keys, f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / "new")
+    assert told(resumed) == told(whole)
+    assert read(tmp_path / "new" / "best.ckpt")["epoch"] == 1
+
+
+def test_accumulated_gradients_and_counters_go_on(quick, killed, tmp_path) -> None:
+    keys = ("+trainer.accumulate_grad_batches=2", "data.batch_size=16")
+    whole = train(quick(*keys), tmp_path / "whole")
+    killed("on_train_epoch_start", 2, quick(*keys), tmp_path / "cut")
+    resumed = train(quick(*keys, f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / "new")
+    assert told(resumed) == told(whole)
+    assert same(tmp_path / "new", tmp_path / "whole", "last.ckpt")
+
+
+def test_the_time_of_all_parts_counts(quick, tmp_path) -> None:
+    train(quick("task.epochs=1"), tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    contents = read(last)
+    contents["run"]["seconds"] += 1000
+    WholeCheckpointIO().save_checkpoint(contents, last)
+    assert 1000 < train(quick("task.epochs=1", f"resume={last}"), tmp_path / "new")["seconds"] < 2000
+
+
+def test_weights_alone_are_no_run_to_go_on_with(quick, tmp_path) -> None:
+    train(quick("task.epochs=1"), tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"best\.ckpt holds weights and no more: .* last\.ckpt; .* weights="):
+        train(quick(f"resume={tmp_path / 'run' / 'best.ckpt'}"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(quick, tiny, mre_root, tmp_path) -> None:
+    train(quick("task.epochs=2"), tmp_path / "run")
+    last = f"resume={tmp_path / 'run' / 'last.ckpt'}"
+    with pytest.raises(CheckpointError, match="the weights are of another network than the settings make: size mism"):
+        train(quick("backbone.width=8", last), tmp_path / "new")
+    with pytest.raises(CheckpointError, match="is a run of task=link_prediction, not of task=mre"):
+        train(tiny("mre", mre_root, last), tmp_path / "new")
+    with pytest.raises(ConfigError, match="has made 2 epochs already: task.epochs=1 must be at least 2"):
+        train(quick("task.epochs=1", last), tmp_path / "new")
