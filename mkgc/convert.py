@@ -5,16 +5,22 @@ Which task the weights are of, and all sizes, are read off the names and shapes;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
+import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mkgc.command import reported, require, run
+from mkgc.encoders.weights import released_names, without_prefix
 from mkgc.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from mkgc.data.codec import Codec
 
 PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
 FUSED = 4
@@ -38,6 +44,13 @@ HEADS = {
 """The heads' names there and here."""
 
 
+TIED = {
+    "cls.predictions.decoder.weight": "unimo.text_embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
+"""Second names of one tensor in link prediction."""
+
+
 def kind_of(state: Mapping[str, Tensor]) -> str:
     """The task that a released state dictionary is of.
 
@@ -59,90 +72,120 @@ def sizes(state: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
     """The backbone's configuration, from the shapes.
 
     Raises:
-        CheckpointError: Tensors that tell are missing.
+        CheckpointError: Tensors that tell are missing, or of no such shape.
+        ConfigError: So many heads do not divide the width.
     """
     task = kind_of(state)
     backbone = {k.removeprefix(PREFIX[task]): v for k, v in state.items() if k.startswith(PREFIX[task])}
     try:
-        words = backbone["text_embeddings.word_embeddings.weight"]
-        text = {
-            "model_type": "bert",
-            "vocab_size": words.shape[0],
-            "hidden_size": words.shape[1],
-            "num_hidden_layers": _depth(backbone, "text_layer"),
-            "num_attention_heads": heads,
-            "intermediate_size": backbone["encoder.text_layer.0.intermediate.dense.weight"].shape[0],
-            "max_position_embeddings": backbone["text_embeddings.position_embeddings.weight"].shape[0],
-            "type_vocab_size": backbone["text_embeddings.token_type_embeddings.weight"].shape[0],
-        }
-        patches = backbone["vision_embeddings.patch_embedding.weight"]
-        inner = backbone["encoder.vision_layers.0.mlp.fc1.weight"].shape[0]
-    except KeyError as error:
-        raise CheckpointError(f"the weights lack {error}: they are no whole state dictionary of MKGformer") from None
+        text, side = _text_sizes(backbone, heads), _side_sizes(backbone, heads)
+    except (KeyError, IndexError) as error:
+        raise CheckpointError(
+            f"the weights lack {error}, or it has no such shape: they are no whole state dictionary of MKGformer"
+        ) from None
+    for width in (text["hidden_size"], side["width"]):
+        if not isinstance(heads, int) or heads < 1 or width % heads:
+            raise ConfigError(f"heads={heads} does not divide the weights' width of {width}")
     linking = task == "link_prediction"
-    side: dict[str, Any] = {
-        "width": patches.shape[0],
-        "depth": _depth(backbone, "vision_layers"),
-        "heads": heads,
-        "inner": inner,
-    }
-    side |= {"patch": patches.shape[-1], "class_token": not linking, "positions": not linking}
+    side |= {"class_token": not linking, "positions": not linking}
     side["pictures"] = {"image": 224, "crops": 128, "objects": 64} if linking else {"crops": 128, "objects": 64}
     return {"text": text, "side": side}
 
 
+def _text_sizes(backbone: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
+    words = backbone["text_embeddings.word_embeddings.weight"]
+    return {
+        "model_type": "bert",
+        "vocab_size": words.shape[0],
+        "hidden_size": words.shape[1],
+        "num_hidden_layers": _depth(backbone, "text_layer"),
+        "num_attention_heads": heads,
+        "intermediate_size": backbone["encoder.text_layer.0.intermediate.dense.weight"].shape[0],
+        "max_position_embeddings": backbone["text_embeddings.position_embeddings.weight"].shape[0],
+        "type_vocab_size": backbone["text_embeddings.token_type_embeddings.weight"].shape[0],
+    }
+
+
+def _side_sizes(backbone: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
+    patches = backbone["vision_embeddings.patch_embedding.weight"]
+    return {
+        "width": patches.shape[0],
+        "depth": _depth(backbone, "vision_layers"),
+        "heads": heads,
+        "inner": backbone["encoder.vision_layers.0.mlp.fc1.weight"].shape[0],
+        "patch": patches.shape[3],
+    }
+
+
 def _depth(state: Mapping[str, Tensor], layers: str) -> int:
-    return 1 + max(int(name.split(".")[2]) for name in state if name.startswith(f"encoder.{layers}."))
+    found = (re.match(rf"encoder\.{layers}\.(\d+)\.", name) for name in state)
+    return 1 + max((int(match[1]) for match in found if match), default=-1)
 
 
-def released_state(state: Mapping[str, Tensor], tables: Mapping[str, int]) -> dict[str, Tensor]:
+def released_state(
+    state: Mapping[str, Tensor], tables: Mapping[str, int], orders: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, Tensor]:
     """All tensors under the names of our task; the last rows of the word embeddings become the tables of new tokens.
 
     ``tables`` are ``{"markers": 4}`` in relation extraction, nothing in entity recognition, and ``{"entities": N,
-    "relations": R}`` in link prediction, in the order of their ids.
-    """
-    from mkgc.encoders.weights import released_names, without_prefix
+    "relations": R}`` in link prediction, in the order of their ids. ``orders`` say which released row each of our rows
+    of a table is; None: the same. What is of no known name stays, for :func:`load_strictly` to list.
 
-    task = kind_of(state)
+    Raises:
+        CheckpointError: Tensors that are one in the released code are not.
+    """
+    task, orders = kind_of(state), orders or {}
     own = without_prefix(state, PREFIX[task])
     linking = task == "link_prediction"
     renamed = released_names(own, _depth(own, "text_layer"), FUSED, unpositioned=linking)
     out = {f"backbone.{name}": value for name, value in renamed.items()}
-    words = out.pop("backbone.text.embeddings.word_embeddings.weight")
     place = "backbone.text.embeddings.word_embeddings"
-    if tables:
-        start = words.shape[0] - sum(tables.values())
-        out[f"{place}.words.weight"] = words[:start]
-        for (name, count), end in zip(tables.items(), _ends(start, tables), strict=True):
-            out[f"{place}.tables.{name}.weight"] = words[end - count : end]
-    else:
-        out[f"{place}.weight"] = words
-    out |= {ours: state[theirs] for theirs, ours in HEADS[task].items() if theirs in state}
+    words = out.pop(f"{place}.weight")
+    start = words.shape[0] - sum(tables.values())
+    out[f"{place}.words.weight" if tables else f"{place}.weight"] = words[:start]
+    parts = dict(zip(tables, words[start:].split([*tables.values()]), strict=True))
+    for name, rows in parts.items():
+        out[f"{place}.tables.{name}.weight"] = rows[list(orders[name])] if name in orders else rows
+    out |= {HEADS[task].get(name, name): value for name, value in state.items() if not name.startswith(PREFIX[task])}
     if linking:
-        start = words.shape[0] - sum(tables.values())
+        _check_tied(state)
+        for name in ("cls.predictions.bias", *TIED):
+            out.pop(name, None)
+        bias = state["cls.predictions.bias"][start : start + tables["entities"]]
         out["table.weight"] = out[f"{place}.tables.entities.weight"]
-        out["bias"] = state["cls.predictions.bias"][start : start + tables["entities"]]
+        out["bias"] = bias[list(orders["entities"])] if "entities" in orders else bias
     return out
 
 
-def _ends(start: int, tables: Mapping[str, int]) -> list[int]:
-    ends = []
-    for count in tables.values():
-        start += count
-        ends.append(start)
-    return ends
+def _check_tied(state: Mapping[str, Tensor]) -> None:
+    words = state[TIED["cls.predictions.decoder.weight"]]
+    if (bias := state["cls.predictions.bias"]).shape != words.shape[:1]:
+        raise CheckpointError(f"cls.predictions.bias has the shape {list(bias.shape)}, the words {list(words.shape)}")
+    for name, other in TIED.items():
+        if name in state and not torch.equal(state[name], state[other]):
+            raise CheckpointError(f"'{name}' is not '{other}', which it is in the released code")
 
 
 def reordered_states(state: Mapping[str, Tensor], tags: list[str], ours: tuple[str, ...]) -> dict[str, Tensor]:
     """A released tagging head with its states in our order.
 
+    The type that Twitter-2015 calls OTHER is MISC there.
+
     Raises:
-        CheckpointError: The tags there and here are not the same.
+        CheckpointError: A tensor is missing or of another shape, or the tags there and here are not the same.
     """
+    if lost := [name for name in HEADS["mner"] if name not in state]:
+        raise CheckpointError(f"the weights lack {', '.join(lost)}: they are no whole tagger of MKGformer")
+    if "B-OTHER" in ours and "B-MISC" not in ours:
+        tags = [tag.replace("-MISC", "-OTHER") for tag in tags]
     theirs = ["PAD", *tags, "X", "[CLS]", "[SEP]"]
-    if sorted(theirs) != sorted(ours) or len(theirs) != state["fc.bias"].shape[0]:
+    shapes = {name: list(state[name].shape) for name in HEADS["mner"]}
+    if any(shape[:1] != [len(theirs)] for shape in shapes.values()) or len({*shapes["crf.transitions"]}) > 1:
+        raise CheckpointError(f"the weights have states of the shapes {shapes}, and tags={tags} makes {len(theirs)}")
+    if sorted(theirs) != sorted(ours):
+        strange = sorted(set(theirs) ^ set(ours))
         raise CheckpointError(
-            f"the weights have {state['fc.bias'].shape[0]} states, tags={theirs}, the data set {ours}"
+            f"the weights have the states {theirs}, the data set {list(ours)}: not both have {strange}"
         )
     order = [theirs.index(name) for name in ours]
     rows = {name: state[name][order] for name in HEADS["mner"] if name != "crf.transitions"}
@@ -157,41 +200,72 @@ def convert(config: DictConfig) -> str:
     """
     from mkgc.checkpoint import build_task, describe, save
     from mkgc.data.corpus import read_corpus
-    from mkgc.encoders.weights import load_strictly, read_tensors
+    from mkgc.encoders.numbering import row_orders
+    from mkgc.encoders.weights import load_strictly, read_tensors, unwrapped
 
     state = read_tensors(Path(config.input))
+    if any(name.startswith("model.unimo.") for name in state):
+        state = unwrapped(state, "model.")  # Lightning's, in link prediction
     task = kind_of(state)
     if config.task.name != task:
         raise ConfigError(f"the weights are of task={task}, not task={config.task.name}")
     found = sizes(state, config.heads)
-    OmegaConf.update(config, "data.pictures", found["side"]["pictures"], merge=False)
-    if task == "mner":
-        config.task.model.readout = "pieces"
-    tokens = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
-    config.size = {"lr": config.size.lr, "tokenizer": tokens}
+    _configure(config, found)
     corpus = read_corpus(config)
     tables = corpus.codec.tables()
-    vocabulary = found["text"]["vocab_size"] - sum(tables.values())
-    if corpus.codec.tokenizer.size != vocabulary:
+    found["text"]["vocab_size"] = _vocabulary(found["text"]["vocab_size"], tables, corpus.codec, config.tokenizer)
+    config.backbone = _backbone(found)
+    model: Any = build_task(config, corpus.codec)
+    model.saved = describe(config, corpus.codec)
+    orders = {}
+    if task == "mner":
+        state = reordered_states(state, list(config.tags), model.states)
+    elif task == "link_prediction":
+        names = {"entities": model.codec.entities, "relations": model.codec.relations}
+        orders = row_orders(Path(config.data.root), names)
+    load_strictly(model, released_state(state, tables, orders), f"'{config.input}'")
+    save(model, config.output)
+    return task
+
+
+def _configure(config: DictConfig, found: Mapping[str, Any]) -> None:
+    """Puts what the weights and the command say into the configuration that reads the data.
+
+    Raises:
+        ConfigError: Texts may be longer than the weights have positions.
+    """
+    positions = found["text"]["max_position_embeddings"]
+    if config.data.max_length > positions:
+        raise ConfigError(f"data.max_length={config.data.max_length}: the weights have {positions} positions only")
+    OmegaConf.update(config, "data.pictures", found["side"]["pictures"], merge=False)
+    tokens = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
+    config.size = {"lr": config.size.lr, "tokenizer": tokens}
+
+
+def _vocabulary(rows: int, tables: Mapping[str, int], codec: Codec, name: str) -> int:
+    """How many of the rows of the released embedding are word pieces.
+
+    Raises:
+        CheckpointError: The tokeniser has more or fewer.
+    """
+    vocabulary = rows - sum(tables.values())
+    if codec.tokenizer.size != vocabulary:
         raise CheckpointError(
             f"the weights have a vocabulary of {vocabulary} word pieces beside {tables or 'no new tokens'}, "
-            f"the tokeniser '{config.tokenizer}' has {corpus.codec.tokenizer.size}"
+            f"the tokeniser '{name}' has {codec.tokenizer.size}"
         )
-    config.backbone = {
+    return vocabulary
+
+
+def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
+    text = {"_target_": "mkgc.encoders.text.random_text", "_convert_": "all", "config": found["text"]}
+    return {
         "_target_": "mkgc.backbone.Backbone",
-        "text": {"_target_": "mkgc.encoders.text.random_text", "_convert_": "all"}
-        | {"config": found["text"] | {"vocab_size": vocabulary}},
+        "text": text,
         "side": {"_target_": "mkgc.encoders.released.ReleasedVision", "_convert_": "all", **found["side"]},
         "fused": FUSED,
         "fusion": {"_target_": "mkgc.fusion.released.ReleasedFusion", "_partial_": True},
     }
-    model: Any = build_task(config, corpus.codec)
-    model.saved = describe(config, corpus.codec)
-    if task == "mner":
-        state = reordered_states(state, list(config.tags), model.states)
-    load_strictly(model, released_state(state, tables), f"'{config.input}'")
-    save(model, config.output)
-    return task
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="convert")

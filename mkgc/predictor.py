@@ -56,7 +56,8 @@ class Predictor:
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
         items = self.task.codec.parse([dict(record) for record in records], Path(folder), named)
-        store = PictureStore(wanted([item.pictures for item in items], self.settings), self.settings.pictures)
+        shown = wanted([item.pictures for item in items], self.settings)
+        store = PictureStore(shown, self.settings.pictures, fit=self.settings.fit)
         if novel_only:
             items = self.task.novel(items, lambda: self._source(root))
         out = self.task.answer(items, store, batch_size)

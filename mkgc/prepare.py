@@ -69,10 +69,10 @@ def _pictures(config: DictConfig) -> None:
     root, folder = Path(settings.root), settings.store_folder
     for size in sorted(set(settings.pictures.values())):
         paths = {path for group, paths in groups.items() if settings.pictures[group] == size for path in paths}
-        done = store.prepare(folder, root, sorted(paths), size)
+        done = store.prepare(folder, root, sorted(paths), size, settings.fit)
         for _ in track(done, f"{size} pixels", len(paths)):
             pass
-        broken = store.SizedStore(folder, size, root).faults(paths)
+        broken = store.SizedStore(folder, size, root, settings.fit).faults(paths)
         said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(broken.items())) or "none"
         print(f"{folder}: {len(paths) - broken.total():,} pictures of {size} pixels; cannot be used: {said}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torchcrf import CRF
 
 import mkgc
@@ -13,7 +14,8 @@ from mkgc import convert
 from mkgc.data.examples import TaggedExample
 from mkgc.data.pictures import PictureStore
 from mkgc.encoders.weights import without_prefix
-from tests.nn.released_reference import linear, run
+from mkgc.predictor import Predictor
+from tests.nn.released_reference import linear, norm, run
 from tests.nn.test_released import HEADS, PREFIX, random_state
 
 
@@ -34,7 +36,7 @@ def converted(task: str, root: Path, state: dict, words: int, tmp_path: Path, mo
         "task": task,
         "data": "folder",
         "data.root": root,
-        "data.max_length": 20,
+        "data.max_length": LENGTH,
         "input": tmp_path / "released.ckpt",
         "output": tmp_path / "ours.ckpt",
         "tokenizer": tokenizer(tmp_path / "tokens", words),
@@ -48,6 +50,16 @@ def converted(task: str, root: Path, state: dict, words: int, tmp_path: Path, mo
     return 0
 
 
+LENGTH = 20
+"""To which the released code pads, and of which its images read all."""
+
+
+def padded(ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask as the released code would have them."""
+    row = torch.tensor([[*ids, *[0] * (LENGTH - len(ids))]])
+    return row, (torch.arange(LENGTH) < len(ids))[None].float()
+
+
 @pytest.fixture
 def no_crops(mre_root: Path) -> Path:
     for split in ("train", "val", "test"):
@@ -56,18 +68,71 @@ def no_crops(mre_root: Path) -> Path:
     return mre_root
 
 
+def of_all_batch_sizes(model: Predictor, records: list[dict]) -> list[dict]:
+    """The answers, which must not depend on how many are computed at once."""
+    answers = model.predict(records, batch_size=len(records))
+    for size in (1, 3):
+        for one, other in zip(model.predict(records, batch_size=size), answers, strict=True):
+            assert near(one) == near(other)
+    return answers
+
+
+def near(value: object) -> object:
+    """The same to five digits."""
+    if isinstance(value, dict):
+        return {key: near(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [near(part) for part in value]
+    return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
+
+
 def test_relation_weights_predict_what_the_released_arithmetic_says(no_crops, tmp_path, monkeypatch) -> None:
     state = random_state("mre", words=50, labels=3)
     assert converted("mre", no_crops, state, 46, tmp_path, monkeypatch) == 0
     model = mkgc.load(tmp_path / "ours.ckpt")
-    answer = model.predict([{"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}])[0]
-    ids = torch.tensor([[2, 46, 5, 47, 6, 48, 7, 49, 3]])
+    texts = ("Ada and Bob", "today we saw Ada and Bob .", "Ada and Bob today .", "Paris . Ada saw Bob .", "Bob saw Ada")
+    answer, *_ = of_all_batch_sizes(model, [{"text": text, "head": "Ada", "tail": "Bob"} for text in texts])
+    ids, mask = padded([2, 46, 5, 47, 6, 48, 7, 3])  # the mention that ends the sentence is not closed there
     none = torch.zeros(1, 3, 3, 128, 128), torch.zeros(1, 3, 3, 64, 64)
     own = without_prefix(state, PREFIX["mre"])
-    last = run(own, HEADS, ids, torch.ones(1, 9), torch.zeros_like(ids), None, *none)["out.last_hidden_state"]
+    last = run(own, HEADS, ids, mask, torch.zeros_like(ids), None, *none)["out.last_hidden_state"]
     expected = linear(state, "classifier", torch.cat([last[:, 1], last[:, 5]], 1)).softmax(-1)[0]
     assert list(answer["scores"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
     assert list(answer["scores"]) == list(json.loads((no_crops / "ours_rel2id.json").read_text()))
+
+
+def test_entities_are_scored_as_the_released_arithmetic_says(kg_root, tmp_path, monkeypatch) -> None:
+    state = random_state("link_prediction", words=41 + 12 + 2)
+    own = without_prefix(state, PREFIX["link_prediction"])
+    theirs = [f"e/{i}" for i in (7, 3, 11, 0, 9, 1, 5, 2, 10, 8, 4, 6)]
+    (kg_root / "entity2textlong.txt").write_text("".join(f"{e}\ttoday we saw paris .\n" for e in theirs))
+    (kg_root / "relations.txt").write_text("likes\nnear\n")
+    (kg_root / "relation2text.txt").write_text("near\tand\nlikes\tsaw\n")
+    wrapped = {f"model.{name}": value for name, value in state.items()}  # as Lightning saves it
+    assert converted("link_prediction", kg_root, wrapped, 41, tmp_path, monkeypatch) == 0
+
+    model = mkgc.load(tmp_path / "ours.ckpt")
+    queries = [{"head": "e/3", "relation": "near"}, {"tail": "e/3", "relation": "near"}]
+    answers = of_all_batch_sizes(model, queries)
+    shown, near_token = 41 + theirs.index("e/3"), 41 + 12 + 1
+    text = [8, 10, 11, 12, 9, 3]
+    for answer, ids in zip(
+        answers,
+        ([2, shown, 3, 6, near_token, 3, 4, *text], [2, 4, 3, 6, near_token, 3, shown, *text]),
+        strict=True,
+    ):
+        row, mask = padded(ids)
+        none = torch.zeros(1, 1, 3, 224, 224), torch.zeros(1, 3, 3, 128, 128), torch.zeros(1, 3, 3, 64, 64)
+        last = run(own, HEADS, row, mask, torch.zeros_like(row), *none, True)["out.last_hidden_state"]
+        hidden = F.gelu(linear(state, "cls.predictions.transform.dense", last[0, ids.index(4)]))
+        hidden = norm(state, "cls.predictions.transform.LayerNorm", hidden, 1e-12)
+        words = own["text_embeddings.word_embeddings.weight"]
+        logits = (words @ hidden + state["cls.predictions.bias"])[41 : 41 + 12]
+        expected = dict(zip(theirs, logits.sigmoid().tolist(), strict=True))
+        best = sorted(expected, key=expected.__getitem__, reverse=True)[:10]
+        assert [entity["id"] for entity in answer["entities"]] == best
+        scores = [entity["score"] for entity in answer["entities"]]
+        assert scores == pytest.approx([expected[entity] for entity in best], abs=1e-5)
 
 
 def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch) -> None:
@@ -81,10 +146,10 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
     assert converted("mner", mner_root, state, 50, tmp_path, monkeypatch, f"tags=[{','.join(theirs)}]") == 0
 
     # We saw Paris Hilton: the last word is unknown; no word has a continuation, so that no piece is an X.
-    ids = torch.tensor([[2, 10, 11, 12, 1, 3]])
+    ids, mask = padded([2, 10, 11, 12, 1, 3])
     none = torch.zeros(1, 3, 3, 128, 128), torch.zeros(1, 3, 3, 64, 64)
     own = without_prefix(state, PREFIX["mner"])
-    last = run(own, HEADS, ids, torch.ones(1, 6), torch.zeros_like(ids), None, *none)["out.last_hidden_state"]
+    last = run(own, HEADS, ids, mask, torch.zeros_like(ids), None, *none)["out.last_hidden_state"][:, :6]
     crf = CRF(9, batch_first=True)
     crf.load_state_dict(without_prefix(state, "crf."))
     states = ["PAD", *theirs, "X", "[CLS]", "[SEP]"]

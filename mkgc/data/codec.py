@@ -65,15 +65,15 @@ class Codec(ABC):
         """Undoes :meth:`state`."""
 
 
-def pad(rows: Sequence[Sequence[int]], value: int) -> Int[Tensor, "B T"]:
-    """Rows of numbers as one tensor, filled up to the longest."""
-    width = max(map(len, rows))
+def pad(rows: Sequence[Sequence[int]], value: int, least: int = 0) -> Int[Tensor, "B T"]:
+    """Rows of numbers as one tensor, filled up to the longest, and at least to a width of ``least``."""
+    width = max(least, *map(len, rows))
     return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.long)
 
 
-def text_batch(rows: Sequence[Sequence[int]], pad_id: int) -> Text:
-    """Token ids of several texts, all of segment 0."""
-    ids = pad(rows, pad_id)
+def text_batch(rows: Sequence[Sequence[int]], pad_id: int, least: int = 0) -> Text:
+    """Token ids of several texts, all of segment 0, filled up at least to a width of ``least``."""
+    ids = pad(rows, pad_id, least)
     lengths = torch.tensor([len(row) for row in rows])
     return Text(ids, torch.arange(ids.shape[1]) < lengths[:, None], torch.zeros_like(ids))
 

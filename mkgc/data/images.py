@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from stat import S_ISREG
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +21,13 @@ from mkgc.errors import MkgcError
 KINDS = ("missing", "empty", "not a picture", "truncated", "huge", "tiny")
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Plain pictures only: an EPS, for one, is a program, and Pillow would have Ghostscript run it."""
+
+Fit = Literal["stretch", "crop"]
+FITS: tuple[Fit, ...] = ("stretch", "crop")
+"""What makes a picture square."""
+
+LONGEST = 100
+"""How many times as long as the shorter side the longer one is resized; 2 × 20,000,000 pixels would fill the memory."""
 
 MAX_PIXELS = 40_000_000
 """More than any photograph of the benchmarks; judged by the header, before anything is unpacked."""
@@ -37,8 +45,10 @@ class PictureError(MkgcError):
         return PictureError, (self.path, self.kind, self.detail)
 
 
-def read_picture(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "3 size size"]:
-    """The picture as RGB bytes of ``size`` × ``size`` pixels, stretched where it is not square.
+def read_picture(
+    path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
+) -> UInt8[np.ndarray, "3 size size"]:
+    """The picture as RGB bytes of ``size`` × ``size`` pixels; ``fit`` says what becomes of one that is not square.
 
     The format is told by the content, whatever the file is called. Every mode becomes RGB by the rule of
     :mod:`mkgc.data.tones`, transparency becomes white, of an animation the first frame is taken, and the camera's
@@ -49,14 +59,35 @@ def read_picture(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> UInt8[n
             two pixels wide or high.
     """
     with warnings.catch_warnings(action="ignore"):  # Pillow warns of sizes that are judged here, and of metadata
-        return _decoded(path, size, max_pixels)
+        return _decoded(path, size, max_pixels, fit)
 
 
-def _decoded(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "3 size size"]:
+def _decoded(
+    path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
+) -> UInt8[np.ndarray, "3 size size"]:
     if _size(path) == 0:
         raise PictureError(path, "empty")
-    picture = _rgb(path, max_pixels).resize((size, size), Image.Resampling.BICUBIC)
-    return np.array(picture).transpose(2, 0, 1)
+    return np.array(squared(_rgb(path, max_pixels), size, fit)).transpose(2, 0, 1)
+
+
+def squared(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
+    """The picture in ``size`` × ``size`` pixels: stretched, or its shorter side resized to it and the centre kept.
+
+    Source of "crop", roundings included: CLIPImageProcessor of transformers.
+    """
+    if fit == "stretch":
+        return picture.resize((size, size), Image.Resampling.BICUBIC)
+    shorter = min(picture.size)
+    picture = _centre(picture, *(min(side, LONGEST * shorter) for side in picture.size))
+    width, height = (int(size * side / shorter) for side in picture.size)
+    return _centre(picture.resize((width, height), Image.Resampling.BICUBIC), size, size)
+
+
+def _centre(picture: Image.Image, width: int, height: int) -> Image.Image:
+    if picture.size == (width, height):
+        return picture
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
 
 
 def _size(path: Path) -> int:
@@ -98,15 +129,17 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
-def decode_all(paths: Sequence[Path], size: int) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:
+def decode_all(
+    paths: Sequence[Path], size: int, fit: Fit = "stretch"
+) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:
     """The pictures of several files in their order, decoded by several threads; an error where one cannot be used."""
     # The filter of warnings is the process's: it is set here once, not in each thread.
     with warnings.catch_warnings(action="ignore"), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.imap(partial(_attempted, size=size), paths)
+        yield from pool.imap(partial(_attempted, size=size, fit=fit), paths)
 
 
-def _attempted(path: Path, size: int) -> np.ndarray | PictureError:
+def _attempted(path: Path, size: int, fit: Fit) -> np.ndarray | PictureError:
     try:
-        return _decoded(path, size)
+        return _decoded(path, size, fit=fit)
     except PictureError as error:
         return error

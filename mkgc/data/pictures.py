@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from mkgc.data.images import PictureError, decode_all
+from mkgc.data.images import Fit, PictureError, decode_all
 from mkgc.data.store import Entry, SizedStore
 
 
@@ -27,15 +27,17 @@ class PictureStore:
         sizes: Mapping[str, int],
         folder: Path | None = None,
         root: Path = Path(),
+        fit: Fit = "stretch",
     ) -> None:
         """Finds or reads the files of each group, in the size of that group; ``root`` is the data set's."""
+        self.fit = fit
         self.problems: dict[Path, PictureError] = {}
         self._rows: dict[tuple[Path, int], int] = {}
         self._blocks: dict[int, tuple[Tensor, Tensor]] = {}
         for size in sorted(set(sizes.values())):
             groups = (wanted.get(group, ()) for group in sizes if sizes[group] == size)
             paths = [*dict.fromkeys(path for paths in groups for path in paths)]
-            stored = None if folder is None else SizedStore(folder, size, root)
+            stored = None if folder is None else SizedStore(folder, size, root, fit)
             mapped = _empty(size) if stored is None else stored.pixels()
             found = {} if stored is None else {path: entry for path in paths if (entry := stored.find(path))}
             for path, entry in found.items():
@@ -54,7 +56,7 @@ class PictureStore:
         pixels = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
         row = 0
         hidden = len(paths) < 1000 or not Console().is_terminal
-        done = track(decode_all(paths, size), "Reading pictures", len(paths), transient=True, disable=hidden)
+        done = track(decode_all(paths, size, self.fit), "Reading pictures", len(paths), transient=True, disable=hidden)
         for path, picture in zip(paths, done, strict=True):
             if isinstance(picture, PictureError):
                 self.problems[path] = picture

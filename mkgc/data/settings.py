@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mkgc.data.images import FITS, Fit
 from mkgc.errors import CheckpointError, ConfigError
 
 GROUPS = ("image", "crops", "objects")
@@ -18,13 +19,17 @@ PLACES = ("root", "store")
 class DataSettings:
     """Where the data lie and how they become batches.
 
-    ``pictures`` maps a group to the size in pixels its pictures are brought to; groups that are not named are not read.
+    ``pictures`` maps a group to the size in pixels its pictures are brought to; groups that are not named, or have no
+    size, are not read. ``fit`` says what makes them square: "stretch", or "crop" (the shorter side is brought to the
+    size, and the centre kept).
     ``most`` limits the pictures of a group per example; which of an entity's are taken is drawn with the seed
     ``choose``, or goes by name. ``atlas_seed`` builds the embedded data set below ``root`` on first use; None means
     that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the published data set
     that the files should be, against whose counts `mkgc.check` holds them.
 
     ``store`` is the folder of pictures that `mkgc.prepare` has decoded; None is `pictures.store` below the root.
+
+    ``pad`` fills every text up to ``max_length``, for models that read padding; else a batch's longest decides.
 
     In training, pictures are mirrored at random (``flip``) and moved by up to ``shift`` of their size.
 
@@ -37,6 +42,7 @@ class DataSettings:
     format: str | None = None
     name: str | None = None
     pictures: dict[str, int] = field(default_factory=dict)
+    fit: Fit = "stretch"
     most: int = 3
     choose: int | None = None
     flip: bool = False
@@ -44,6 +50,7 @@ class DataSettings:
     bad_images: Literal["mask", "skip", "fail"] = "mask"
     min_image_coverage: float = 0.0
     max_length: int = 128
+    pad: bool = False
     batch_size: int = 32
     workers: int = 0
     store: str | None = None
@@ -52,10 +59,13 @@ class DataSettings:
     draw: int = 42
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "pictures", {group: size for group, size in self.pictures.items() if size is not None})
         if self.bad_images not in ("mask", "skip", "fail"):
             raise ConfigError(f"data.bad_images={self.bad_images}: choose mask, skip or fail")
         if not 0 <= self.min_image_coverage <= 1:
             raise ConfigError(f"data.min_image_coverage={self.min_image_coverage} must lie between 0 and 1")
+        if self.fit not in FITS:
+            raise ConfigError(f"data.fit={self.fit}: choose {' or '.join(FITS)}")
         for name in ("most", "max_length", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} must be at least 1")
@@ -84,6 +94,11 @@ class DataSettings:
         if named := sorted({*PLACES} & {*values}):
             raise CheckpointError(f"the checkpoint's codec names a place of files, '{named[0]}'")
         return cls(root="", **values)
+
+    @property
+    def least_length(self) -> int:
+        """How many tokens each text is filled up to at least."""
+        return self.max_length if self.pad else 0
 
     @property
     def store_folder(self) -> Path:

@@ -1,8 +1,9 @@
 """Pictures on disk as bytes of one size, decoded and resized once: written by `mkgc.prepare`, mapped into memory later.
 
-A size has two files that only grow: ``224.bin``, one picture after the other, and ``224.jsonl``, a line for each file
-that was looked at: where its picture lies and its checksum, or what is wrong with it. Bytes are written and flushed
-before the lines that speak of them, so that a killed run loses its last pictures at most, and the next goes on.
+A size has two files that only grow: ``224.bin`` (``224.crop.bin`` where images are cropped to be square), one picture
+after the other, and ``224.jsonl``, a line for each file that was looked at: where its picture lies and its checksum, or
+what is wrong with it. Bytes are written and flushed before the lines that speak of them, so that a killed run loses its
+last pictures at most, and the next goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from mkgc.data.images import PictureError, decode_all
+from mkgc.data.images import Fit, PictureError, decode_all
 from mkgc.errors import DataError
 
 BATCH = 512
@@ -46,9 +47,10 @@ class Entry:
 class SizedStore:
     """The pictures of one size in a store; paths are kept relative to the data set, so that both may be moved."""
 
-    def __init__(self, folder: Path, size: int, root: Path) -> None:
-        self.pixels_file, self.index_file = folder / f"{size}.bin", folder / f"{size}.jsonl"
-        self.size, self.root = size, root
+    def __init__(self, folder: Path, size: int, root: Path, fit: Fit = "stretch") -> None:
+        name = str(size) if fit == "stretch" else f"{size}.{fit}"
+        self.pixels_file, self.index_file = folder / f"{name}.bin", folder / f"{name}.jsonl"
+        self.size, self.root, self.fit = size, root, fit
         self.entries = {entry.path: entry for entry in self._read()}
         self.rows = 1 + max((e.row for e in self.entries.values() if e.row is not None), default=-1)
 
@@ -100,7 +102,7 @@ class SizedStore:
             for start in range(0, len(paths), BATCH):
                 part = paths[start : start + BATCH]
                 lines = []
-                for path, picture in zip(part, decode_all(part, self.size), strict=True):
+                for path, picture in zip(part, decode_all(part, self.size, self.fit), strict=True):
                     lines.append(self._append(path, picture, pixels))
                     yield path
                 _flush(pixels)
@@ -121,13 +123,13 @@ class SizedStore:
         return os.path.relpath(path, self.root)
 
 
-def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int) -> Iterator[Path]:
+def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int, fit: Fit = "stretch") -> Iterator[Path]:
     """Brings a store up to date with the files wanted; yields each as it is done, those that were there already first.
 
     Raises:
         DataError: A stored picture is damaged, or another process is writing.
     """
-    store = SizedStore(folder, size, root)
+    store = SizedStore(folder, size, root, fit)
     if damaged := store.verify():
         raise DataError(f"the picture of {damaged[0]} is damaged: delete the folder and run mkgc.prepare again", folder)
     paths = list(dict.fromkeys(wanted))

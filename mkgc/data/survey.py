@@ -82,7 +82,7 @@ def dealt(pictures: Pictures, settings: DataSettings) -> Pictures:
 
 def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
     root = Path(settings.root)
-    store = PictureStore(wanted(pictures, settings), settings.pictures, settings.store_folder, root)
+    store = PictureStore(wanted(pictures, settings), settings.pictures, settings.store_folder, root, settings.fit)
     if settings.bad_images == "fail":
         check_none_broken(store.problems)
     return store

@@ -44,13 +44,14 @@ class ReleasedVision(nn.Module):
         depth: int,
         heads: int,
         inner: int,
-        pictures: Mapping[str, int],
+        pictures: Mapping[str, int | None],
         patch: int = 32,
         class_token: bool = True,
         positions: bool = True,
     ) -> None:
         super().__init__()
-        self.width, self.patch, self.pictures = width, patch, dict(pictures)
+        self.width, self.patch = width, patch
+        self.pictures = {group: size for group, size in pictures.items() if size is not None}
         self.options: dict[str, Any] = {"width": width, "depth": depth, "heads": heads, "inner": inner, "patch": patch}
         self.options |= {"pictures": self.pictures, "class_token": class_token, "positions": positions}
         self.patches = nn.Conv2d(3, width, patch, stride=patch, bias=False)

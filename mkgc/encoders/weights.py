@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -32,22 +30,27 @@ RENAMED = (
 """The released MKGformer's names, without the prefix of the task, and ours in a Backbone."""
 
 UNUSED = {
-    r"position_ids$": "a buffer that counts",
-    r"^text_pooler\.": "no head reads it",
-    r"^vision_post_layernorm\.": "it stands behind the last layer, which nothing reads",
-    r"^vision_embeddings\.position_embedding\.": "the whole picture has no position anywhere",
+    r"text_embeddings\.position_ids": "a buffer that counts",
+    r"vision_embeddings\.(aux_|rcnn_)?position_ids": "buffers that count",
+    r"text_pooler\.dense\.(weight|bias)": "no head reads it",
+    r"vision_post_layernorm\.(weight|bias)": "it stands behind the last layer, which nothing reads",
+    r"vision_embeddings\.position_embedding\.weight": "the whole picture has no position anywhere",
 }
-"""What the released code has and no output depends on."""
+"""Whole names of what the released code has and no output depends on."""
 
 UNPOSITIONED = {
-    r"^vision_embeddings\.(class|aux_position|rcnn_position)_embedding": "link prediction adds none of them"
+    r"vision_embeddings\.class_embedding": "link prediction does not add it",
+    r"vision_embeddings\.(aux|rcnn)_position_embedding\.weight": "nor these",
 }
+
+PROJECTION = r"encoder\.text_layer\.(\d+)\.intermediate\.fusion_dense\.(weight|bias)"
+"""W_3, which is in every text layer and called in the fused ones."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors``, ``.pth``, ``.bin`` or ``.ckpt`` file, by name; nothing in it is executed.
 
-    A ``state_dict`` inside is opened, and ``module.`` in front of the names, which data parallelism leaves, removed.
+    A ``state_dict`` inside is opened, and ``module.`` in front of all names, which data parallelism leaves, removed.
 
     Raises:
         CheckpointError: There is no such file, or it is damaged, or holds more than tensors and plain values.
@@ -59,13 +62,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             contents: Any = load_file(path)
         else:
             contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except Exception as error:  # damaged bytes make both raise nearly anything
         raise CheckpointError(f"'{path}' is damaged, or holds more than tensors and plain values") from error
     contents = contents.get("state_dict", contents) if isinstance(contents, Mapping) else {}
-    tensors = {str(k).removeprefix("module."): v for k, v in contents.items() if isinstance(v, Tensor)}
+    contents = contents if isinstance(contents, Mapping) else {}
+    tensors = {str(k): v for k, v in contents.items() if isinstance(v, Tensor)}
     if not tensors:
         raise CheckpointError(f"'{path}' holds no state dictionary")
-    return tensors
+    return unwrapped(tensors, "module.")
+
+
+def unwrapped(state: Mapping[str, Tensor], wrapper: str) -> dict[str, Tensor]:
+    """The tensors without what all their names begin with, if all do."""
+    all_do = all(name.startswith(wrapper) for name in state)
+    return without_prefix(state, wrapper) if all_do else dict(state)
 
 
 def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -74,13 +84,14 @@ def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
 
 
 def joined_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The vision layers' query, key and value projections as one, as timm has them."""
+    """The vision layers' query, key and value projections as one, as timm has them; parts of one stay as they are."""
     out = dict(state)
     for name in state:
-        if match := re.match(r"(encoder\.vision_layers\.\d+\.self_attn\.)q_proj\.(weight|bias)$", name):
+        if match := re.fullmatch(r"(encoder\.vision_layers\.\d+\.self_attn\.)q_proj\.(weight|bias)", name):
             start, kind = match.groups()
-            parts = [out.pop(f"{start}{x}_proj.{kind}") for x in "qkv" if f"{start}{x}_proj.{kind}" in out]
-            out[f"{start}qkv.{kind}"] = torch.cat(parts)
+            names = [f"{start}{x}_proj.{kind}" for x in "qkv"]
+            if len({state[part].shape if part in state else None for part in names}) == 1 and state[name].ndim:
+                out[f"{start}qkv.{kind}"] = torch.cat([out.pop(part) for part in names])
     return out
 
 
@@ -89,19 +100,26 @@ def released_names(
 ) -> dict[str, Tensor]:
     """Tensors of the released backbone under our names; those that no output depends on are left out.
 
-    ``unpositioned`` is link prediction's: its picture tokens have neither class embedding nor positions.
+    ``unpositioned`` is link prediction's: its picture tokens have neither class embedding nor positions. A name that is
+    not of the released code stays as it is, for :func:`load_strictly` to list.
+
+    Raises:
+        CheckpointError: Two names mean the same.
     """
     unused = UNUSED | (UNPOSITIONED if unpositioned else {})
     out = {}
     for name, value in joined_attention(state).items():
-        if any(re.search(pattern, name) for pattern in unused):
+        if any(re.fullmatch(pattern, name) for pattern in unused):
             continue
-        if match := re.match(r"encoder\.text_layer\.(\d+)\.intermediate\.fusion_dense\.(\w+)", name):
+        if match := re.fullmatch(PROJECTION, name):
             layer = int(match[1]) - (depth - fused)
-            if layer >= 0:  # the projections of the layers below exist and are never called
+            if layer >= 0:
                 out[f"fusions.{layer}.project.{match[2]}"] = value
             continue
-        out[_renamed(name)] = value
+        ours = _renamed(name)
+        if ours in out:
+            raise CheckpointError(f"the weights have '{name}' twice, once under another name")
+        out[ours] = value
     return out
 
 

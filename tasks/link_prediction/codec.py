@@ -228,11 +228,11 @@ class LinkCodec(TripleCodec):
 
     def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> LinkBatch:
         items, batch = self._both(items)
-        text = text_batch([item.ids for item in items], self.tokenizer.pad)
+        settings = self.settings
+        text = text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length)
         text = replace(text, mask=text.mask & (text.ids != self.tokenizer.pad))  # an unseen entity has no token
         own = torch.zeros_like(text.mask)
         own[*pairs([item.own for item in items]).T] = True
-        settings = self.settings
         return LinkBatch(
             **vars(batch),
             text=text,

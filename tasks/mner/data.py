@@ -75,9 +75,9 @@ class TaggingCodec(SentenceCodec):
     def collate(self, items: Sequence[TaggedItem], store: PictureStore) -> TaggedBatch:
         settings = self.settings
         return TaggedBatch(
-            text_batch([item.ids for item in items], self.tokenizer.pad),
+            text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length),
             image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
-            pad([[int(first) for first in item.first] for item in items], 0).bool(),
+            pad([[int(first) for first in item.first] for item in items], 0, settings.least_length).bool(),
             pad([item.tags for item in items], 0),
             tuple(item.words for item in items),
             tuple(item.gold for item in items),

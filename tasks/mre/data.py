@@ -31,7 +31,7 @@ PUNCTUATION = ("@", "@", "#", "#")
 """Known pieces in their place. Source: Zhou and Chen (2022), An Improved Baseline for Sentence-level Relation
 Extraction, where they do better than new tokens."""
 
-Markers = Literal["new", "punctuation"]
+Markers = Literal["new", "punctuation", "released"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class RelationBatch(Part):
 class RelationCodec(SentenceCodec):
     """Marks head and tail, cuts what is too long around them, and pads.
 
-    The markers are new tokens, which have to be learned, or punctuation, which every encoder knows. ``null_relation``
-    is the label that is not scored.
+    The markers are new tokens, which have to be learned, or punctuation, which every encoder knows. "released" are new
+    ones that stand where MKGformer's released code puts them. ``null_relation`` is the label that is not scored.
 
     Raises:
         ConfigError: The vocabulary has no such punctuation.
@@ -79,10 +79,10 @@ class RelationCodec(SentenceCodec):
         if markers == "punctuation" and tokenizer.unknown in known:
             raise ConfigError("task.data.markers=punctuation: the vocabulary lacks @ or #; use new ones")
         new = [tokenizer.size + i for i in range(len(MARKERS))]
-        self.marker_ids = new if markers == "new" else known
+        self.marker_ids = known if markers == "punctuation" else new
 
     def tables(self) -> dict[str, int]:
-        return {"markers": len(MARKERS)} if self.markers == "new" else {}
+        return {} if self.markers == "punctuation" else {"markers": len(MARKERS)}
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"markers": self.markers, "null_relation": self.null_relation}
@@ -97,7 +97,7 @@ class RelationCodec(SentenceCodec):
         tokenizer = self.tokenizer
         pieces = tokenizer.pieces(example.tokens)
         kept = set(_nearest(example, [len(p) for p in pieces], self.settings.max_length - len(MARKERS) - 2))
-        before = _markers_before(example)
+        before = (_released_markers if self.markers == "released" else _markers_before)(example)
         ids = [tokenizer.start]
         opened: dict[int, int] = {}
         for word in range(len(pieces) + 1):
@@ -112,7 +112,7 @@ class RelationCodec(SentenceCodec):
     def collate(self, items: Sequence[RelationItem], store: PictureStore) -> RelationBatch:
         settings = self.settings
         return RelationBatch(
-            text_batch([item.ids for item in items], self.tokenizer.pad),
+            text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length),
             image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
             torch.tensor([[item.head, item.tail] for item in items]),
             torch.tensor([item.label for item in items]),
@@ -133,6 +133,16 @@ def _markers_before(example: RelationExample) -> dict[int, list[int]]:
         (example.tail.start, 2),
     ):
         before.setdefault(position, []).append(marker)
+    return before
+
+
+def _released_markers(example: RelationExample) -> dict[int, list[int]]:
+    """The same as zjunlp/MKGformer's MRE/processor/dataset.py has it: always in the order of :data:`MARKERS`, and what
+    ends with the sentence is not closed."""
+    before: dict[int, list[int]] = {}
+    for marker, position in enumerate((*example.head, *example.tail)):
+        if position < len(example.tokens):
+            before.setdefault(position, []).append(marker)
     return before
 
 

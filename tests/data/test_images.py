@@ -327,10 +327,10 @@ def test_each_picture_is_decoded_once_a_size(tmp_path: Path, monkeypatch: pytest
     read, lock = [], threading.Lock()
     decoded = images._decoded
 
-    def counted(path: Path, size: int) -> np.ndarray:
+    def counted(path: Path, size: int, **options: str) -> np.ndarray:
         with lock:
             read.append((path.name, size))
-        return decoded(path, size)
+        return decoded(path, size, **options)
 
     monkeypatch.setattr(images, "_decoded", counted)
     store_of(tmp_path, {"image": 16, "crops": 16})
