@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 from mkgc.data.corpus import Corpus
 from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph
+from mkgc.data.notes import note_graph
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_graph
 from mkgc.data.survey import survey_graph
@@ -28,7 +30,8 @@ def source(settings: DataSettings) -> Graph:
         ConfigError: There is no such format.
         DataError: A file is missing or a line malformed.
     """
-    return chosen(FORMATS, settings.format)(Path(settings.root), tuple(settings.pictures))
+    graph = chosen(FORMATS, settings.format)(Path(settings.root), tuple(settings.pictures))
+    return replace(graph, notes=(*graph.notes, *note_graph(graph)))
 
 
 def read(

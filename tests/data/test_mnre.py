@@ -53,7 +53,8 @@ def shifted(start: int, end: int) -> str:
     """A line whose names stand at [1, 3) and [4, 6), with positions that are off by so many words."""
     head = {"name": "Ada Lovelace", "pos": [1 + start, 3 + end]}
     tail = {"name": "New York", "pos": [4 + start, 6 + end]}
-    return f"{ ({**LINE, 'token': ['Did', 'Ada', 'Lovelace', 'see', 'New', 'York', 'today', '?'], 'h': head, 't': tail}) }\n"
+    tokens = ["Did", "Ada", "Lovelace", "see", "New", "York", "today", "?"]
+    return f"{ ({**LINE, 'token': tokens, 'h': head, 't': tail}) }\n"
 
 
 @pytest.mark.parametrize(

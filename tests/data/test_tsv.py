@@ -124,6 +124,17 @@ def test_a_missing_split_is_named_with_the_names_it_may_have(root: Path, name: s
     [
         ("dev.tsv", "", ": is empty"),
         ("dev.tsv", "head\trelation\ttail\n", ": is empty"),
+        (
+            "train.tsv",
+            "head\ttail\trelation\nada\tbob\tknows\n",
+            ":1: the columns are head, tail, relation: bring them into the order head, relation, tail",
+        ),
+        (
+            "train.tsv",
+            "h\tr\tt\na\tr\tb\n",
+            ":2: line 1 reads like titles of columns, but 'r' is a relation, too: "
+            "delete the titles, or move that triple to another line",
+        ),
         ("train.tsv", "ada,knows,bob\n", ":1: 1 columns instead of 3 filled ones between tabs"),
         ("entities.tsv", "ada\nbob\nada\tAda\n", ":3: the entity 'ada' is listed before"),
         ("entities.tsv", "ada\n\tBob\n", ":2: 2 columns instead of id, name, description between tabs"),

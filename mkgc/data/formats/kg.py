@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mkgc.data.examples import Pictures
 from mkgc.data.formats.files import read_lines
+from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
+from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train.tsv",), "dev": ("dev.tsv", "valid.tsv"), "test": ("test.tsv",)}
@@ -31,8 +34,10 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     files = find_splits(root, NAMES)
     entities = Index.of_file("entity", root / "entities.txt")
     relations = Index.of_file("relation", root / "relations.txt")
-    triples = {split: read_triples(path, cells(path, 3), entities, relations) for split, path in files.items()}
-    return assemble(root, entities, relations, triples, groups)
+    notes: list[Finding] = []
+    rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
+    triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
+    return replace(assemble(root, entities, relations, triples, groups), notes=tuple(notes))
 
 
 def assemble(

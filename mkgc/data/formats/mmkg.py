@@ -16,8 +16,10 @@ from urllib.parse import unquote
 from mkgc.data.formats.features import find_features, find_tokens
 from mkgc.data.formats.files import find, read_lines
 from mkgc.data.formats.kg import assemble, find_pictures
+from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, Row, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
+from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
 
 OPENKE = {"train": ("train2id.txt",), "dev": ("valid2id.txt",), "test": ("test2id.txt",)}
@@ -41,13 +43,15 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     """
     marks = [root / name for name in ("train2id.txt", "entities.txt", "train.txt")]
     layout = LAYOUTS[find(*marks, why="one of which tells the layout").name]
-    entities, relations, triples = layout(root)
+    notes: list[Finding] = []
+    entities, relations, triples = layout(root, notes)
     graph = assemble(root, entities, relations, triples, (), readable)
     return replace(
         graph,
         pictures=find_pictures(root, [local(entity) for entity in graph.entities], groups),
         features=find_features(root, entities),
         tokens=find_tokens(root, entities),
+        notes=tuple(notes),
     )
 
 
@@ -62,7 +66,7 @@ def readable(identifier: str) -> str:
     return unquote(local(identifier)).replace("_", " ").strip() or identifier
 
 
-def _openke(root: Path) -> Parts:
+def _openke(root: Path, _: list[Finding]) -> Parts:
     files = find_splits(root, OPENKE)
     listed = {kind: _numbered(find(root / f"{kind}2id.txt")) for kind in ("entity", "relation")}
     entities, relations = (Index(kind, map(str, range(len(n))), f"{kind}2id.txt") for kind, n in listed.items())
@@ -70,24 +74,30 @@ def _openke(root: Path) -> Parts:
     return _renamed(entities, listed["entity"], root), _renamed(relations, listed["relation"], root), triples
 
 
-def _mygo(root: Path) -> Parts:
+def _mygo(root: Path, notes: list[Finding]) -> Parts:
     files = find_splits(root, TEXT)
     entities = Index.of_file("entity", root / "entities.txt")
     relations = Index.of_file("relation", find(root / "relations.txt"))
-    triples = {split: read_triples(path, cells(path, 3), entities, relations) for split, path in files.items()}
+    rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
+    triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
     entities, relations = (_renamed(index, _listed(root, index.kind), root) for index in (entities, relations))
     return entities, relations, triples
 
 
-def _momok(root: Path) -> Parts:
+def _momok(root: Path, notes: list[Finding]) -> Parts:
     files = find_splits(root, TEXT)
     listed = {kind: _listed(root, kind) for kind in ("entity", "relation")}
     entities, relations = (Index(kind, n, f"{kind}2id.txt" if n else None) for kind, n in listed.items())
-    triples = {split: read_triples(path, _dotted(path), entities, relations) for split, path in files.items()}
+    rows = {split: skip_titles(_dotted(path), path, notes) for split, path in files.items()}
+    triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
     return entities, relations, triples
 
 
-LAYOUTS: dict[str, Callable[[Path], Parts]] = {"train2id.txt": _openke, "entities.txt": _mygo, "train.txt": _momok}
+LAYOUTS: dict[str, Callable[[Path, list[Finding]], Parts]] = {
+    "train2id.txt": _openke,
+    "entities.txt": _mygo,
+    "train.txt": _momok,
+}
 """The file that only a layout has (MoMoK's: once the others are ruled out), and how that is read."""
 
 

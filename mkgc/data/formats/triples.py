@@ -55,16 +55,14 @@ def find_splits(root: Path, names: Mapping[str, Sequence[str]], why: str = "") -
     return {split: find(*(root / name for name in candidates), why=why) for split, candidates in names.items()}
 
 
-def cells(path: Path, columns: int, header: Sequence[str] = ()) -> Iterator[Row]:
-    """The filled cells between tabs of all lines but blank ones, and but the first where it is just the header.
+def cells(path: Path, columns: int) -> Iterator[Row]:
+    """The filled cells between tabs of all lines but blank ones.
 
     Raises:
         DataError: A line has more or fewer.
     """
     for number, line in read_lines(path):
         row = [*map(str.strip, line.split("\t"))]
-        if number == 1 and [cell.lower() for cell in row] == list(header):
-            continue
         if len(row) == columns and "" not in row:
             yield number, row
         elif any(row):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from mkgc.data.formats.files import read_lines
 from mkgc.data.formats.kg import assemble, files_of, folder_name
+from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph
+from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
 
 NAMES = {
@@ -19,7 +21,6 @@ NAMES = {
 }
 """What the files call each split."""
 
-TRIPLE = ("head", "relation", "tail")
 ENTITY = ("id", "name", "description")
 """Column names that the first line may give."""
 
@@ -39,7 +40,8 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     files = find_splits(root, NAMES, why="and a graph needs triples for train, dev and test")
     texts = _table(root / "entities.tsv")
     entities, relations = Index("entity", texts, "entities.tsv" if texts else None), Index("relation")
-    rows = {split: cells(path, 3, TRIPLE) for split, path in files.items()}
+    notes: list[Finding] = []
+    rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
     triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
     graph = assemble(root, entities, relations, triples, ())
     images = _images(root / "images") if groups else {}
@@ -48,6 +50,7 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
         names=tuple(texts[entity][0] if entity in texts else entity for entity in graph.entities),
         descriptions=tuple(texts[entity][1] if entity in texts else "" for entity in graph.entities),
         pictures=tuple({"image": images.get(folder_name(entity), ())} if groups else {} for entity in graph.entities),
+        notes=tuple(notes),
     )
 
 

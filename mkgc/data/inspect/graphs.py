@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
 
 import numpy as np
 from jaxtyping import Int
@@ -15,6 +14,7 @@ from mkgc.data.inspect.overlap import find_overlap
 from mkgc.data.inspect.published import Published
 from mkgc.data.inspect.report import Cell, Finding, Section, Table
 from mkgc.data.inspect.sentences import spread
+from mkgc.data.notes import triple_codes
 
 INVERSE_LEAK = 0.1
 """Share of reversed pairs from which a rule that turns triples around beats many models."""
@@ -24,18 +24,14 @@ def inspect_graph(graph: Graph, published: Published | None) -> list[Section]:
     """All there is to say of a graph, but for its pictures and prompts."""
     return [
         count_relations(graph, published),
-        find_overlap({"triple": {split: _codes(graph, triples) for split, triples in graph.triples.items()}}),
+        find_overlap(
+            {"triple": {split: triple_codes(graph, triples).tolist() for split, triples in graph.triples.items()}}
+        ),
         find_leaks(graph),
         find_unseen(graph),
         look_at_texts(graph),
         measure_degrees(graph),
     ]
-
-
-def _codes(graph: Graph, triples: Triples) -> list[Hashable]:
-    """One number a triple."""
-    head, relation, tail = triples.T
-    return [*((head * len(graph.relations) + relation) * len(graph.entities) + tail).tolist()]
 
 
 def count_relations(graph: Graph, published: Published | None) -> Section:

@@ -1,0 +1,112 @@
+"""What should be known of a graph before it is used: columns in another order, names that are twins, empty tests."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from mkgc.data.graph import Graph, Triples
+from mkgc.data.inspect.report import Finding
+
+
+def note_graph(graph: Graph) -> tuple[Finding, ...]:
+    """What should be known of a graph's names before it is used."""
+    relations, entities = note_twins("relations", graph.relations), note_twins("entities", graph.entities)
+    return (*note_order(graph), *relations, *entities, *note_quotes(graph), *note_tests(graph))
+
+
+def note_order(graph: Graph) -> list[Finding]:
+    """A warning for train, or for each of the others, if its middle column holds entities by all appearances.
+
+    In train: half of its values occur in the outer columns, or they are as many as half the entities; and an outer
+    column has fewer values, which rather do not occur elsewhere. In dev and test: half of its values are entities of
+    train, and no relations of it.
+    """
+    columns = {split: _columns(graph, split) for split in graph.triples}
+    heads, relations, tails = columns["train"]
+    entities = heads | tails
+    notes = []
+    for split, (_, middle, _) in columns.items():
+        strange = middle & entities if split == "train" else (middle & entities) - relations
+        wrong = 2 * len(strange) >= len(middle) > 0
+        if split == "train":
+            few = [
+                len(outer) < len(middle) and 2 * len(outer & (middle | other)) < len(outer)
+                for outer, other in ((heads, tails), (tails, heads))
+            ]
+            many = 2 * len(middle) >= len(entities) and 4 * min(len(heads), len(tails)) <= len(middle)
+            wrong = any(few) and (wrong or many)
+        if wrong:
+            count = f"{len(strange):,} of its {len(middle):,} values are heads or tails, too"
+            text = f"the second column of {split} seems to hold entities ({count})"
+            notes.append(Finding("warning", f"{text}: the order must be head, relation, tail"))
+            if split == "train":
+                break
+    return notes
+
+
+def _columns(graph: Graph, split: str) -> tuple[set[str], set[str], set[str]]:
+    heads, relations, tails = (np.unique(column).tolist() for column in graph.triples[split].T)
+    return (
+        {graph.entities[i] for i in heads},
+        {graph.relations[i] for i in relations},
+        {graph.entities[i] for i in tails},
+    )
+
+
+def note_twins(what: str, names: Sequence[str]) -> list[Finding]:
+    """A warning where names differ in nothing that a reader would see or mean."""
+    first: dict[str, str] = {}
+    twins = [(first[key], name) for name in names if first.setdefault(key := _plain(name), name) != name]
+    if not twins:
+        return []
+    one, other = twins[0]
+    differ = "in case, spaces, quotation marks, invisible characters or Unicode form only"
+    text = f"{len(twins):,} {what} differ from another one {differ}, as {ascii(other)[:60]} from {ascii(one)[:60]}"
+    return [Finding("warning", f"{text}: each stays one of its own")]
+
+
+def note_quotes(graph: Graph) -> list[Finding]:
+    """A remark where a spreadsheet may have put quotation marks around names."""
+    quoted = [name for name in (*graph.entities, *graph.relations) if len(name) > 2 and name[0] == name[-1] == '"']
+    if not quoted:
+        return []
+    said = f"{len(quoted):,} names stand in quotation marks, which are kept as part of them, as {quoted[0]:.60}"
+    return [Finding("info", said)]
+
+
+def _plain(name: str) -> str:
+    if not name.isascii():
+        name = unicodedata.normalize("NFKC", name)
+    if not name.isprintable():
+        name = "".join(c for c in name if not unicodedata.category(c).startswith("C"))
+    return " ".join(name.casefold().strip("\"'").split())
+
+
+def note_tests(graph: Graph) -> list[Finding]:
+    """Warnings for dev and test: all of it in train, a relation that train does not have, triples that come twice."""
+    train, notes = graph.triples["train"], []
+    for split, triples in graph.triples.items():
+        if split == "train" or not len(triples):
+            continue
+        codes = triple_codes(graph, triples)
+        if twice := len(codes) - len(np.unique(codes)):
+            text = f"{twice:,} of {len(codes):,} triples of {split} repeat an earlier one, and count as often"
+            notes.append(Finding("warning", text))
+        if np.isin(codes, triple_codes(graph, train)).all():
+            notes.append(Finding("warning", f"every triple of {split} is in train: it measures nothing"))
+        new = ~np.isin(triples[:, 1], train[:, 1])
+        if new.any():
+            name = graph.relations[int(triples[new][0, 1])]
+            text = f"{int(new.sum()):,} triples of {split} have a relation that train does not, as '{name:.60}'"
+            notes.append(Finding("warning", f"{text}: nothing is learned of it"))
+    return notes
+
+
+def triple_codes(graph: Graph, triples: Triples) -> Int[np.ndarray, " n"]:
+    """One number a triple."""
+    head, relation, tail = triples.T
+    return (head * len(graph.relations) + relation) * len(graph.entities) + tail
