@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mkgc.data.codec import Codec
 from mkgc.encoders.text import check_length
-from mkgc.errors import CheckpointError
+from mkgc.errors import CheckpointError, MkgcError
 from mkgc.sealed import intact, sealed, write_sealed
 from mkgc.task import Task
+from mkgc.trust import check_description, codec_kind
 
 FORMAT = 2
 """The only one that is read: its files are sealed, and carry no path. (1: neither.)"""
 
-TRUSTED = ("mkgc.", "tasks.")
-"""Only these packages are built from a checkpoint's configuration, which may come from strangers."""
-
-
-BUILT = ("backbone", "data", "optim", "size", "task")
+BUILT = ("backbone", "data", "optim", "task")
 """The parts of a checkpoint's configuration that are built, here or where its data are read again."""
+
+DESCRIBED = {"config": Mapping, "codec": Mapping, "codec_kind": str, "recipes": Mapping, "seed": int, "fitted": Mapping}
+"""What a checkpoint says of itself, and how."""
+
+SPARE = 1_000_000
+"""Numbers that a network may have while it is built and not afterwards: heads of encoders, layers that are left out."""
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -113,30 +118,68 @@ def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
 
 
 def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
-    """The trained network of a checkpoint's contents, in evaluation mode, with its configuration."""
-    saved = contents["mkgc"]
-    named = [saved["config"][part] for part in BUILT]
-    for target in _targets([*named, saved["recipes"]]) | {saved["codec_kind"]}:
-        if not target.startswith(TRUSTED):
-            raise CheckpointError(f"the checkpoint names '{target}', which is none of mkgc's own parts: not built")
-    config = OmegaConf.create(saved["config"])
-    for part, recipe in saved["recipes"].items():
-        if part in config.backbone:
-            config.backbone[part] = recipe
-    kind: Any = get_class(saved["codec_kind"])
-    codec = kind.from_state(saved["codec"])
-    task = build_task(config, codec)
-    task.load_state_dict(contents["state_dict"])
-    task.saved = {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}
-    task.saved["fitted"] = saved.get("fitted", {})
+    """The trained network of a checkpoint's contents, in evaluation mode, with what of its configuration is built.
+
+    Raises:
+        CheckpointError: The contents are incomplete, of the wrong types, or name what is not built from a checkpoint.
+    """
+    try:
+        return _restored(contents["mkgc"], contents["state_dict"])
+    except CheckpointError:
+        raise
+    except Exception as error:  # what is built of wrong values may raise anything
+        raise CheckpointError(f"the checkpoint describes no network that can be built: {_innermost(error)}") from error
+
+
+def _restored(saved: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task, DictConfig]:
+    saved = {"fitted": {}, **saved}
+    for key, kind in DESCRIBED.items():
+        if not isinstance(saved.get(key), kind):
+            raise CheckpointError(f"the checkpoint has no usable '{key}': train or convert it again")
+    parts = _parts(saved)
+    check_description(parts)
+    kind = codec_kind(saved["codec_kind"])
+    storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
+    with no_larger_than(sum(storages.values()) + SPARE):
+        config = OmegaConf.create(parts)
+        task = build_task(config, kind.from_state(dict(saved["codec"])))
+    task.load_state_dict(state)
+    if diverged := next((name for name, value in task.named_parameters() if not value.isfinite().all()), None):
+        raise CheckpointError(f"the checkpoint's weights are NaN or infinite ('{diverged}'): its training diverged")
+    task.take_fitted(saved["fitted"])
+    task.saved |= {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}
     return task.eval(), config
 
 
-def _targets(node: Any) -> set[str]:
-    """All ``_target_`` values below a node."""
-    if isinstance(node, Mapping):
-        own = {str(node["_target_"])} if "_target_" in node else set()
-        return own.union(*map(_targets, node.values()))
-    if isinstance(node, list | tuple):
-        return set().union(*map(_targets, node))
-    return set()
+def _parts(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """What is built of a checkpoint's configuration, with encoders by the recipes that need no weights."""
+    parts = {part: saved["config"].get(part) for part in BUILT} | {"seed": saved["seed"]}
+    if isinstance(parts["backbone"], Mapping):
+        known = {part: recipe for part, recipe in saved["recipes"].items() if part in parts["backbone"]}
+        parts["backbone"] = {**parts["backbone"], **known}
+    return parts
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong first, in one sentence."""
+    while (cause := error.__cause__ or error.__context__) is not None and not isinstance(error, MkgcError):
+        error = cause
+    return str(error) if isinstance(error, MkgcError) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def no_larger_than(numbers: int) -> Iterator[None]:
+    """Ends the building of a network as soon as it has more numbers, most often before they take up memory."""
+    left = numbers
+
+    def count(module: Any, name: str, parameter: Any) -> None:
+        nonlocal left
+        left -= 0 if parameter is None else parameter.numel()
+        if left < 0:
+            raise CheckpointError("the checkpoint describes a network many times larger than the weights that it has")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()

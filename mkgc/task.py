@@ -146,6 +146,10 @@ class Task(pl.LightningModule, ABC):
         """
         raise ConfigError(f"index={kind} finds entities: it is for task=link_prediction")
 
+    def take_fitted(self, fitted: dict[str, Any]) -> None:
+        """Takes what :meth:`after_fit` once returned, from a checkpoint; values that cannot be used raise anything."""
+        self.saved["fitted"] = fitted
+
     def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
         """What a run keeps of its test beside the figures; called in every process."""
 

@@ -18,6 +18,10 @@ PADDED_POSITIONS = ("roberta", "camembert", "data2vec", "xmod")
 """Families that give padding a position of its own, in their names."""
 
 
+WORDED = ("model_type", "hidden_act", "position_embedding_type", "dtype")
+"""What of an architecture is no number. The rest of transformers' texts name places, and code that lies there."""
+
+
 class TextEncoder(nn.Module):
     """T-Encoder: embeddings, then post-norm layers; fusions take the last ones over.
 
@@ -79,7 +83,11 @@ class TextEncoder(nn.Module):
 
     def recipe(self) -> dict[str, Any]:
         """A configuration that builds this architecture again, without weights and without a hub."""
-        return {"_target_": f"{__name__}.random_text", "_convert_": "all", "config": self.config.to_dict()}
+        numbers = {k: v for k, v in self.config.to_dict().items() if v is None or isinstance(v, int | float)}
+        words = {
+            key: str(getattr(self.config, key)) for key in WORDED if isinstance(getattr(self.config, key, None), str)
+        }
+        return {"_target_": f"{__name__}.random_text", "_convert_": "all", "config": numbers | words}
 
 
 def positions(config: PretrainedConfig) -> int:
@@ -146,6 +154,9 @@ def _checked(config: PretrainedConfig, vocabulary: int | None) -> PretrainedConf
 
 def _random_config(config: Mapping[str, Any]) -> PretrainedConfig:
     settings = dict(config)
+    for key, value in settings.items():
+        if not (value is None or isinstance(value, int | float) or (key in WORDED and isinstance(value, str))):
+            raise ConfigError(f"{key}={value} is nothing that a text encoder with random weights is made of")
     return AutoConfig.for_model(settings.pop("model_type", "bert"), **settings)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +129,16 @@ def random_vision(name: str, position_std: float | None = None, **options: Any) 
 
     ``position_std`` draws the position table anew with that spread. timm's 0.02 is lost beside the patches: from
     scratch, where things lie is then learned late.
+
+    Raises:
+        ConfigError: timm has no such architecture, or an option is none of an architecture's: those that read files or
+            reach the hub are not for this.
     """
+    known = signature(VisionTransformer.__init__).parameters
+    if strange := next((key for key in options if key not in known), None):
+        raise ConfigError(f"a vision encoder with random weights has no option '{strange}': it is made of sizes alone")
+    if not re.fullmatch(r"[\w.]+", name):
+        raise ConfigError(f"'{name}' is no name of an architecture: choose a timm VisionTransformer, such as vit_*")
     encoder = VisionEncoder(_create(name, **options), name, options)
     if position_std is not None and encoder.stem.pos_embed is not None:
         nn.init.normal_(encoder.stem.pos_embed, std=position_std)

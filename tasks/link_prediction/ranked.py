@@ -131,6 +131,11 @@ class Ranked(Task):
         self.eval()
         return calibrated(self, corpus)
 
+    def take_fitted(self, fitted: dict[str, Any]) -> None:
+        super().take_fitted({name: dict(values) for name, values in fitted.items()})
+        for name in fitted:
+            self.calibration(name)
+
     def calibration(self, name: str) -> Calibration | None:
         """What :meth:`after_fit` has found, or nothing yet."""
         return restored(self.saved.get("fitted", {}).get(name))
