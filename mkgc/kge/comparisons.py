@@ -97,7 +97,9 @@ class Lengths(Comparison):
         return -torch.linalg.vector_norm(differences, dim=-2).sum(-1)
 
     def all(self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"]) -> Float[Tensor, "B N"]:
-        if self.parts == 1 and table.device.type == "cpu":
+        if (
+            self.parts == 1 and table.device.type == "cpu" and table.dtype.itemsize >= 4
+        ):  # cdist knows no half precision
             return -torch.cdist(queries.to(table.dtype), table, p=1)
         return -all_distances(queries, table, self.parts)
 

@@ -1,0 +1,72 @@
+"""Networks of any precision are trained, whether a batch shows images or not; what cannot be trained is refused."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from mkgc.batch import Images
+from mkgc.checkpoint import build_task, read
+from mkgc.data.corpus import read_corpus
+from mkgc.errors import ConfigError
+from mkgc.train import train
+from mkgc.training.precision import precision_settings
+
+TASKS = ["mre", "mner", "link_prediction"]
+TRUE = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
+
+
+@pytest.mark.parametrize("precision", TRUE)
+@pytest.mark.parametrize("task", TASKS)
+def test_weights_have_the_precision_that_was_asked_for(precision: str, task: str, roots, tiny, tmp_path) -> None:
+    train(tiny(task, roots[task], "task.epochs=1", f"trainer.precision={precision}"), tmp_path / "run")
+    weights = read(tmp_path / "run" / "best.ckpt")["state_dict"].values()
+    assert {value.dtype for value in weights if value.is_floating_point()} == {TRUE[precision]}
+
+
+SLOW = [("64-true", "kge/transe"), *((p, f"kge/{name}") for p in TRUE for name in ("transae", "ikrl", "rotate"))]
+
+
+@pytest.mark.parametrize(
+    ("precision", "backbone"),
+    [("bf16-true", "kge/transe"), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)],
+)
+def test_distances_are_learned_in_any_precision(precision: str, backbone: str, quick, tmp_path) -> None:
+    keys = (f"backbone={backbone}", "backbone.width=16", "task.epochs=1", f"trainer.precision={precision}")
+    assert 0 < train(quick(*keys), tmp_path / "run")["test"]["mrr"] <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("backbone", ["mkgformer", "mkgformer_released", "vilbert", "visualbert"])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_batch_without_images_goes_through_a_network_of_any_precision(dtype, backbone, task, roots, tiny) -> None:
+    config = tiny(task, roots[task], f"backbone={backbone}")
+    corpus = read_corpus(config)
+    network = build_task(config, corpus.codec).to(dtype)
+    batch: Any = corpus.codec.collate([corpus.items["train"][i] for i in range(3)], corpus.store)
+    for images in (tuple(_empty(group) for group in batch.images), ()):
+        loss = network.loss(replace(batch, images=images))
+        loss.backward()
+        assert torch.isfinite(loss)
+
+
+def _empty(group: Images) -> Images:
+    return replace(group, pixels=group.pixels[:0], slots=torch.full_like(group.slots, -1))
+
+
+def test_16_bits_without_a_float32_copy_are_refused_with_what_works_instead(quick, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="trainer.precision=16-true: .*choose 16-mixed, or bf16-true"):
+        train(quick("trainer.precision=16-true"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("precision", ["8", "fp8", "32-mixed", None, 7])
+def test_a_precision_that_does_not_exist_is_refused(precision: object) -> None:
+    with pytest.raises(ConfigError, match=f"trainer.precision={precision}: choose 32-true, bf16-mixed"):
+        precision_settings(precision)
+
+
+@pytest.mark.parametrize(("given", "meant"), [(32, "32-true"), ("bf16", "bf16-mixed"), ("16", "16-mixed")])
+def test_lightnings_short_names_are_understood(given: object, meant: str) -> None:
+    assert precision_settings(given) == (meant, [])
