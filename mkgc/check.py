@@ -14,7 +14,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.command import reported, run
-from mkgc.errors import ConfigError
+from mkgc.files import check_output_folder, write_whole
 
 if TYPE_CHECKING:
     from mkgc.data.inspect.report import Report
@@ -36,8 +36,10 @@ def check_data(config: DictConfig) -> Report:
     from mkgc.data.corpus import read_corpus
     from mkgc.data.inspect.overview import inspect_corpus
     from mkgc.encoders.text import check_length
+    from mkgc.keys import CHECK
 
-    check(config)
+    check(config, CHECK)
+    check_output_folder(config.output)
     check_length(config.backbone, config.data.max_length)
     settings = instantiate(config.data)
     lenient = OmegaConf.merge(config, {"data": {"bad_images": "mask", "min_image_coverage": 0.0}})
@@ -46,19 +48,12 @@ def check_data(config: DictConfig) -> Report:
 
 
 def write(report: Report, folder: Path) -> None:
-    """Writes ``report.html`` and ``report.json``.
-
-    Raises:
-        ConfigError: The folder cannot be written to.
-    """
+    """Writes ``report.html`` and ``report.json``."""
     from mkgc.data.inspect import html
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.html").write_text(html.page(report), encoding="utf-8")
-        (folder / "report.json").write_text(json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
-        raise ConfigError(f"output={folder}: cannot be written: {error.strerror}") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "report.html", html.page(report))
+    write_whole(folder / "report.json", json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check")

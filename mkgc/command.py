@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +15,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.errors import ConfigError, MkgcError, one_line
+from mkgc.overrides import explain_syntax, settle
 
 USER_ERROR = 2
 INTERRUPTED = 130
+HUNG_UP = 141
+"""As of a program that a closed pipe ends: what the reader no longer wants is no error."""
 
 
 def run(main: Callable[[], object]) -> None:
@@ -32,10 +37,13 @@ def run(main: Callable[[], object]) -> None:
     quiet()
     try:
         main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("mkgc: interrupted; what was saved last is kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
+        if not _begun(error):  # Hydra could not compose a configuration, and not all its errors are its own
+            error = error if isinstance(error, HydraException | OmegaConfBaseException) else ConfigError(_line(error))
         _fail(error)
 
 
@@ -48,6 +56,7 @@ def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], An
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
         try:
+            settle(config, HydraConfig.get().overrides.task)
             return function(config)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -57,7 +66,31 @@ def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], An
     return wrapped
 
 
+def _begun(error: BaseException) -> bool:
+    """Whether an error comes from the command itself, and not from what precedes it."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_name == "wrapped" and frame.f_globals is globals() for frame, _ in frames)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _hung_up(error: BaseException) -> bool:
+    """Whether what reads the standard output has closed it; what is still to be printed then goes nowhere."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return gone
+
+
 def _fail(error: Exception) -> NoReturn:
+    if _hung_up(error):
+        sys.exit(HUNG_UP)
     line = explain(error)
     if line is None:
         raise error
@@ -123,6 +156,8 @@ def explain(error: BaseException | None) -> str | None:
         if isinstance(error, MkgcError):
             return str(error)
         error = error.__cause__ or error.__context__
+    if isinstance(first, OverrideParseException):
+        return explain_syntax(first.override)
     if isinstance(first, HydraException | OmegaConfBaseException):
         lines = [line.strip() for line in str(first).splitlines() if line.strip()]
         return one_line(" ".join(line for line in lines if not line.startswith(("full_key:", "object_type="))))

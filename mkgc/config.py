@@ -1,4 +1,7 @@
-"""Checks a configuration as soon as it is composed, before anything is read or built."""
+"""Checks a configuration as soon as it is composed, before anything is read or built.
+
+Types and bounds are declared once: in the signature of what a node's ``_target_`` names, or in :mod:`mkgc.keys`.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,26 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mkgc.errors import ConfigError
+from mkgc.keys import TRAIN, Keys
+from mkgc.overrides import quoted
+from mkgc.ranges import Range
 
 UNIONS = (typing.Union, types.UnionType)
+ABSENT = object()
+LONGEST = 200
+"""Characters of a value that an error repeats."""
+
 GIVEN = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 
 
-def check(config: DictConfig) -> None:
-    """Checks that every node fits the thing it configures: known keys, values of the declared types.
+def check(config: DictConfig, keys: Keys = TRAIN) -> None:
+    """Checks that every node fits the thing it configures, and the other ``keys`` their declared types.
 
     So it does that the task can use the backbone.
 
@@ -27,12 +37,45 @@ def check(config: DictConfig) -> None:
     """
     missing = sorted(OmegaConf.missing_keys(config))
     problems = [f"{key} has no value: give {key}=…" for key in missing]
+    problems += _misvalued(config, keys, missing)
     for path, node in _nodes(config):
         problems += _misfits(path, node, missing)
     if "task" in config and "backbone" in config:
         problems += _strangers(config)
     if problems:
         raise ConfigError("; ".join(problems))
+
+
+def check_keys(config: DictConfig, keys: Keys, closed: bool = True) -> None:
+    """Checks the keys of a command, which has no others if it is ``closed``.
+
+    Raises:
+        ConfigError: One line for each that there is not, or that is not of its declared type, all in one message.
+    """
+    strange = [str(key) for key in config if key not in keys] if closed else []
+    problems = [f"{key}: no such key; there are {', '.join(keys)}" for key in strange]
+    problems += _misvalued(config, keys, sorted(OmegaConf.missing_keys(config)))
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def _misvalued(config: DictConfig, keys: Keys, missing: list[str]) -> Iterator[str]:
+    """What is wrong with the values of declared keys, as far as they are there."""
+    for key, hint in keys.items():
+        value = None if key in missing else OmegaConf.select(config, key, default=ABSENT)
+        if key not in missing and value is not ABSENT and not fits(value := _plain(value), hint):
+            yield _misfit(key, value, hint)
+
+
+def _misfit(place: str, value: Any, hint: Any) -> str:
+    """The line about a value; where text is wanted, a number or a truth value can be quoted to be text."""
+    line = f"{place}={_shortened(value)}: must be {_said(hint)}"
+    return f"{line}; as text: {quoted(place, value)}" if fits("", hint) and isinstance(value, int | float) else line
+
+
+def _shortened(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _nodes(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -61,7 +104,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
             known = ", ".join(name for name in parameters if name != "self")
             yield f"{place}: no such key; {path} has {known}"
         elif key in hints and not fits(value := _plain(node[key]), hints[key]):
-            yield f"{place}={value}: must be {_said(hints[key])}"
+            yield _misfit(place, value, hints[key])
 
 
 def _strangers(config: DictConfig) -> Iterator[str]:
@@ -87,7 +130,7 @@ def _made(kind: Any) -> type:
 
 def _hints(target: Any) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(vars(target)["__init__"] if isinstance(target, type) else target)
+        return typing.get_type_hints(vars(target)["__init__"] if isinstance(target, type) else target, None, None, True)
     except (NameError, AttributeError, TypeError, KeyError):
         return {}  # a foreign signature that names what only its type checker imports
 
@@ -99,21 +142,32 @@ def _plain(value: Any) -> Any:
 def fits(value: Any, hint: Any) -> bool:
     """Whether a plain value is of a declared type; types that configuration cannot write are not judged."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return fits(value, arguments[0]) and all(mark.holds(value) for mark in arguments if isinstance(mark, Range))
     if origin is typing.Literal:
-        return value in arguments
+        return any(value == one and type(value) is type(one) for one in arguments)
     if origin in UNIONS:
         return any(fits(value, argument) for argument in arguments)
-    if origin in (dict, list, Sequence):
-        return isinstance(value, dict if origin is dict else list)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(one, arguments[1]) for one in value.values())
+    if origin in (list, Sequence):
+        return isinstance(value, list) and all(fits(one, arguments[0]) for one in value)
     if hint in (int, float):
-        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+        return number and value == value  # not a number is no number
     return isinstance(value, hint) if hint in (bool, str, type(None)) else True
 
 
 def _said(hint: Any) -> str:
     """A type in a user's words."""
+    if typing.get_origin(hint) is Annotated:
+        kind, *marks = typing.get_args(hint)
+        return " ".join([_said(kind), *(str(mark) for mark in marks if isinstance(mark, Range))])
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) in (dict, list, Sequence):
+        each = _said(typing.get_args(hint)[-1])
+        return f"a mapping of keys to {each}" if typing.get_origin(hint) is dict else f"a list [{each}, …]"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     if typing.get_origin(hint) in UNIONS:
         return " or ".join(dict.fromkeys(_said(argument) for argument in typing.get_args(hint)))

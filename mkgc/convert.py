@@ -18,6 +18,8 @@ from torch import Tensor
 from mkgc.command import reported, require, run
 from mkgc.encoders.weights import released_names, without_prefix
 from mkgc.errors import CheckpointError, ConfigError
+from mkgc.files import check_output, only_contents
+from mkgc.keys import CONVERT
 
 if TYPE_CHECKING:
     from mkgc.data.codec import Codec
@@ -199,10 +201,13 @@ def convert(config: DictConfig) -> str:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
     from mkgc.checkpoint import build_task, describe, save
+    from mkgc.config import check
     from mkgc.data.corpus import read_corpus
     from mkgc.encoders.numbering import row_orders
     from mkgc.encoders.weights import load_strictly, read_tensors, unwrapped
 
+    check(config, CONVERT)
+    check_output(config.output, Path(config.input))
     state = read_tensors(Path(config.input))
     if any(name.startswith("model.unimo.") for name in state):
         state = unwrapped(state, "model.")  # Lightning's, in link prediction
@@ -272,7 +277,8 @@ def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
 @reported
 def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")
-    print(f"converted: {convert(config)} of the released MKGformer, into {config.output}")
+    with only_contents(config.output):
+        print(f"converted: {convert(config)} of the released MKGformer, into {config.output}")
 
 
 def main() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
 from mkgc.command import reported, require, run
-from mkgc.errors import ConfigError
+from mkgc.config import check_keys
+from mkgc.files import check_output, only_contents, write_json
+from mkgc.keys import EVALUATE
+
+OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
+"""What a run leaves beside its best checkpoint; another split's figures must not take its place."""
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
@@ -19,7 +23,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from mkgc.checkpoint import read, restore
     from mkgc.data.corpus import found_again, read_corpus
     from mkgc.data.module import DataModule
+    from mkgc.devices import accelerator, find_device
 
+    device = find_device(config.device)
     task, trained = restore(read(config.checkpoint))
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
@@ -27,9 +33,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     corpus = read_corpus(trained, task.codec)
     corpus.show()
     data = DataModule(corpus, config.batch_size, trained.seed)
-    trainer = pl.Trainer(
-        accelerator=config.device, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
-    )
+    trainer = pl.Trainer(**accelerator(device), logger=False, enable_checkpointing=False, enable_model_summary=False)
     run_split = trainer.test if config.split == "test" else trainer.validate
     figures = run_split(task, data, verbose=False)[0]
     return {key.split("/", 1)[1]: value for key, value in figures.items()}
@@ -39,13 +43,16 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 @reported
 def _main(config: DictConfig) -> None:
     require(config, "checkpoint")
-    if config.split not in ("dev", "test"):
-        raise ConfigError(f"split={config.split}: choose dev or test")
-    figures = evaluate(config)
-    for name, value in figures.items():
-        print(f"{config.split}/{name:<16} {value:.4f}")
+    check_keys(config, EVALUATE)
     if config.output is not None:
-        Path(config.output).write_text(json.dumps({config.split: figures}, indent=2) + "\n")
+        checkpoint = Path(config.checkpoint)
+        check_output(config.output, *(checkpoint.with_name(name) for name in (checkpoint.name, *OWN_FILES)))
+    with only_contents(config.output):
+        figures = evaluate(config)
+        for name, value in figures.items():
+            print(f"{config.split}/{name:<16} {value:.4f}")
+    if config.output is not None:
+        write_json(Path(config.output), {config.split: figures})
 
 
 def main() -> None:

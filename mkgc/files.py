@@ -1,23 +1,46 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, wherever a user's path leads: to a file, a link, a pipe or a device."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
+import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
-from mkgc.errors import MkgcError
+from mkgc.errors import ConfigError, MkgcError
+
+DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
+"""Folders whose entries are this process's own open files; /dev/stdout is a link into one of them."""
+
+NAME_BYTES = 200
+"""How much of a file's name its temporary name holds; file systems allow 255 bytes in all."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to: once that is done without an error, it takes the place of ``path``."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """A name to write to: once that is done without an error, its contents take the place of what is at ``path``.
+
+    Links are followed: their target is replaced. A pipe or a device is not replaced but written to, at the end; a
+    reader that has hung up by then has all it wants.
+    """
+    if not is_plain(path):
+        with TemporaryDirectory() as folder:
+            yield Path(folder) / "whole"
+            _pour(Path(folder) / "whole", path)
+        return
+    path = path.resolve()
+    beside = path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:NAME_BYTES])}.{os.getpid()}")
     try:
         yield beside
+        if path.exists():
+            shutil.copymode(path, beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -29,8 +52,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         MkgcError: A number in it is not finite, which no JSON can hold.
     """
-    with whole(path) as beside:
-        beside.write_text(json_text(value, indent=2) + "\n", "utf-8")
+    write_whole(path, json_text(value, indent=2) + "\n")
 
 
 def json_text(value: Any, **options: Any) -> str:
@@ -39,3 +61,108 @@ def json_text(value: Any, **options: Any) -> str:
         return json.dumps(value, allow_nan=False, **options)
     except ValueError as error:
         raise MkgcError("a result is not a finite number: the model has diverged, and no JSON can hold it") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file as :func:`whole` does, in UTF-8; names of files may hold what is none, which is escaped."""
+    with whole(path) as beside:
+        beside.write_text(text, "utf-8", "backslashreplace")
+
+
+def check_output(output: str, *read: Path) -> None:
+    """Checks that ``output=`` can be written to, before anything is computed.
+
+    ``read`` are the files that the command reads, which it must not overwrite by whatever name.
+
+    Raises:
+        ConfigError: It is one of them, a folder, in a folder that does not exist, or not open to writing.
+    """
+    try:
+        fault = _fault(output, read)
+    except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, a circle of links, a NUL
+        fault = f"cannot be written: {getattr(error, 'strerror', None) or error}"
+    if fault is not None:
+        raise ConfigError(f"output={output}: {fault}")
+
+
+def check_output_folder(output: str) -> None:
+    """The same for a folder, which is made where it does not exist.
+
+    Raises:
+        ConfigError: It is a file, below one, or not open to writing.
+    """
+    try:
+        path = Path(output).resolve()
+        there = next(folder for folder in (path, *path.parents) if folder.exists())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"output={output}: cannot be made: {getattr(error, 'strerror', None) or error}") from None
+    if not there.is_dir():
+        raise ConfigError(f"output={output}: {there} is a file, and a folder is wanted")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"output={output}: the folder {there} cannot be written to")
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a path leads to a file or to nothing yet: to what is replaced, and not written to as pipes are."""
+    return _descriptor(path) is None and (not path.exists() or stat.S_ISREG(path.stat().st_mode))
+
+
+def is_stdout(path: Path) -> bool:
+    """Whether a path leads to where this process's standard output goes."""
+    with suppress(OSError, ValueError):
+        return os.path.samestat(path.stat(), os.fstat(1))
+    return False
+
+
+def only_contents(output: str | None) -> AbstractContextManager[object]:
+    """Sends what is printed to the standard error meanwhile, if the ``output`` itself goes to the standard output."""
+    return redirect_stdout(sys.stderr) if output is not None and is_stdout(Path(output)) else nullcontext()
+
+
+def _fault(output: str, read: tuple[Path, ...]) -> str | None:
+    path = Path(output)
+    for other in read:
+        if path.exists() and other.exists() and path.samefile(other):
+            return f"is {other}, which is read: give another file"
+    if path.is_dir() or output.endswith(os.sep) or not output:
+        return "is a folder: give the name of a file"
+    if (number := _descriptor(path)) is not None:
+        return None if _writable(number) else "is not open for writing"
+    path = path.resolve()
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    if path.exists() and (path.is_socket() or not os.access(path, os.W_OK)):
+        return "cannot be written to"
+    if is_plain(path) and not os.access(path.parent, os.W_OK | os.X_OK):
+        return f"the folder {path.parent} cannot be written to"
+    return None
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path stands for, as /dev/stdout and /dev/fd/63 do."""
+    own = {*DESCRIPTORS, *map(os.path.realpath, DESCRIPTORS)}
+    for _ in range(40):  # as many links as Linux follows
+        if str(path.parent) in own or os.path.realpath(path.parent) in own:
+            return int(path.name) if path.name.isdecimal() else None
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
+
+
+def _writable(number: int) -> bool:
+    try:
+        return fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    except OSError:
+        return False
+
+
+def _pour(source: Path, path: Path) -> None:
+    sys.stdout.flush()
+    with suppress(BrokenPipeError), source.open("rb") as file, _opened(path) as stream:
+        shutil.copyfileobj(file, stream)
+
+
+def _opened(path: Path) -> BinaryIO:
+    number = _descriptor(path)
+    return path.open("wb") if number is None else os.fdopen(os.dup(number), "wb")

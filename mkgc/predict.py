@@ -2,45 +2,72 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
 from mkgc.command import reported, require, run
-from mkgc.data.formats.jsonl import read_records
-from mkgc.errors import ConfigError, DataError
-from mkgc.files import whole
+from mkgc.config import check_keys
+from mkgc.data.formats.fields import is_plain
+from mkgc.data.formats.jsonl import Line, read_records, require_records
+from mkgc.errors import DataError
+from mkgc.files import check_output, json_text, only_contents, write_whole
+from mkgc.keys import PREDICT
 
 FLAGS = {"--novel-only": "novel_only=true"}
 """What can be said the way other programs say it, and Hydra's way."""
 
 
-def predict(config: DictConfig) -> int:
-    """Writes one JSON line a record, whole or not at all; returns their number."""
+def predict(config: DictConfig) -> tuple[int, list[str]]:
+    """Writes one JSON line a record, whole or not at all; returns their number, and what is wrong with which.
+
+    Raises:
+        MkgcError: A key has a wrong value, the output cannot be written to, or a record cannot be used.
+    """
+    require(config, "checkpoint", "input", "output")
+    check_keys(config, PREDICT)
+    source, target = Path(config.input), Path(config.output)
+    check_output(config.output, source, Path(config.checkpoint))
     from mkgc.predictor import load
 
-    source, target = Path(config.input), Path(config.output)
-    records, places = read_records(source)
-    if not target.parent.is_dir():
-        raise DataError("the folder of output= does not exist", target.parent)
-    model, novel = load(config.checkpoint, config.device, config.index), config.novel_only
-    answers = model.predict(records, source.parent, places, config.batch_size, novel, config.root)
-    with whole(target) as beside, beside.open("w", encoding="utf-8") as file:
-        for number, (record, answer) in enumerate(zip(records, answers, strict=True), start=1):
-            print(json.dumps({"id": record.get("id", number), **answer}, ensure_ascii=False), file=file)
-    return len(answers)
+    lines = read_records(source)
+    if config.bad_records == "fail":
+        require_records(lines)
+    model = load(config.checkpoint, config.device, config.index)
+    answers = model.predict(
+        [line.record for line in lines],
+        source.parent,
+        [line.place for line in lines],
+        config.batch_size,
+        config.novel_only,
+        config.root,
+        config.bad_records,
+        config.bad_images,
+    )
+    rows = [{"id": name} | answer for name, answer in zip(_names(lines), answers, strict=True)]
+    write_whole(target, "".join(f"{json_text(row, ensure_ascii=False)}\n" for row in rows))
+    return len(rows), [row["error"] for row in rows if "error" in row]
+
+
+def _names(lines: Sequence[Line]) -> Iterator[Any]:
+    """What each answer is called: the record's own id, or its number."""
+    for number, line in enumerate(lines, start=1):
+        name = None if isinstance(line.record, DataError) else line.record.get("id")
+        yield name if name is not None and is_plain(name) else number
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="predict")
 @reported
 def _main(config: DictConfig) -> None:
-    require(config, "checkpoint", "input", "output")
-    if not isinstance(config.novel_only, bool):
-        raise ConfigError(f"novel_only={config.novel_only}: must be true or false")
-    print(f"{predict(config):,} predictions into {config.output}")
+    count, errors = predict(config)
+    if errors:
+        print(f"{len(errors):,} of {count:,} records could not be used, the first: {errors[0]}", file=sys.stderr)
+    with only_contents(config.output):
+        print(f"{count - len(errors):,} predictions into {config.output}")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from omegaconf import DictConfig
@@ -16,7 +16,8 @@ from mkgc.data.graph import Graph
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
 from mkgc.data.survey import wanted
-from mkgc.errors import ConfigError, DataError
+from mkgc.devices import find_device
+from mkgc.errors import ConfigError, DataError, one_line
 from mkgc.task import Task
 
 
@@ -24,47 +25,74 @@ class Predictor:
     """Answers records (dictionaries in the task's JSONL form) with dictionaries."""
 
     def __init__(self, task: Task, config: DictConfig, device: str = "cpu") -> None:
-        self.task, self.config = task.to(torch.device(device)), config
+        self.task, self.config = task.to(find_device(device)), config
         self.settings: DataSettings = task.codec.settings
         self._shown: Path | str | None = None
 
     @torch.inference_mode()
     def predict(
         self,
-        records: Sequence[Mapping[str, Any]],
+        records: Sequence[Mapping[str, Any] | DataError],
         folder: Path | str = ".",
         places: Sequence[str] | None = None,
         batch_size: int = 32,
         novel_only: bool = False,
         root: Path | str | None = None,
+        bad_records: Literal["fail", "skip"] = "fail",
+        bad_images: Literal["mask", "skip", "fail"] | None = None,
     ) -> list[dict[str, Any]]:
-        """One prediction a record, in order.
+        """One prediction a record, in order. All records are read and checked before anything is computed.
 
         Args:
-            records: The examples; pictures are named relative to ``folder``.
+            records: The examples, or what is wrong with them; pictures are named relative to ``folder``.
             folder: Where the pictures lie.
             places: What an error calls each record; by default its number.
             batch_size: Records that go through the network at once; no prediction depends on it.
             novel_only: Leave out answers that the graph has already, in any of its splits.
             root: Where the model's graph lies, if it is no longer where it was in training. Models of link prediction
                 that look at images take those of its entities from there.
+            bad_records: What a record that cannot be used is: an error (``fail``), or a prediction that holds nothing
+                but ``error`` (``skip``), in its place among the others.
+            bad_images: What a record with a picture that cannot be used is: answered without (``mask``), passed over as
+                ``bad_records=skip`` does (``skip``), or a record that cannot be used (``fail``); None: as trained.
 
         Raises:
             ConfigError: ``novel_only`` is for link prediction, and needs the graph.
-            DataError: A record cannot be read, or one of its pictures cannot and ``bad_images`` is ``fail``.
+            DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
-        items = self.task.codec.parse([dict(record) for record in records], Path(folder), named)
+        parsed = [self._parsed(*row, Path(folder)) for row in zip(records, named, strict=True)]
+        if bad_records == "fail":
+            _raise_first(parsed)
+        items = [item for item in parsed if not isinstance(item, DataError)]
         shown = wanted([item.pictures for item in items], self.settings)
         store = PictureStore(shown, self.settings.pictures, fit=self.settings.fit)
-        if novel_only:
-            items = self.task.novel(items, lambda: self._source(root))
-        out = self.task.answer(items, store, batch_size)
-        bad = [
-            _problems(item, store) + ([unseen] if unseen and self.task.codec.unshown(item) else []) for item in items
+        policy = bad_images or self.settings.bad_images
+        parsed = [_judged(*row, store, policy) for row in zip(parsed, named, strict=True)]
+        if bad_records == "fail" and policy == "fail":
+            _raise_first(parsed)
+        items = [item for item in parsed if not isinstance(item, DataError)]
+        asked = self.task.novel(items, lambda: self._source(root)) if novel_only else items
+        answers = iter(self.task.answer(asked, store, batch_size))
+        return [
+            {"error": str(item)} if isinstance(item, DataError) else next(answers) | self._told(item, store, unseen)
+            for item in parsed
         ]
-        return [self._with_problems(*row) for row in zip(out, bad, named, strict=True)]
+
+    def _parsed(self, record: Mapping[str, Any] | DataError, place: str, folder: Path) -> Any:
+        """The item of a record, or what is wrong with it."""
+        if isinstance(record, DataError):
+            return record
+        try:
+            return self.task.codec.parse(record, folder, place)
+        except DataError as error:
+            return error if str(error).startswith(one_line(place)) else DataError(str(error), place)
+
+    def _told(self, item: Any, store: PictureStore, unseen: str | None) -> dict[str, list[str]]:
+        """What an answer says of images that it did without; ``unseen`` is why those of the graph are not there."""
+        bad = _problems(item, store) + ([unseen] if unseen and self.task.codec.unshown(item) else [])
+        return {"bad_pictures": bad} if bad else {}
 
     def _show(self, root: Path | str | None) -> str | None:
         """Shows the images of the model's graph, where they are asked for; says why not, if it is not found."""
@@ -85,10 +113,17 @@ class Predictor:
         config = found_again(self.config, root)
         return read_source(config, read_settings(config))
 
-    def _with_problems(self, answer: dict[str, Any], bad: list[str], place: str) -> dict[str, Any]:
-        if bad and self.settings.bad_images == "fail":
-            raise DataError(f"{place}: {bad[0]}")
-        return answer | {"bad_pictures": bad} if bad else answer
+
+def _raise_first(parsed: Sequence[Any]) -> None:
+    if error := next((item for item in parsed if isinstance(item, DataError)), None):
+        raise error
+
+
+def _judged(item: Any, place: str, store: PictureStore, policy: str) -> Any:
+    """The item, or why a picture of its keeps it from being used."""
+    if isinstance(item, DataError) or policy == "mask" or not (bad := _problems(item, store)):
+        return item
+    return DataError(f"{bad[0]}, and bad_images={policy}", place)
 
 
 def _problems(item: Any, store: PictureStore) -> list[str]:
@@ -103,8 +138,9 @@ def load(checkpoint: Path | str, device: str = "cpu", index: str | None = None) 
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
-        ConfigError: There is no such index for this model.
+        ConfigError: There is no such device, or no such index for this model.
     """
+    find_device(device)  # before anything is read
     predictor = Predictor(*restore(read(checkpoint)), device=device)
     if index is not None:
         predictor.task.index(index)

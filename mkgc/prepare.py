@@ -8,7 +8,10 @@ import hydra
 from omegaconf import DictConfig
 
 from mkgc.command import reported, require_one, run
+from mkgc.config import check, check_keys
 from mkgc.errors import ConfigError
+from mkgc.files import check_output_folder
+from mkgc.keys import PREPARE
 
 
 def prepare(config: DictConfig) -> None:
@@ -18,6 +21,11 @@ def prepare(config: DictConfig) -> None:
         MkgcError: It cannot be done.
     """
     asked = require_one(config, "weights", "archive", "draws")
+    if asked in ("weights", "archive"):
+        check_keys(config, PREPARE, closed=False)
+        check_output_folder(config.output or "weights")
+    else:
+        check(config, PREPARE)
     steps = {"weights": _weights, "archive": _archive, "draws": _subsets, None: _pictures}
     steps[asked](config)
 
@@ -40,16 +48,12 @@ def _archive(config: DictConfig) -> None:
 def _subsets(config: DictConfig) -> None:
     from dataclasses import replace
 
-    from mkgc.config import check
     from mkgc.data.corpus import read_settings, read_source
     from mkgc.data.subsets import write_subsets
 
-    check(config)
     settings = replace(read_settings(config), pictures={})
     if settings.shots is None and settings.fraction is None:
         raise ConfigError(f"draws={config.draws}: give data.shots=… or data.fraction=…, too")
-    if config.draws < 1:
-        raise ConfigError(f"draws={config.draws} must be at least 1")
     draws = range(settings.draw, settings.draw + config.draws)
     written = write_subsets(read_source(config, settings), settings, draws)
     print(f"{len(written)} of {len(draws)} low-resource splits written to {settings.root}, the others were there")
@@ -58,12 +62,10 @@ def _subsets(config: DictConfig) -> None:
 def _pictures(config: DictConfig) -> None:
     from rich.progress import track
 
-    from mkgc.config import check
     from mkgc.data import store
     from mkgc.data.corpus import read_settings, read_source
     from mkgc.data.survey import used, wanted
 
-    check(config)
     settings = read_settings(config)
     groups = wanted(used(read_source(config, settings), settings), settings)
     root, folder = Path(settings.root), settings.store_folder

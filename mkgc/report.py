@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from rich.console import Console
 
 from mkgc.command import reported, require_one, run
+from mkgc.config import check_keys
 from mkgc.errors import ConfigError
+from mkgc.files import check_output, only_contents
+from mkgc.keys import REPORT
 from mkgc.reports.comparison import compare_runs
-from mkgc.reports.runs import list_runs, read_runs
+from mkgc.reports.runs import list_runs, read_runs, run_files
 from mkgc.reports.systems import list_systems
-from mkgc.reports.tables import WRITERS, Table, show, write
+from mkgc.reports.tables import Table, check_form, show, write
 
 
 def report(config: DictConfig) -> list[Table]:
@@ -22,29 +25,31 @@ def report(config: DictConfig) -> list[Table]:
     Raises:
         MkgcError: The keys do not say what is wanted, or the runs are not there or not comparable.
     """
+    check_keys(config, REPORT)
     asked = require_one(config, "runs", "table", "compare")
     if asked is None:
         raise ConfigError("give runs=…, table=… or compare=[A,B]")
-    if config.output is not None and Path(config.output).suffix not in WRITERS:
-        raise ConfigError(f"output={config.output}: must end with {', '.join(WRITERS)}")
+    if asked == "compare" and len(config.compare) != 2:
+        raise ConfigError(f"compare={config.compare}: give the folders of two runs, compare=[A,B]")
+    folders = config.compare if asked == "compare" else [config[asked]]
+    if config.output is not None:
+        check_output(config.output, *(file for folder in folders for file in run_files(Path(folder))))
+        check_form(Path(config.output))
     if asked == "runs":
         return [list_runs(read_runs(Path(config.runs)))]
-    if not isinstance(config.resamples, int) or config.resamples < 1:
-        raise ConfigError(f"resamples={config.resamples} must be a whole number of at least 1")
     if asked == "table":
         return list_systems(Path(config.table), config.resamples, config.seed)
-    if not isinstance(config.compare, ListConfig) or len(config.compare) != 2:
-        raise ConfigError(f"compare={config.compare}: give the folders of two runs, compare=[A,B]")
-    return compare_runs([Path(str(folder)) for folder in config.compare], config.resamples, config.seed)
+    return compare_runs([Path(folder) for folder in folders], config.resamples, config.seed)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="report")
 @reported
 def _main(config: DictConfig) -> None:
     tables = report(config)
+    with only_contents(config.output):
+        show(tables, Console())
     if config.output is not None:
         write(tables, Path(config.output))
-    show(tables, Console())
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def test_a_malformed_line_is_one_line_and_leaves_no_report(run, mre_root) -> Non
 def test_a_folder_that_cannot_be_written_is_one_line(run, mre_root, tmp_path) -> None:
     (tmp_path / "out").write_text("in the way")
     code, _, err, _ = run(f"data.root={mre_root}", *TINY)
-    assert (code, err) == (2, "mkgc: output=out: cannot be written: File exists\n")
+    assert (code, err) == (2, f"mkgc: output=out: {tmp_path / 'out'} is a file, and a folder is wanted\n")
 
 
 def test_markup_in_the_data_stays_text(run, mner_root, tmp_path) -> None:

@@ -71,7 +71,7 @@ def test_evaluate_repeats_the_figures_of_the_run(run, mre_root, tiny, tmp_path) 
     assert json.loads((tmp_path / "again.json").read_text())["test"] == pytest.approx(figures["test"])
     assert "test/f1" in out
     code, _, err = run("evaluate", checkpoint, "split=train")
-    assert (code, said(err)) == (2, "split=train: choose dev or test")
+    assert (code, said(err)) == (2, "split=train: must be one of dev, test")
 
 
 def test_predict_answers_each_line_or_names_the_line_it_cannot(run, mre_root, tiny, tmp_path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,11 +41,11 @@ class Codec(ABC):
         """A batch of the items, padded to the longest of them."""
 
     @abstractmethod
-    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[Any]:
-        """Items of a user's own records, as ``predict`` gets them.
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> Any:
+        """The item of a user's own record, as ``predict`` gets them.
 
         Raises:
-            DataError: A record cannot be read; the message begins with its place.
+            DataError: It cannot be read; the message begins with its place.
         """
 
     def show(self, source: Any) -> None:  # noqa: B027  # most have none to take

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 
 from mkgc.errors import DataError
 
@@ -28,6 +29,15 @@ class Names:
             return self._ids[wanted]
         found = self._named.get(wanted, [])
         if len(found) != 1:
-            said = "is unknown" if not found else f"names {len(found)} of them: give its id"
-            raise DataError(f"{place}: the {self.kind} '{wanted}' {said}")
+            said = f"is unknown{self._like(wanted)}" if not found else f"names {len(found)} of them: give its id"
+            raise DataError(f"{place}: the {self.kind} '{wanted:.80}' {said}")
         return found[0]
+
+    def _like(self, wanted: str) -> str:
+        """What differs from it in case and outer spaces alone."""
+        like = self._bare.get(wanted.strip().casefold())
+        return "" if like is None else f"; there is '{like}'"
+
+    @cached_property
+    def _bare(self) -> dict[str, str]:
+        return {text.strip().casefold(): text for text in (*self._named, *self._ids)}

@@ -142,7 +142,7 @@ def _state(path: Path) -> tuple[int, int]:
     """Length and time of change of a file; (-1, 0) where there is none."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return -1, 0
     return found.st_size, found.st_mtime_ns
 

@@ -43,6 +43,11 @@ class Run(NamedTuple):
         return OmegaConf.select(self.config, key)
 
 
+def run_files(folder: Path) -> list[Path]:
+    """The files of runs below a folder that reports are made from."""
+    return [path for name in ("metrics.json", "config.yaml", "queries.npz") for path in folder.rglob(name)]
+
+
 def read_runs(folder: Path) -> list[Run]:
     """All runs that have finished below a folder, by their path.
 

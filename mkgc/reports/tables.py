@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mkgc.errors import ConfigError
+from mkgc.files import is_plain, write_whole
 
 TEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -136,17 +137,24 @@ WRITERS: dict[str, Callable[[list[Table]], str]] = {
 }
 
 
+def check_form(output: Path) -> None:
+    """Checks that there is a form for a file of that name; what has no suffix, as a pipe, gets Markdown.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if output.suffix not in WRITERS and (output.suffix or is_plain(output)):
+        raise ConfigError(f"output={output}: must end with {', '.join(WRITERS)}")
+
+
 def write(tables: list[Table], output: Path) -> None:
     """Writes the tables in the form that the file's name ends with.
 
     Raises:
-        ConfigError: There is no such form, it cannot hold the tables, or the file cannot be written.
+        ConfigError: There is no such form, or it cannot hold the tables.
     """
-    text = WRITERS[output.suffix](tables)
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        raise ConfigError(f"output={output}: cannot be written: {error.strerror}") from error
+    check_form(output)
+    write_whole(output, WRITERS.get(output.suffix, markdown)(tables))
 
 
 def show(tables: list[Table], console: Console) -> None:

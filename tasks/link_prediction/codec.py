@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -75,15 +75,8 @@ class TripleCodec(Codec):
     def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> TripleBatch:
         return items if isinstance(items, TripleBatch) else triple_batch(list(items))
 
-    def parse(
-        self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]
-    ) -> list[LinkItem | PairItem]:
-        return [
-            self._parsed(jsonl.parse_query(record, place), folder, place)
-            for record, place in zip(records, places, strict=True)
-        ]
-
-    def _parsed(self, query: jsonl.LinkQuery, folder: Path, place: str) -> LinkItem | PairItem:
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> LinkItem | PairItem:
+        query = jsonl.parse_query(record, place)
         ends = {"head": query.head, "tail": query.tail}
         given = {key: self._end(end, folder, place) for key, end in ends.items() if end is not None}
         if query.relation is None:

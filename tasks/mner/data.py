@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,8 @@ class TaggingCodec(SentenceCodec):
             tuple(item.gold for item in items),
         )
 
-    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[TaggedItem]:
-        read = zip(records, places, strict=True)
-        return [self.encode(jsonl.parse_tagged(record, folder, place)) for record, place in read]
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedItem:
+        return self.encode(jsonl.parse_tagged(record, folder, place))
 
 
 FORMATS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -118,9 +118,8 @@ class RelationCodec(SentenceCodec):
             torch.tensor([item.label for item in items]),
         )
 
-    def parse(self, records: Sequence[dict[str, Any]], folder: Path, places: Sequence[str]) -> list[RelationItem]:
-        read = zip(records, places, strict=True)
-        return [self.encode(jsonl.parse_relation(record, folder, place)) for record, place in read]
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> RelationItem:
+        return self.encode(jsonl.parse_relation(record, folder, place))
 
 
 def _markers_before(example: RelationExample) -> dict[int, list[int]]:

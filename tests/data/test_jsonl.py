@@ -10,6 +10,7 @@ from mkgc.errors import DataError
 
 WORDS = ("New", "York", "is", "east", "of", "Ohio")
 PLACE = "in.jsonl:3"
+ONE_A_LINE = "; a file has one JSON object a line, not a list of them, and none over several lines"
 TWO = "give two of head, relation, tail, the third is what is asked for; given:"
 
 
@@ -66,7 +67,30 @@ def test_an_unseen_entity_is_described_instead_of_named() -> None:
         ({"tokens": ["a", 1]}, "'tokens' must be a list of words, none of them empty, not ['a', 1]"),
         ({"tokens": ["half", "\ud83d"]}, "'tokens' holds half a character (a lone surrogate): '\\ud83d'"),
         ({"tokens": None, "text": " "}, "'text' must be a sentence, not ' '"),
-        ({"tokens": None, "text": "half \ud83d"}, "'text' holds half a character (a lone surrogate): '\\ud83d'"),
+        ({"tokens": None, "text": "half \ud83d"}, "'text' holds half a character (a lone surrogate): 'half \\ud83d'"),
+        ({"head": "A\ud83d"}, "'head' holds half a character (a lone surrogate): 'A\\ud83d'"),
+        ({"id": {"half \ud83d": 1}}, "'a key' holds half a character (a lone surrogate): 'half \\ud83d'"),
+        ({"id": float("nan")}, "'id' holds nan, which is no number in JSON"),
+        ({"head": [0, 10**50]}, "'head' lies outside the sentence of 6 tokens, beyond 1,000,000,000,000"),
+        ({"head": [0.0, 2.0]}, "'head' must be two token positions [start, end), not [0.0, 2.0]"),
+        ({"head": [-6, -4]}, "'head' [-6, -4) lies outside the sentence of 6 tokens"),
+        (
+            {"tail": "ohio"},
+            "'tail' \"ohio\" does not stand in the sentence as whole words (there is Ohio): give [start, end)",
+        ),
+        (
+            {"tokens": ["Ada\u200b", "x"], "head": "Ada"},
+            "'head' \"Ada\" does not stand in the sentence as whole words "
+            "(there is 'Ada\\u200b', with an invisible character): give [start, end)",
+        ),
+        ({"image": "https://x.org/a.jpg"}, "'image' is an address (https://…): images are read from files"),
+        (
+            {"image": ["a.png", "data:image/png;base64,AA"]},
+            "'image' is an address (data:…): images are read from files",
+        ),
+        ({"image": "a\0.png"}, "'image' holds a NUL, which no name of a file has: 'a\\x00.png'"),
+        ({"image": [None]}, "'image' must be the name of a file or a list of such, not [None]"),
+        ({"image": ""}, "'image' must be the name of a file or a list of such, not ''"),
         ({"head": None}, "the key 'head' is missing"),
         ({"head": [0]}, "'head' must be two token positions [start, end), not [0]"),
         ({"head": [0, True]}, "'head' must be two token positions [start, end), not [0, True]"),
@@ -97,6 +121,27 @@ def test_a_sentence_that_cannot_be_used_is_named_with_its_reason(
     assert str(error.value) == f"{PLACE}: {reason}"
 
 
+def test_null_is_as_good_as_leaving_a_key_out(tmp_path: Path) -> None:
+    record = {"text": "New York", "tokens": None, "image": None, "id": None}
+    assert jsonl.parse_tagged(record, tmp_path, PLACE) == TaggedExample(PLACE, ("New", "York"))
+
+
+def test_a_value_that_is_nested_without_end_is_named(tmp_path: Path) -> None:
+    deep: Any = 0
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(DataError, match="'id' is nested more than 100 levels deep"):
+        jsonl.parse_relation(sentence(id=deep), tmp_path, PLACE)
+
+
+def test_a_line_that_cannot_be_read_stands_among_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"text": "a"}\n\n\xff\n{"text": \n{"text": "b"}\n')
+    lines = jsonl.read_records(path)
+    assert [line.number for line in lines] == [1, 3, 4, 5]
+    assert [isinstance(line.record, DataError) for line in lines] == [False, True, True, False]
+
+
 def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="no such key: 'head'; there are crops, id, image, objects, spans, tags, text, tokens$"
@@ -120,6 +165,14 @@ def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
             "no such key in 'head': 'image'; there are name, description, images",
         ),
         ({"relation": "b", "tail": {"description": "a"}}, "the key 'name' is missing in 'tail'"),
+        (
+            {"relation": "b", "tail": {"name": "\u200b"}},
+            "'name' in 'tail' must be text that is not empty, not '\\u200b'",
+        ),
+        (
+            {"relation": "b", "tail": {"name": "a", "description": "\udc00"}},
+            "'tail' holds half a character (a lone surrogate): '\\udc00'",
+        ),
         ({"relation": "b", "tail": {"name": " "}}, "'name' in 'tail' must be text that is not empty, not ' '"),
         ({"relation": "b", "tail": {"name": 7}}, "'name' in 'tail' must be text that is not empty, not 7"),
         ({"relation": "b", "tail": {"name": "a", "description": 7}}, "'description' in 'tail' must be text, not 7"),
@@ -138,7 +191,8 @@ def test_a_query_that_cannot_be_used_is_named_with_its_reason(record: dict[str, 
 def test_records_come_with_their_places_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('\ufeff{"text": "a"}\r\n\r\n{"text": "\u2028b"}', encoding="utf-8")
-    assert jsonl.read_records(path) == ([{"text": "a"}, {"text": "\u2028b"}], [f"{path}:1", f"{path}:3"])
+    records = jsonl.require_records(jsonl.read_records(path))
+    assert records == ([{"text": "a"}, {"text": "\u2028b"}], [f"{path}:1", f"{path}:3"])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +202,28 @@ def test_records_come_with_their_places_and_blank_lines_are_passed_over(tmp_path
         (b"['a']\n", ":1: is not JSON: Expecting value at column 2"),
         (b'{"text": "a"}\n["b"]\n', ':2: must be a JSON object, not ["b"]'),
         (b'{"text": "caf\xe9"}\n', ":1: byte 0xe9 at column 14 is not UTF-8: save the file as UTF-8"),
+        (b'{"id": ' + b"9" * 5000 + b"}", ":1: is no record: a number has thousands of digits"),
+        (b"[" * 100_000, ":1: is nested too deeply to be a record"),
+        (b'{"text": NaN}', ":1: is no record: NaN is no number in JSON"),
+        (b'{"head": "a", "head": "b"}', ":1: is no record: the key 'head' stands twice in one object"),
+        (
+            b'{\n "text": "a"\n}',
+            f":1: is not JSON: Expecting property name enclosed in double quotes at column 2{ONE_A_LINE}",
+        ),
+        (
+            b'[\n{"text": "a"},\n]',
+            f":1: is not JSON: Expecting value at column 2{ONE_A_LINE}",
+        ),
+        (
+            b'[{"text": "a"}]',
+            f':1: must be a JSON object, not [{{"text": "a"}}]{ONE_A_LINE}',
+        ),
+        ('{"text": "a"}'.encode("utf-16"), ": is UTF-16: save the file as UTF-8"),
+        (
+            '{"text": "a"}'.encode("utf-16-le"),
+            ":1: is not JSON: Expecting property name enclosed in double quotes at column 2; it holds NULs: is it "
+            "UTF-16? save the file as UTF-8",
+        ),
         (b"\n \n", ": is empty"),
         (None, ": no such file"),
     ],
@@ -157,7 +233,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, conte
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError) as error:
-        jsonl.read_records(path)
+        jsonl.require_records(jsonl.read_records(path))
     assert str(error.value) == f"{path}{reason}"
 
 

@@ -22,7 +22,7 @@ def test_a_described_entity_is_shown_as_a_hidden_one_is_in_training_but_for_its_
     picture = next((kg_root / "images" / "e.0").iterdir())
     new = {"name": "Mu", "description": "thing number 0", "images": [picture.name]}
     for side, record in (("tail", {"head": new}), ("head", {"tail": new})):
-        (item,) = codec.parse([{**record, "relation": "near"}], picture.parent, ["here"])
+        item = codec.parse({**record, "relation": "near"}, picture.parent, "here")
         batch = codec.collate([codec.query(0, 0, side)], corpus.store)
         own = int(batch.text.ids[0].tolist().index(codec.tokenizer.size))
         mask = batch.text.mask.clone()
@@ -39,7 +39,7 @@ def test_sequences_read_a_described_entity_as_one_of_the_graph(built) -> None:
     model, corpus, _ = built("backbone=kg_bert")
     codec = corpus.codec
     asked = [{"head": DESCRIBED, "relation": "near"}, {"relation": "likes", "tail": DESCRIBED}]
-    found = model.scores(codec.collate(codec.parse(asked, Path(), ["a", "b"]), corpus.store))
+    found = model.scores(codec.collate([codec.parse(one, Path(), "here") for one in asked], corpus.store))
     same = [codec.query(0, 0, "tail"), codec.query(3, 1, "tail"), codec.query(0, 1, "head")]
     expected = model.scores(codec.collate(same, corpus.store))
     torch.testing.assert_close(found, expected[[0, 2]], rtol=0, atol=1e-5)
@@ -62,10 +62,9 @@ def test_every_model_that_reads_answers_for_described_entities(predictor, backbo
 def test_the_name_is_read_where_there_is_no_description(built) -> None:
     _, corpus, _ = built("backbone=text_only")
     codec = corpus.codec
-    named, described = codec.parse(
-        [{"head": {"name": "Nu", "description": text}, "relation": "near"} for text in (" ", "thing")],
-        Path(),
-        ["a", "b"],
+    named, described = (
+        codec.parse({"head": {"name": "Nu", "description": text}, "relation": "near"}, Path(), "here")
+        for text in (" ", "thing")
     )
     assert [named.ids[i] for i in named.own] == codec.tokenizer.ids("Nu")
     assert [described.ids[i] for i in described.own] == codec.tokenizer.ids("thing")

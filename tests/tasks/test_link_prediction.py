@@ -89,12 +89,13 @@ def test_scores_are_not_rounded_under_autocast(corpus, kg_root, tiny) -> None:
 
 def test_a_name_finds_its_entity_and_an_unknown_one_is_named(corpus) -> None:
     codec = corpus.codec
-    by_id, by_name = codec.parse(
-        [{"head": "e/3", "relation": "near"}, {"head": "name 3", "relation": "is near"}], Path(), ["a", "b"]
+    by_id, by_name = (
+        codec.parse(record, Path(), "here")
+        for record in ({"head": "e/3", "relation": "near"}, {"head": "name 3", "relation": "is near"})
     )
     assert by_id == by_name
     with pytest.raises(DataError, match="line 7: the entity 'nobody' is unknown"):
-        codec.parse([{"relation": "near", "tail": "nobody"}], Path(), ["line 7"])
+        codec.parse({"relation": "near", "tail": "nobody"}, Path(), "line 7")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,22 +37,36 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: There is no such file, it cannot be read, a line is not UTF-8, or the first one goes on behind a CR.
     """
+    for number, line in attempt_lines(path):
+        if isinstance(line, DataError):
+            raise line
+        yield number, line
+
+
+def attempt_lines(path: Path) -> Iterator[tuple[int, str | DataError]]:
+    """The same, with the error in the place of a line that is not UTF-8.
+
+    Raises:
+        DataError: There is no such file, it cannot be read, or all of it is in another encoding.
+    """
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
+                if number == 1 and line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                    raise DataError("is UTF-16: save the file as UTF-8", path)
                 yield number, _decoded(line, path, number)
     except FileNotFoundError:
         raise DataError("no such file", path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read: {getattr(error, 'strerror', error)}", path) from error
 
 
-def _decoded(line: bytes, path: Path, number: int) -> str:
+def _decoded(line: bytes, path: Path, number: int) -> str | DataError:
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         byte = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-        raise DataError(f"{byte} is not UTF-8: save the file as UTF-8", path, number) from None
+        return DataError(f"{byte} is not UTF-8: save the file as UTF-8", path, number)
     text = text.rstrip("\r\n")
     if number == 1 and "\r" in text:
         raise DataError("lines end in CR alone, as old Macs wrote them: save the file with LF or CRLF", path, number)

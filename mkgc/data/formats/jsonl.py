@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mkgc.data.examples import Pictures, RelationExample, Span, TaggedExample
 from mkgc.data.formats import fields
-from mkgc.data.formats.files import read_lines
+from mkgc.data.formats.files import attempt_lines
 from mkgc.errors import DataError
 
 GROUPS = frozenset({"image", "crops", "objects"})
 TRIPLE = ("head", "relation", "tail")
+ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+"""How a name begins that is not a file's."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +40,77 @@ class LinkQuery:
     tail: str | Described | None
 
 
-def read_records(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The objects of a file, and for each its place (file and line).
+class Line(NamedTuple):
+    """A line of a file: its number, its place (file and number), and its record, or why it has none."""
+
+    number: int
+    place: str
+    record: dict[str, Any] | DataError
+
+
+def read_records(path: Path) -> list[Line]:
+    """The objects of a file, one a line; blank lines are passed over.
 
     Raises:
-        DataError: There is no such file, or a line is not a JSON object, or there is none.
+        DataError: There is no such file, it cannot be read at all, or it has no record.
     """
-    records, places = [], []
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"is not JSON: {error.msg} at column {error.colno}", path, number) from None
-        if not isinstance(record, dict):
-            raise DataError(f"must be a JSON object, not {line.strip()[:40]}", path, number)
-        records.append(record)
-        places.append(f"{path}:{number}")
-    if not records:
+    written = ((number, text) for number, text in attempt_lines(path) if isinstance(text, DataError) or text.strip())
+    lines = [Line(number, f"{path}:{number}", _record(text, path, number)) for number, text in written]
+    if not lines:
         raise DataError("is empty", path)
-    return records, places
+    return lines
+
+
+def require_records(lines: Sequence[Line]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The records of lines that all have one, and for each its place.
+
+    Raises:
+        DataError: A line is not a JSON object.
+    """
+    records = []
+    for line in lines:
+        if isinstance(line.record, DataError):
+            raise line.record
+        records.append(line.record)
+    return records, [line.place for line in lines]
+
+
+def _record(line: str | DataError, path: Path, number: int) -> dict[str, Any] | DataError:
+    if isinstance(line, DataError):
+        return line
+    try:
+        record = json.loads(line, object_pairs_hook=_object, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        return DataError(f"is not JSON: {error.msg} at column {error.colno}{_advice(line)}", path, number)
+    except RecursionError:
+        return DataError("is nested too deeply to be a record", path, number)
+    except ValueError as error:  # of the hooks, or Python's own of whole numbers with thousands of digits
+        reason = "a number has thousands of digits" if "integer string" in str(error) else error
+        return DataError(f"is no record: {reason}", path, number)
+    if not isinstance(record, dict):
+        return DataError(f"must be a JSON object, not {line.strip()[:40]}{_advice(line)}", path, number)
+    return record
+
+
+def _advice(line: str) -> str:
+    """What to do about JSON that is spread over lines, or that holds the records in a list."""
+    if "\0" in line:
+        return "; it holds NULs: is it UTF-16? save the file as UTF-8"
+    if line.strip() in ("{", "[") or line.lstrip().startswith("[{"):
+        return "; a file has one JSON object a line, not a list of them, and none over several lines"
+    return ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key '{twice:.40}' stands twice in one object")
+    return out
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
@@ -64,6 +119,7 @@ def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> Relat
     Raises:
         DataError: Something is missing or of another kind.
     """
+    record = fields.given(record, place)
     _known(record, {"text", "tokens", "head", "tail", "relation"}, place)
     words = _words(record, place)
     head, tail = (_mention(fields.need(record, key, place), words, key, place) for key in ("head", "tail"))
@@ -76,6 +132,7 @@ def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedE
     Raises:
         DataError: Something is missing or of another kind.
     """
+    record = fields.given(record, place)
     _known(record, {"text", "tokens", "tags", "spans"}, place)
     words = _words(record, place)
     return TaggedExample(str(record.get("id", place)), words, None, _pictures(record, folder, place))
@@ -87,9 +144,10 @@ def parse_query(record: Mapping[str, Any], place: str) -> LinkQuery:
     Raises:
         DataError: Something is missing or of another kind.
     """
+    record = fields.given(record, place)
     if strange := record.keys() - {"id", *TRIPLE}:
-        raise DataError(f"no such key: '{min(strange)}'; a query has two of {', '.join(TRIPLE)}", place)
-    given = [key for key in TRIPLE if record.get(key) is not None]
+        raise DataError(f"no such key: '{min(map(str, strange))}'; a query has two of {', '.join(TRIPLE)}", place)
+    given = [key for key in TRIPLE if key in record]
     if len(given) != 2:
         here = ", ".join(f"'{key}'" for key in given) if given else "none"
         raise DataError(f"give two of {', '.join(TRIPLE)}, the third is what is asked for; given: {here}", place)
@@ -105,10 +163,12 @@ def _entity(value: Any, key: str, place: str) -> str | Described | None:
         return value
     if not isinstance(value, Mapping):
         raise DataError(f"'{key}' must be text, or an object with a name, not {value!r:.40}", place)
+    value = fields.given(value, place)
     if strange := value.keys() - {"name", "description", "images"}:
-        raise DataError(f"no such key in '{key}': '{min(strange)}'; there are name, description, images", place)
+        first = min(map(str, strange))
+        raise DataError(f"no such key in '{key}': '{first}'; there are name, description, images", place)
     name, description = fields.need(value, "name", place, key), value.get("description", "")
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not visible(name):
         raise DataError(f"'name' in '{key}' must be text that is not empty, not {name!r:.40}", place)
     if not isinstance(description, str):
         raise DataError(f"'description' in '{key}' must be text, not {description!r:.40}", place)
@@ -119,7 +179,7 @@ def _entity(value: Any, key: str, place: str) -> str | Described | None:
 def _known(record: Mapping[str, Any], keys: set[str], place: str) -> None:
     if strange := record.keys() - keys - GROUPS - {"id"}:
         known = ", ".join(sorted(keys | GROUPS | {"id"}))
-        raise DataError(f"no such key: '{min(strange)}'; there are {known}", place)
+        raise DataError(f"no such key: '{min(map(str, strange))}'; there are {known}", place)
 
 
 def _words(record: Mapping[str, Any], place: str) -> tuple[str, ...]:
@@ -141,8 +201,25 @@ def _mention(value: Any, words: tuple[str, ...], key: str, place: str) -> Span:
     starts = [i for i in range(len(words)) if wanted and words[i : i + len(wanted)] == wanted]
     if len(starts) != 1:
         times = "does not stand" if not starts else f"stands {len(starts)} times"
-        raise DataError(f"'{key}' \"{value}\" {times} in the sentence as whole words: give [start, end)", place)
+        like = "" if starts else _like(wanted, words)
+        raise DataError(
+            f"'{key}' \"{value:.80}\" {times} in the sentence as whole words{like}: give [start, end)", place
+        )
     return Span(starts[0], starts[0] + len(wanted))
+
+
+def _like(wanted: tuple[str, ...], words: tuple[str, ...]) -> str:
+    """Words that differ from those wanted in case, punctuation or invisible characters alone, or hold them."""
+    bare = "".join(filter(str.isalnum, " ".join(wanted))).casefold()
+    like = next((word for word in words if bare and bare in "".join(filter(str.isalnum, word)).casefold()), None)
+    if like is None:
+        return ""
+    return f" (there is {like:.40})" if like.isprintable() else f" (there is {like!a:.40}, with an invisible character)"
+
+
+def visible(text: str) -> bool:
+    """Whether a text has anything to be seen."""
+    return any(unicodedata.category(character)[0] not in "CZ" for character in text)
 
 
 def _pictures(record: Mapping[str, Any], folder: Path, place: str) -> Pictures:
@@ -154,4 +231,9 @@ def _files(value: Any, what: str, place: str) -> list[str]:
     files = [value] if isinstance(value, str) else value
     if not isinstance(files, list) or not all(isinstance(file, str) and file for file in files):
         raise DataError(f"{what} must be the name of a file or a list of such, not {value!r:.40}", place)
+    for file in files:
+        if "\0" in file:
+            raise DataError(f"{what} holds a NUL, which no name of a file has: {file!r:.40}", place)
+        if scheme := ADDRESS.match(file):
+            raise DataError(f"{what} is an address ({scheme[0]}…): images are read from files", place)
     return files

@@ -58,7 +58,7 @@ def _read(
     root: Path, split: str, groups: Collection[str], parse: Callable[[Mapping[str, Any], Path, str], Example]
 ) -> list[tuple[str, Example]]:
     """The examples of a split with their places, and with the named groups of pictures only."""
-    records, places = jsonl.read_records(find(*(root / name for name in NAMES[split])))
+    records, places = jsonl.require_records(jsonl.read_records(find(*(root / name for name in NAMES[split]))))
     examples = (parse(record, root, place) for record, place in zip(records, places, strict=True))
     return [
         (place, replace(example, pictures={group: example.pictures.get(group, ()) for group in groups}))
