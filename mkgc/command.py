@@ -56,7 +56,7 @@ def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], An
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
         try:
-            settle(config, HydraConfig.get().overrides.task)
+            _settle(config)
             return function(config)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -64,6 +64,14 @@ def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], An
             _fail(error)
 
     return wrapped
+
+
+def _settle(config: DictConfig) -> None:
+    try:
+        settle(config, HydraConfig.get().overrides.task)
+    except ConfigError:
+        with output_folder():
+            raise
 
 
 def _begun(error: BaseException) -> bool:

@@ -27,8 +27,7 @@ def find_device(word: str) -> torch.device:
         raise ConfigError(f"device={word}: choose {WORDS}")
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[device.type]
     if (device.index or 0) >= there:
-        has = f"{there} of them" if there else "none"
-        raise ConfigError(f"device={word}: there is {has} here; give device=cpu")
+        raise ConfigError(f"device={word}: there is {f'only {there}' if there else 'none'} here; give device=cpu")
     return device
 
 

@@ -32,8 +32,10 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
     check_keys(config, PREDICT)
     source, target = Path(config.input), Path(config.output)
     check_output(config.output, source, Path(config.checkpoint))
+    from mkgc.devices import find_device
     from mkgc.predictor import load
 
+    find_device(config.device)
     lines = read_records(source)
     if config.bad_records == "fail":
         require_records(lines)

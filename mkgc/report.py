@@ -46,10 +46,10 @@ def report(config: DictConfig) -> list[Table]:
 @reported
 def _main(config: DictConfig) -> None:
     tables = report(config)
-    with only_contents(config.output):
-        show(tables, Console())
     if config.output is not None:
         write(tables, Path(config.output))
+    with only_contents(config.output):
+        show(tables, Console())
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mkgc import __main__
+from mkgc.devices import accelerator, find_device
+from mkgc.errors import ConfigError
 from mkgc.train import train
 from tests.conftest import TINY, said
 
@@ -124,3 +126,59 @@ def test_commands_run_outside_the_checkout(tmp_path, mre_root) -> None:
         assert done.returncode == 0, done.stderr
         assert "can be trained on" in done.stdout
     assert not list(Path(tmp_path).glob("outputs"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "line"),
+    [
+        ("predict", "batch_size=0", "batch_size=0: must be a whole number of at least 1"),
+        ("predict", "batch_size=-1", "batch_size=-1: must be a whole number of at least 1"),
+        ("predict", "batch_size=1.5", "batch_size=1.5: must be a whole number of at least 1"),
+        ("evaluate", "batch_size=0", "batch_size=0: must be a whole number of at least 1"),
+        ("predict", "bad_records=ignore", "bad_records=ignore: must be one of fail, skip"),
+        ("predict", "novel_only=1", "novel_only=1: must be true or false"),
+        ("predict", "index=fast", "index=fast: must be one of faiss, approximate or null"),
+        ("predict", "+batchsize=3", "batchsize: no such key; here has checkpoint, input, output, batch_size"),
+        ("evaluate", "split=train", "split=train: must be one of dev, test"),
+        ("evaluate", "root=1", "root=1: must be text or null; as text: 'root=\"1\"'"),
+        ("evaluate", "bad_images=ignore", "bad_images=ignore: must be one of mask, skip, fail or null"),
+        ("report", "resamples=many", "resamples=many: must be a whole number of at least 1"),
+        ("report", "seed=-1", "seed=-1: must be a whole number between 0 and 4294967295"),
+        ("prepare", "draws=0", "draws=0: must be a whole number of at least 1 or null"),
+        ("prepare", "weights=big", "weights=big: must be one of small, mini or null"),
+        ("convert", "heads=0", "heads=0: must be a whole number of at least 1"),
+        ("check", "seed=null", "seed=None: must be a whole number between 0 and 4294967295"),
+        ("train", "patience=null", "patience=None: must be a whole number of at least 1"),
+        ("train", "seed=1.5", "seed=1.5: must be a whole number between 0 and 4294967295"),
+        ("train", "size.threads=0", "size.threads=0: must be a whole number of at least 1 or null"),
+        ("train", "+task.epoch=3", "task.epoch: no such key; task has name, metric, epochs"),
+    ],
+)
+def test_every_command_checks_its_values_before_it_reads_anything(run, tmp_path, verb, word, line) -> None:
+    given = {"predict": ["input=x"], "convert": ["input=x", "tokenizer=x"]}.get(verb, [])
+    given += {"predict": ["output=y"], "convert": ["output=y"]}.get(verb, [])
+    given += ["checkpoint=x"] if verb in ("predict", "evaluate") else []
+    code, _, err = run(verb, *given, word)
+    assert code == 2
+    assert line in said(err)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+@pytest.mark.parametrize("word", ["gpu", "cuda", "cuda:3", "nonsense", "meta"])
+def test_a_device_that_is_not_there_is_one_line_for_every_command(run, verb, word, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    given = ["input=x", "output=y"] if verb == "predict" else []
+    code, _, err = run(verb, "checkpoint=x", *given, f"device={word}")
+    assert code == 2
+    expected = "choose cpu, gpu" if word in ("nonsense", "meta") else "there is none here; give device=cpu"
+    assert f"device={word}: {expected}" in said(err)
+
+
+def test_the_same_words_name_a_device_for_every_command(monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert find_device("gpu") == find_device("cuda")
+    assert accelerator(find_device("cuda:1")) == {"accelerator": "gpu", "devices": [1]}
+    assert accelerator(find_device("cpu")) == {"accelerator": "cpu", "devices": 1}
+    with pytest.raises(ConfigError, match="device=cuda:2: there is only 2 here"):
+        find_device("cuda:2")

@@ -111,10 +111,10 @@ def test_places_that_cannot_be_written_to_are_one_line_each(tmp_path) -> None:
         (tmp_path / "no" / "such" / "x.json", f"there is no folder {tmp_path}/no/such"),
         (tmp_path / "file" / "x.json", f"there is no folder {tmp_path}/file"),
         (tmp_path / ("n" * 300), "cannot be written: File name too long"),
-        ("a\0b", "cannot be written: embedded null byte"),
     ):
         assert refused(output) == fault
     assert refused(tmp_path / "loop").startswith("cannot be written: ")
+    assert refused("a\0b").endswith("cannot be written: embedded null byte")
 
 
 def test_the_longest_name_that_there_can_be_is_written(tmp_path) -> None:
