@@ -149,7 +149,8 @@ def fits(value: Any, hint: Any) -> bool:
     if origin in UNIONS:
         return any(fits(value, argument) for argument in arguments)
     if origin is dict:
-        return isinstance(value, dict) and all(fits(one, arguments[1]) for one in value.values())
+        # null takes an entry out that a group of the configuration has put in
+        return isinstance(value, dict) and all(one is None or fits(one, arguments[1]) for one in value.values())
     if origin in (list, Sequence):
         return isinstance(value, list) and all(fits(one, arguments[0]) for one in value)
     if hint in (int, float):
