@@ -217,6 +217,7 @@ def convert(config: DictConfig) -> str:
     found = sizes(state, config.heads)
     _configure(config, found)
     corpus = read_corpus(config)
+    corpus.show()
     tables = corpus.codec.tables()
     found["text"]["vocab_size"] = _vocabulary(found["text"]["vocab_size"], tables, corpus.codec, config.tokenizer)
     config.backbone = _backbone(found)

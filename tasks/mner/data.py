@@ -15,6 +15,7 @@ from mkgc.data.codec import image_batch, pad, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, Sentences, TaggedExample
 from mkgc.data.formats import jsonl, labelled, twitter
+from mkgc.data.notes import note_twins
 from mkgc.data.pictures import PictureStore
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
@@ -116,5 +117,5 @@ def read(
     if codec is None and not found.labels:
         raise DataError("every tag of train is O: there is no entity type to learn", settings.root)
     silent = note_silent(found, lambda example: set(example.tags) != {"O"}, "an entity")
-    found = replace(found, notes=(*found.notes, *silent))
+    found = replace(found, notes=(*found.notes, *note_twins("entity types", found.labels), *silent))
     return read_sentences(found, settings, TaggingCodec, tokenizer, codec)

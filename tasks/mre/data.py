@@ -17,6 +17,7 @@ from mkgc.data.codec import image_batch, text_batch
 from mkgc.data.corpus import Corpus
 from mkgc.data.examples import Pictures, RelationExample, Sentences
 from mkgc.data.formats import jsonl, labelled, mnre
+from mkgc.data.notes import note_twins
 from mkgc.data.pictures import PictureStore
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
@@ -189,6 +190,6 @@ def read(
         raise DataError(f"train has one relation only, '{min(shown)}': there is nothing to tell apart", settings.root)
     null = codec.null_relation if codec else find_null(found.labels, null_relation)
     silent = note_silent(found, lambda example: example.relation != null, "a relation")
-    found = replace(found, notes=(*found.notes, note_null(null), *silent))
+    found = replace(found, notes=(*found.notes, note_null(null), *note_twins("relations", found.labels), *silent))
     make = partial(RelationCodec, markers=markers, null_relation=null)
     return read_sentences(found, settings, make, tokenizer, codec)

@@ -62,6 +62,14 @@ def test_titles_of_columns_are_no_data(root: Path) -> None:
     assert (graph.triples["train"] == plain.triples["train"]).all()
 
 
+@pytest.mark.parametrize("titles", ["ID", "entity\tlabel", "Entity_ID\tName\tDefinition"])
+def test_titles_of_the_table_are_no_entity(root: Path, titles: str) -> None:
+    (root / "entities.tsv").write_text(f"{titles}\nada\nbob\nnew york\n")
+    graph = tsv.read(root)
+    assert graph.entities == ("ada", "bob", "new york")
+    assert [note.text for note in graph.notes] == ["entities.tsv: its first line is titles of columns, no entity"]
+
+
 def test_spreadsheets_write_crlf_and_a_byte_order_mark(root: Path) -> None:
     plain = tsv.read(root)
     for name, content in {**FILES, "entities.tsv": "ada\tAda\nbob\tBob\nnew york\n"}.items():

@@ -101,13 +101,6 @@ def test_a_checkpoint_keeps_it(null: str | None) -> None:
     assert RelationCodec.from_state(codec(null).state()).null_relation == null
 
 
-def test_a_checkpoint_older_than_the_key_has_what_it_was_trained_with() -> None:
-    state = codec(None).state()
-    del state["null_relation"]
-    assert RelationCodec.from_state(state).null_relation is None
-    assert RelationCodec.from_state(state | {"labels": ["None", "in"]}).null_relation == "None"
-
-
 def test_a_split_with_nothing_to_find_is_a_warning(tmp_path: Path) -> None:
     corpus = read(write(tmp_path, "in", "NA", dev=("NA",)))
     assert [(note.severity, note.text) for note in corpus.notes[1:]] == [

@@ -52,3 +52,8 @@ def test_no_entity_in_train_is_one_line(tmp_path: Path) -> None:
 def test_a_split_without_entities_is_a_warning(tmp_path: Path) -> None:
     notes = read(write(tmp_path, list(IOB2), test=["O"] * 5)).notes
     assert notes[-1].text == "no example of test has an entity: its F1 is 0, whatever is predicted"
+
+
+def test_types_that_differ_in_case_only_are_a_warning(tmp_path: Path) -> None:
+    notes = read(write(tmp_path, ["B-PER", "B-per", "O", "O", "O"])).notes
+    assert notes[-1].text.startswith("1 entity types differ from another one in case, spaces, quotation marks")

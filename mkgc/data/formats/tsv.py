@@ -21,8 +21,12 @@ NAMES = {
 }
 """What the files call each split."""
 
-ENTITY = ("id", "name", "description")
-"""Column names that the first line may give."""
+ENTITY = (
+    frozenset({"id", "entity", "entity_id", "node", "uri", "iri"}),
+    frozenset({"name", "label", "title"}),
+    frozenset({"description", "desc", "text", "definition", "gloss", "comment"}),
+)
+"""Titles that the first line of a table of entities may give its columns, in any case."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 
@@ -38,9 +42,9 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
             there is but one entity.
     """
     files = find_splits(root, NAMES, why="and a graph needs triples for train, dev and test")
-    texts = _table(root / "entities.tsv")
-    entities, relations = Index("entity", texts, "entities.tsv" if texts else None), Index("relation")
     notes: list[Finding] = []
+    texts = _table(root / "entities.tsv", notes)
+    entities, relations = Index("entity", texts, "entities.tsv" if texts else None), Index("relation")
     rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
     triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
     graph = assemble(root, entities, relations, triples, ())
@@ -54,10 +58,10 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     )
 
 
-def _table(path: Path) -> dict[str, tuple[str, str]]:
+def _table(path: Path, notes: list[Finding]) -> dict[str, tuple[str, str]]:
     """Name and description by id; none where there is no such file."""
     texts: dict[str, tuple[str, str]] = {}
-    for number, row in _rows(path) if path.is_file() else ():
+    for number, row in _rows(path, notes) if path.is_file() else ():
         key, name, description = (cell.strip() for cell in (*row, "", "", "")[:3])
         if len(row) > len(ENTITY) or not key:
             raise DataError(f"{len(row)} columns instead of id, name, description between tabs", path, number)
@@ -67,11 +71,13 @@ def _table(path: Path) -> dict[str, tuple[str, str]]:
     return texts
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, notes: list[Finding]) -> Iterator[tuple[int, list[str]]]:
     for number, line in read_lines(path):
         row = line.split("\t")
-        titles = number == 1 and tuple(cell.strip().lower() for cell in row) == ENTITY[: len(row)]
-        if line.strip() and not titles:
+        known = [cell.strip().casefold() in titles for cell, titles in zip(row, ENTITY, strict=False)]
+        if number == 1 and len(row) <= len(ENTITY) and all(known):
+            notes.append(Finding("info", f"{path.name}: its first line is titles of columns, no entity"))
+        elif line.strip():
             yield number, row
 
 
