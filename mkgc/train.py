@@ -37,14 +37,17 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
     from mkgc.encoders.text import check_length
+    from mkgc.encoders.vision import check_sizes
     from mkgc.training.diverged import check_weights
     from mkgc.training.ledger import Ledger
     from mkgc.training.trainer import logged
-    from mkgc.training.values import check_values
+    from mkgc.training.values import check_parts, check_values
 
-    check(config)
     check_values(config)
+    check(config)
+    check_parts(config)
     check_length(config.backbone, config.data.max_length)
+    check_sizes(config.backbone, config.data.pictures)
     trainer = build_trainer(config, folder)
     run = _identify(config, folder)
     ledger = Ledger(run)

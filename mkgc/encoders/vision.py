@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,25 @@ def _create(name: str, **options: Any) -> VisionTransformer:
     if not isinstance(model, VisionTransformer):
         raise ConfigError(f"'{name}' is a {type(model).__name__}: choose a timm VisionTransformer, such as vit_*")
     return model
+
+
+def check_sizes(backbone: Mapping[str, Any], pictures: Mapping[str, int | None]) -> None:
+    """Compares ``data.pictures`` with the patches of a backbone's vision encoder, which is built without weights.
+
+    Raises:
+        ConfigError: Pictures of a size cannot be cut into patches, or there is no such encoder.
+    """
+    node = backbone.get("side") or backbone.get("vision")
+    if not node or "name" not in node:
+        return
+    options = {key: value for key, value in node.items() if key not in ("_target_", "position_std", "file")}
+    with torch.device("meta"):
+        stem: Any = _create(**options).patch_embed
+    patch = stem.patch_size[0]
+    for group, size in pictures.items():
+        if size is not None and size % patch and not stem.dynamic_img_pad:
+            near = max(round(size / patch), 1) * patch
+            raise ConfigError(f"data.pictures.{group}={size}: patches are {patch} pixels wide, so choose {near}, say")
 
 
 def random_vision(name: str, position_std: float | None = None, **options: Any) -> VisionEncoder:

@@ -29,14 +29,24 @@ def check_values(config: DictConfig) -> None:
     problems = [problem for key, least in LEAST.items() if (problem := _too_small(config, key, least))]
     seed = config.seed
     if not _whole(seed) or not 0 <= seed < SEEDS:
-        problems.append(f"seed={seed} must be a whole number from 0 to {SEEDS - 1}")
+        problems.append(f"seed={_written(seed)} must be a whole number from 0 to {SEEDS - 1}")
     ranked, epochs = config.trainer.check_val_every_n_epoch, config.task.epochs
     if not problems and (not _whole(ranked) or not 1 <= ranked <= epochs):
-        problems.append(f"trainer.check_val_every_n_epoch={ranked} must lie between 1 and task.epochs={epochs}")
+        problems.append(
+            f"trainer.check_val_every_n_epoch={_written(ranked)} must lie between 1 and task.epochs={epochs}"
+        )
     if config.nonfinite not in POLICIES:
         problems.append(f"nonfinite={config.nonfinite}: choose {' or '.join(POLICIES)}")
     if problems:
         raise ConfigError("; ".join(problems))
+
+
+def check_parts(config: DictConfig) -> None:
+    """Lets what optimises and what the data are judge their own values, whose types are right.
+
+    Raises:
+        ConfigError: One cannot be.
+    """
     for part in ("optim", "data"):
         with refused(part):
             instantiate(config[part])  # what they stand for checks itself
@@ -63,8 +73,13 @@ def _too_small(config: DictConfig, key: str, least: int) -> str | None:
     if (value is None and key in NULLABLE) or (_whole(value) and value >= least):
         return None
     null = " or null" if key in NULLABLE else ""
-    return f"{key}={'null' if value is None else value} must be a whole number of at least {least}{null}"
+    return f"{key}={_written(value)} must be a whole number of at least {least}{null}"
 
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _written(value: Any) -> Any:
+    """As a user writes it."""
+    return "null" if value is None else value

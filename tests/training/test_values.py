@@ -1,0 +1,48 @@
+"""Values that only training knows are checked before anything is read."""
+
+import pytest
+
+from mkgc.errors import ConfigError
+from mkgc.train import train
+
+BAD = {
+    "seed=-1": "seed=-1 must be a whole number from 0 to 4294967295",
+    "seed=4294967296": "seed=4294967296 must be a whole number from 0",
+    "seed=null": "seed=null must be a whole number from 0",
+    "seed=abc": "seed=abc must be a whole number from 0",
+    "seed=1.5": "seed=1.5 must be a whole number from 0",
+    "seed=true": "seed=True must be a whole number from 0",
+    "patience=-1": "patience=-1 must be a whole number of at least 0 or null",
+    "patience=soon": "patience=soon must be a whole number of at least 0 or null",
+    "size.threads=0": "size.threads=0 must be a whole number of at least 1 or null",
+    "task.epochs=0": "task.epochs=0 must be a whole number of at least 1",
+    "task.epochs=2.5": "task.epochs=2.5 must be a whole number of at least 1",
+    "data.batch_size=0": "data.batch_size=0 must be a whole number of at least 1",
+    "data.workers=-1": "data.workers=-1 must be a whole number of at least 0",
+    "trainer.check_val_every_n_epoch=0": "trainer.check_val_every_n_epoch=0 must lie between 1 and task.epochs=8",
+    "trainer.check_val_every_n_epoch=null": "trainer.check_val_every_n_epoch=null must lie between 1 and task.epochs=8",
+    "nonfinite=ignore": "nonfinite=ignore: choose stop or skip",
+    "optim.lr=-1.0": "optim.lr=-1.0 must be positive",
+    "optim.warmup=1.0": "optim.warmup=1.0 is a share of all steps",
+    "data.pictures.image=33": "data.pictures.image=33: patches are 16 pixels wide, so choose 32, say",
+    "data.pictures.image=0": "data.pictures.image=0 must be a size in pixels",
+    "trainer.precision=half": "trainer.precision=half: must be one of",
+    "trainer.accelerator=abacus": "invalid accelerator name: `accelerator='abacus'`",
+    "trainer.devices=0": "trainer: ",
+    "+trainer.strategy=dpp": "invalid strategy name: `strategy='dpp'`",
+}
+
+
+@pytest.mark.parametrize("override", BAD)
+def test_a_bad_value_is_one_line_before_anything_is_read(override: str, tiny, tmp_path) -> None:
+    """There are no data at that place: whoever read them first would say so."""
+    with pytest.raises(ConfigError) as error:
+        train(tiny("mre", tmp_path / "no data", override), tmp_path / "run")
+    assert BAD[override] in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_that_is_wrong_is_said_at_once(tiny, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="epochs=0 .*; size.threads=0 .*; seed=-1 "):
+        train(tiny("mre", tmp_path, "task.epochs=0", "seed=-1", "size.threads=0"), tmp_path / "run")
