@@ -41,7 +41,7 @@ class DataSettings:
     atlas_seed: int | None = None
     format: str | None = None
     name: str | None = None
-    pictures: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)  # None where a configuration leaves a group out
     fit: Fit = "stretch"
     most: int = 3
     choose: int | None = None

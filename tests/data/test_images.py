@@ -367,3 +367,40 @@ def test_real_pictures_of_all_modes_are_read(real: Callable[[str], Path], name: 
     files = sorted(path for path in (real("images") / name).rglob("*") if path.suffix in {".png", ".jpg"})
     store = PictureStore({"image": files}, {"image": 32})
     assert (store.count(32), store.problems) == (count, {})
+
+
+SIDES = [(640, 427), (300, 1000), (57, 300), (1200, 100), (2, 900), (3, 2), (2, 3), (65, 64), (224, 224), (7, 5)]
+"""Wide, tall and tiny images, and such whose margins are odd."""
+
+
+def smooth(width: int, height: int) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (max(2, height // 8), max(2, width // 8), 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("size", [224, 128, 64])
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_cropped_image_is_that_of_clips_own_preprocessing(sides: tuple[int, int], size: int, tmp_path: Path) -> None:
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    smooth(*sides).save(tmp_path / "a.png")
+    crop = {"height": size, "width": size}
+    clip = CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size=crop, do_normalize=False, do_rescale=False)
+    theirs = np.asarray(clip(smooth(*sides), return_tensors="np")["pixel_values"][0])
+    ours = read_picture(tmp_path / "a.png", size, fit="crop").astype(np.int64)
+    assert np.abs(ours - theirs).max() <= 1
+
+
+def test_a_stretched_image_shows_its_margins_and_a_cropped_one_its_centre(tmp_path: Path) -> None:
+    image = Image.new("RGB", (90, 30), "red")
+    image.paste("blue", (30, 0, 60, 30))
+    image.save(tmp_path / "a.png")
+    stretched, cropped = (read_picture(tmp_path / "a.png", 30, fit=fit) for fit in ("stretch", "crop"))
+    assert (stretched[0, 0, 0], stretched[2, 0, 15]) == (255, 255)
+    assert cropped[0].max() < 30
+    assert cropped[2, :, 1:-1].min() == 255
+
+
+def test_a_hair_of_an_image_is_cropped_without_filling_the_memory(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 1_000_000), "red").save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png", 224, fit="crop")[0].min() == 255

@@ -133,3 +133,14 @@ def test_the_index_says_what_it_holds(root: Path) -> None:
     assert [line["row"] for line in lines] == [0, 1, 2, 3, 4, None, None]
     assert lines[0]["path"] == os.path.join("images", "0.png")
     assert lines[0]["bytes"] == files(root)[0].stat().st_size
+
+
+def test_images_that_were_prepared_stretched_are_not_taken_for_cropped_ones(root: Path) -> None:
+    prepared(root, files(root))
+    for fit in ("stretch", "crop", "stretch"):
+        list(store.prepare(root / "store", root, files(root), 8, fit))
+        pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root, fit)
+        row = pictures.index(files(root)[3], 8)
+        assert row is not None
+        assert torch.equal(pictures.take([row], 8)[0], torch.from_numpy(read_picture(files(root)[3], 8, fit=fit)))
+    assert {path.name for path in (root / "store").iterdir()} == {"8.bin", "8.jsonl", "8.crop.bin", "8.crop.jsonl"}

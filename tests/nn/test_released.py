@@ -15,7 +15,7 @@ from mkgc.convert import FUSED, kind_of, released_state, reordered_states, sizes
 from mkgc.encoders.released import ReleasedVision
 from mkgc.encoders.text import random_text
 from mkgc.encoders.weights import load_strictly, read_tensors, released_names, without_prefix
-from mkgc.errors import CheckpointError
+from mkgc.errors import CheckpointError, MkgcError
 from mkgc.fusion import released as fusion
 from mkgc.fusion.released import ReleasedFusion
 from tests.nn import released_reference as reference
@@ -270,6 +270,143 @@ def test_whatever_does_not_fit_is_listed() -> None:
         assert part in str(caught.value)
     with pytest.raises(CheckpointError, match="none of MKGformer's tasks"):
         sizes({"weight": torch.zeros(1)}, HEADS)
+
+
+def refused(state: dict[str, torch.Tensor], tables: dict[str, int]) -> str:
+    """What is said of a state dictionary with the sizes of its own model."""
+    own = dict(random_state(kind_of(state)))
+    with pytest.raises(CheckpointError) as caught:
+        load_strictly(Holder(released_state(own, tables)), released_state(state, tables), "'weights.pth'")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+class Holder(torch.nn.Module):
+    """Something with tensors of given names."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.tensors = tensors
+
+    def state_dict(self):
+        return self.tensors
+
+
+TABLES = {"mre": {"markers": 4}, "mner": {}, "link_prediction": {"entities": 6, "relations": 3}}
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("mre", "surplus.weight"),
+        ("mre", "crf_of.transitions"),
+        ("mre", "model.surplus"),
+        ("mre", "model.surplus.position_ids"),
+        ("mre", "model.text_pooler.dense.surplus"),
+        ("mre", "model.text_embeddings.surplus_position_ids"),
+        ("mre", "model.vision_post_layernorm.surplus.weight"),
+        ("mre", "model.vision_embeddings.class_embedding_surplus"),
+        ("mre", "model.encoder.surplus"),
+        ("mre", "model.encoder.text_layer.3.surplus.weight"),
+        ("mre", "model.encoder.text_layer.3.intermediate.fusion_dense.surplus"),
+        ("mre", "model.encoder.text_layer.9.intermediate.fusion_dense.surplus"),
+        ("mre", "model.encoder.vision_layers.11.self_attn.surplus"),
+        ("mner", "fc.surplus"),
+        ("mner", "crf.surplus"),
+        ("link_prediction", "cls.predictions.surplus"),
+        ("link_prediction", "cls.seq_relationship.weight"),
+        ("link_prediction", "unimo.vision_embeddings.class_embedding.surplus"),
+    ],
+)
+def test_a_surplus_tensor_is_named_at_whatever_level_it_is(task: str, name: str) -> None:
+    said = refused({**random_state(task), name: torch.zeros(1)}, TABLES[task])
+    assert "left over" in said
+    assert "surplus" in said or name in said
+
+
+@pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
+def test_buffers_and_second_names_are_no_surplus(task: str) -> None:
+    state = random_state(task)
+    plain = released_state(state, TABLES[task])
+    for name in ("text_embeddings.", "vision_embeddings.", "vision_embeddings.aux_", "vision_embeddings.rcnn_"):
+        state[f"{PREFIX[task]}{name}position_ids"] = torch.arange(5)[None]
+    assert released_state(state, TABLES[task]).keys() == plain.keys()
+
+
+def test_an_output_layer_that_is_not_the_words_is_refused() -> None:
+    state = random_state("link_prediction")
+    state["cls.predictions.decoder.weight"] = state["cls.predictions.decoder.weight"] + 1
+    with pytest.raises(CheckpointError, match="decoder.weight' is not 'unimo.text_embeddings"):
+        released_state(state, TABLES["link_prediction"])
+    state = random_state("link_prediction")
+    state["cls.predictions.bias"] = state["cls.predictions.bias"][:-1]
+    with pytest.raises(CheckpointError, match=r"cls.predictions.bias has the shape \[49\]"):
+        released_state(state, TABLES["link_prediction"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "heads", "message"),
+    [
+        ({}, 5, "heads=5 does not divide the weights' width of 32"),
+        ({}, 0, "heads=0 does not divide"),
+        ({"model.text_embeddings.word_embeddings.weight": torch.zeros(3)}, 4, "no whole state dictionary"),
+        ({"model.vision_embeddings.patch_embedding.weight": torch.zeros(32, 3)}, 4, "no whole state dictionary"),
+        ({"model.encoder.vision_layers.x.mlp.fc1.weight": torch.zeros(1)}, 4, None),
+    ],
+)
+def test_sizes_that_cannot_be_are_a_line(changes, heads, message) -> None:
+    state = {**random_state("mre"), **changes}
+    if message is None:
+        assert sizes(state, heads)["side"]["depth"] == 12
+        return
+    with pytest.raises(MkgcError, match=message):
+        sizes(state, heads)
+
+
+def test_a_projection_that_lacks_a_part_or_has_one_of_another_shape_is_listed() -> None:
+    state = random_state("mre")
+    place = "encoder.vision_layers.5.self_attn."
+    state[f"model.{place}k_proj.weight"] = torch.zeros(32, 7)
+    del state[f"model.{place}q_proj.bias"]
+    said = refused(state, TABLES["mre"])
+    for part in (f"left over backbone.{place}k_proj.weight", f"left over backbone.{place}v_proj.bias"):
+        assert part in said
+
+
+@pytest.mark.parametrize("lost", ["fc.bias", "fc.weight", "crf.start_transitions"])
+def test_a_tagger_that_lacks_a_part_says_so(lost: str) -> None:
+    state = random_state("mner")
+    del state[lost]
+    with pytest.raises(CheckpointError, match=f"the weights lack {lost}"):
+        reordered_states(state, ["O"], ("PAD", "O", "X", "[CLS]", "[SEP]"))
+
+
+def test_the_type_that_twitter_2015_calls_other_is_misc_in_the_weights() -> None:
+    state = random_state("mner")
+    theirs = ["O", *(f"{m}-{t}" for t in ("MISC", "PER", "ORG", "LOC") for m in "BI")]
+    ours = ("PAD", "O", *(f"{m}-{t}" for t in ("LOC", "ORG", "OTHER", "PER") for m in "BI"), "X", "[CLS]", "[SEP]")
+    moved = reordered_states(state, theirs, ours)
+    place = ["PAD", *theirs].index("I-MISC")
+    assert torch.equal(moved["fc.weight"][ours.index("I-OTHER")], state["fc.weight"][place])
+
+
+def test_recorded_logits_need_the_padding_and_not_the_batch(recorded) -> None:
+    text, crops, objects, state = given(recorded)
+    meta = json.loads((GOLDEN / "mkgformer_mre.json").read_text())
+    model = backbone(state)
+
+    def logits(row: int, length: int) -> torch.Tensor:
+        one = Text(*(part[row : row + 1, :length] for part in (text.ids, text.mask, text.segments)))
+        last = model(one, images(crops[row : row + 1], objects[row : row + 1])).text[0]
+        at = [int((one.ids[0] == meta["marker_ids"][m]).int().argmax()) for m in ("<s>", "<o>")]
+        return reference.linear(state, "classifier", torch.cat([last[at[0]], last[at[1]]]))
+
+    lengths = text.mask.sum(1).tolist()
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(logits(row, text.ids.shape[1]), recorded["out.logits"][row], **near)
+        moved = float((logits(row, length) - recorded["out.logits"][row]).detach().abs().max())
+        assert (moved > 1e-3) == (length < text.ids.shape[1])
+    assert min(lengths) < text.ids.shape[1]
 
 
 def test_tagging_states_are_reordered_by_name() -> None:
