@@ -43,6 +43,8 @@ class Predictor:
     ) -> list[dict[str, Any]]:
         """One prediction a record, in order. All records are read and checked before anything is computed.
 
+        Where a text was too long, ``cut`` in its prediction says what of it was not read.
+
         Args:
             records: The examples, or what is wrong with them; pictures are named relative to ``folder``.
             folder: Where the pictures lie.
@@ -89,10 +91,11 @@ class Predictor:
         except DataError as error:
             return error if str(error).startswith(one_line(place)) else DataError(str(error), place)
 
-    def _told(self, item: Any, store: PictureStore, unseen: str | None) -> dict[str, list[str]]:
-        """What an answer says of images that it did without; ``unseen`` is why those of the graph are not there."""
+    def _told(self, item: Any, store: PictureStore, unseen: str | None) -> dict[str, Any]:
+        """What an answer did without: images (``unseen`` is why those of the graph are not there), and ends of text."""
         bad = _problems(item, store) + ([unseen] if unseen and self.task.codec.unshown(item) else [])
-        return {"bad_pictures": bad} if bad else {}
+        lost = {} if item.cut is None else {"cut": item.cut.as_dict()}
+        return lost | ({"bad_pictures": bad} if bad else {})
 
     def _show(self, root: Path | str | None) -> str | None:
         """Shows the images of the model's graph, where they are asked for; says why not, if it is not found."""

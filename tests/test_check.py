@@ -40,9 +40,9 @@ def titles(report: dict) -> list[str]:
 @pytest.mark.parametrize(
     ("task", "own"),
     [
-        ("mre", ["Lengths", "Mentions"]),
-        ("mner", ["Lengths", "Tags"]),
-        ("link_prediction", ["Leaks", "Unseen in train", "Texts", "Degrees", "Prompts, in pieces"]),
+        ("mre", ["Lengths", "Vocabulary", "Mentions"]),
+        ("mner", ["Lengths", "Vocabulary", "Tags"]),
+        ("link_prediction", ["Leaks", "Unseen in train", "Texts", "Degrees", "Prompts, in pieces", "Vocabulary"]),
     ],
 )
 def test_a_data_set_of_each_task_gets_its_report(run, roots, tmp_path, task, own) -> None:

@@ -36,6 +36,10 @@ class Codec(ABC):
         """Tables of new tokens behind the vocabulary, in the order of their ids; most tasks need none."""
         return {}
 
+    def texts(self) -> dict[str, Sequence[Sequence[int]]]:
+        """What examples have in common of text, by kind, in pieces; most tasks have nothing."""
+        return {}
+
     @abstractmethod
     def collate(self, items: Sequence[Any], store: PictureStore) -> Part:
         """A batch of the items, padded to the longest of them."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from mkgc.data.codec import Codec
 from mkgc.data.corpus import Corpus
+from mkgc.data.cutting import note_cuts
 from mkgc.data.examples import Sentences
 from mkgc.data.formats import chosen
 from mkgc.data.inspect.report import Finding
@@ -94,4 +95,7 @@ def read_sentences(
     elif strange := set(source.labels) - set(codec.labels):
         raise DataError(f"the model does not know the {codec.kind} '{min(strange)}'", settings.root)
     items = {split: [codec.encode(example) for example in part] for split, part in examples.items()}
-    return Corpus(source, codec, items, store, coverage, source.notes)
+    cuts = [
+        f for s, part in items.items() for f in note_cuts(s, [item.cut for item in part], codec.settings.max_length)
+    ]
+    return Corpus(source, codec, items, store, coverage, (*source.notes, *cuts))

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
+from mkgc.data.cutting import Cut
 from mkgc.data.examples import Pictures
 from mkgc.kge.scorer import Side
 
@@ -26,8 +27,9 @@ class LinkItem:
     """A query; ``shown`` is the entity that is known, ``side`` the one that is asked for.
 
     ``ids`` are the prompt, ``own`` the positions in it of the known entity's token and text; both are empty where no
-    text is read. ``targets`` are the answers to be scored, ``known`` all answers that ranking leaves out. ``shown`` is
-    :data:`UNSEEN` for an entity that the graph does not have.
+    text is read. ``blank`` are positions that hold nothing, as an entity that the graph does not have has no token;
+    ``cut`` says what was left out of its text. ``targets`` are the answers to be scored, ``known`` all answers that
+    ranking leaves out. ``shown`` is :data:`UNSEEN` for an entity that the graph does not have.
     """
 
     ids: tuple[int, ...]
@@ -39,6 +41,8 @@ class LinkItem:
     pictures: Pictures
     targets: tuple[int, ...] = ()
     known: tuple[int, ...] = ()
+    blank: tuple[int, ...] = ()
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,16 @@ def number(entity: int | Unseen) -> int:
 
 @dataclass(frozen=True)
 class PairItem:
-    """A question for the relation of two entities, of which the graph has one at least; ``known`` ones are left out."""
+    """A question for the relation of two entities, of which the graph has one at least; ``known`` ones are left out.
+
+    ``cut`` says what is left out of the text of one that the graph does not have, beside the longest relation.
+    """
 
     head: int | Unseen
     tail: int | Unseen
     pictures: Pictures
     known: tuple[int, ...] = ()
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from mkgc.data.answers import Asked
 from mkgc.data.codec import Codec, image_batch, text_batch
+from mkgc.data.cutting import SPARED, Cut, check_room
 from mkgc.data.examples import Pictures
 from mkgc.data.formats import jsonl
 from mkgc.data.graph import Graph
@@ -35,6 +36,9 @@ from tasks.link_prediction.batch import (
     side_of,
     triple_batch,
 )
+
+MARKS = 7
+"""Tokens of a query's prompt beside its two texts: [CLS], three [SEP], [MASK], the entity's and the relation's."""
 
 
 class TripleCodec(Codec):
@@ -71,6 +75,10 @@ class TripleCodec(Codec):
     def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
         """How long the prompts of queries are."""
         return np.zeros(len(asked), np.int64)
+
+    def whole_lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+        """How long they would be if nothing of the entity's text were cut."""
+        return self.lengths(asked)
 
     def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> TripleBatch:
         return items if isinstance(items, TripleBatch) else triple_batch(list(items))
@@ -152,7 +160,11 @@ class LinkCodec(TripleCodec):
     """Prompts for a missing entity, with a token of its own for each entity and each relation.
 
     New tokens are numbered behind the vocabulary: entities first, then relations. Prompts and their order are those of
-    MKGformer's released code.
+    MKGformer's released code. Of texts that do not fit, the entity's loses its end, and a relation's what would
+    leave no room for the entity's beginning.
+
+    Raises:
+        ConfigError: ``data.max_length`` leaves no room for texts.
     """
 
     illustrates = True
@@ -160,11 +172,16 @@ class LinkCodec(TripleCodec):
     def __init__(self, tokenizer: Tokenizer, descriptions: Sequence[str], **of_all: Any) -> None:
         super().__init__(**of_all)
         self.tokenizer, self.descriptions = tokenizer, descriptions
+        check_room(self.settings.max_length, MARKS + 2, "a piece of each of two texts, and the marks of a prompt")
+        room = self.settings.max_length - MARKS
         self._texts = [tokenizer.ids(long or short) for short, long in zip(self.names, descriptions, strict=True)]
-        self._asks = [tokenizer.ids(name) for name in self.relation_names]
+        self._asks = [tokenizer.ids(name)[: room - min(SPARED, room // 2)] for name in self.relation_names]
 
     def tables(self) -> dict[str, int]:
         return {"entities": len(self.entities), "relations": len(self.relations)}
+
+    def texts(self) -> dict[str, Sequence[Sequence[int]]]:
+        return {"entities": self._texts, "relations": self._asks}
 
     def query(
         self, shown: int | Unseen, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
@@ -177,15 +194,29 @@ class LinkCodec(TripleCodec):
         t = self.tokenizer
         entity, text = (t.pad, shown.text) if isinstance(shown, Unseen) else (t.size + shown, self._texts[shown])
         asks = [*self._asks[relation], t.size + len(self.entities) + relation]
-        if side == "tail":
-            ids, place = [t.start, entity, t.stop, *asks, t.stop, t.mask], 1
-        else:
-            ids, place = [t.start, t.mask, t.stop, *asks, t.stop, entity], len(asks) + 4
+        first, last = (entity, t.mask) if side == "tail" else (t.mask, entity)
+        ids = [t.start, first, t.stop, *asks, t.stop, last]
+        place, mask = (1, len(ids) - 1) if side == "tail" else (len(ids) - 1, 1)
         whole = self._closed(ids, text)
-        own = (*([] if isinstance(shown, Unseen) else [place]), *range(len(ids), len(whole) - 1))
+        unseen = isinstance(shown, Unseen)
+        own = (*(() if unseen else (place,)), *range(len(ids), len(whole) - 1))
+        blank = (place,) if unseen else ()
         # The known entity's pictures: the first published figures of MKGformer came from showing the answer's.
         pictures = self.pictures_of(shown)
-        return LinkItem(whole, own, ids.index(t.mask), number(shown), relation, side, pictures, targets, known)
+        cut = self._cut(shown, relation, "head" if side == "tail" else "tail")
+        return LinkItem(whole, own, mask, number(shown), relation, side, pictures, targets, known, blank, cut)
+
+    def _cut(self, shown: int | Unseen, relation: int, end: str) -> Cut | None:
+        """What the prompt leaves out of a user's own text; that the graph's are cut is said once for all."""
+        if not isinstance(shown, Unseen):
+            return None
+        over = len(shown.text) + len(self._asks[relation]) + MARKS - self.settings.max_length
+        return Cut(over, mentions=(end,)) if over > 0 else None
+
+    def pair(self, head: int | Unseen, tail: int | Unseen) -> PairItem:
+        longest = max(range(len(self._asks)), key=lambda relation: len(self._asks[relation]))
+        cuts = [self._cut(shown, longest, end) for shown, end in ((head, "head"), (tail, "tail"))]
+        return replace(super().pair(head, tail), cut=cuts[0] or cuts[1])
 
     def pictures_of(self, entity: int | Unseen) -> Pictures:
         return entity.pictures if isinstance(entity, Unseen) else self.pictures[entity]
@@ -203,27 +234,33 @@ class LinkCodec(TripleCodec):
     def definition(self, entity: int) -> LinkItem:
         """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
         t = self.tokenizer
-        ids = [t.start, *t.ids("the description of"), t.mask, *t.ids("is that")]
-        whole = self._closed(ids, [*self._texts[entity], *t.ids(".")])
-        return LinkItem(whole, (), ids.index(t.mask), entity, -1, "head", self.pictures[entity], (entity,), (entity,))
+        before, after = [t.start, *t.ids("the description of")], t.ids("is that")
+        whole = self._closed([*before, t.mask, *after], [*self._texts[entity], *t.ids(".")])
+        return LinkItem(whole, (), len(before), entity, -1, "head", self.pictures[entity], (entity,), (entity,))
 
     def _closed(self, ids: list[int], text: Sequence[int]) -> tuple[int, ...]:
-        room = self.settings.max_length - len(ids) - 1
-        if room < 0:
-            raise DataError(
-                f"a prompt of {len(ids) + 1} tokens does not fit data.max_length={self.settings.max_length}"
-            )
-        return (*ids, *text[:room], self.tokenizer.stop)
+        check_room(self.settings.max_length, len(ids) + 2, "a prompt, a piece of the entity's text, and a mark behind")
+        return (*ids, *text[: self.settings.max_length - len(ids) - 1], self.tokenizer.stop)
 
     def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
-        texts, asks = (np.array([len(ids) for ids in every]) for every in (self._texts, self._asks))
-        return np.minimum(texts[asked[:, 0]] + asks[asked[:, 1]] + 7, self.settings.max_length)
+        return np.minimum(self.whole_lengths(asked), self.settings.max_length)
+
+    def whole_lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+        return self._text_lengths[asked[:, 0]] + self._ask_lengths[asked[:, 1]] + MARKS
+
+    @cached_property
+    def _text_lengths(self) -> Int[np.ndarray, " N"]:
+        return np.array([len(ids) for ids in self._texts])
+
+    @cached_property
+    def _ask_lengths(self) -> Int[np.ndarray, " R"]:
+        return np.array([len(ids) for ids in self._asks])
 
     def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> LinkBatch:
         items, batch = self._both(items)
         settings = self.settings
         text = text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length)
-        text = replace(text, mask=text.mask & (text.ids != self.tokenizer.pad))  # an unseen entity has no token
+        text.mask[*pairs([item.blank for item in items]).T] = False
         own = torch.zeros_like(text.mask)
         own[*pairs([item.own for item in items]).T] = True
         return LinkBatch(

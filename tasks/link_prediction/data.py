@@ -12,13 +12,14 @@ import numpy as np
 from mkgc.data.corpus import Corpus
 from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph
+from mkgc.data.inspect.report import Finding
 from mkgc.data.notes import note_graph
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_graph
 from mkgc.data.survey import survey_graph
 from mkgc.data.tokens import Tokenizer, learned
 from tasks.link_prediction.codec import LinkCodec, TripleCodec
-from tasks.link_prediction.queries import query_sets
+from tasks.link_prediction.queries import QuerySet, query_sets
 
 FORMATS = {"kg": kg.read, "mmkg": mmkg.read, "tsv": tsv.read}
 
@@ -59,7 +60,19 @@ def read(
         codec = _codec(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else ())
     else:
         codec.show(whole)
-    return Corpus(whole, codec, query_sets(graph, codec, protocol, examples), store, coverage, whole.notes)
+    queries = query_sets(graph, codec, protocol, examples)
+    notes = [note for split, asked in queries.items() for note in _note_cuts(split, asked, codec)]
+    return Corpus(whole, codec, queries, store, coverage, (*whole.notes, *notes))
+
+
+def _note_cuts(split: str, asked: QuerySet, codec: TripleCodec) -> list[Finding]:
+    """That long descriptions lose their ends is usual, and said all the same."""
+    if not codec.texts():
+        return []
+    limit = codec.settings.max_length
+    cut = int((asked.whole_lengths > limit).sum())
+    text = f"{cut:,} of {len(asked):,} prompts of {split} show the beginning of a text alone (data.max_length={limit})"
+    return [Finding("info", text)] if cut else []
 
 
 def _in_no_triple(graph: Graph) -> tuple[int, ...]:

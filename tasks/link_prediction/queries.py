@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, overload
@@ -75,9 +75,18 @@ class QuerySet(Sequence[LinkItem]):
 
     @property
     def lengths(self) -> Int[np.ndarray, " n"]:
-        """The length of each query's prompt, found for a part of the queries at a time."""
+        """The length of each query's prompt."""
+        return self._of_each(self.codec.lengths)
+
+    @property
+    def whole_lengths(self) -> Int[np.ndarray, " n"]:
+        """The same if nothing were cut."""
+        return self._of_each(self.codec.whole_lengths)
+
+    def _of_each(self, number: Callable[[Asked], Int[np.ndarray, " B"]]) -> Int[np.ndarray, " n"]:
+        """A number of each query, found for a part of the queries at a time."""
         parts = (np.arange(start, min(start + PART, len(self))) for start in range(0, len(self), PART))
-        return np.concatenate([self.codec.lengths(self._asked(rows)) for rows in parts])
+        return np.concatenate([number(self._asked(rows)) for rows in parts])
 
     def _read(self, rows: Int[np.ndarray, " B"]) -> tuple[Asked, Pairs, Pairs]:
         asked = self._asked(rows)

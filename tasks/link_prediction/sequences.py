@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from mkgc.batch import Text
 from mkgc.data.codec import pad
-from mkgc.errors import ConfigError
 from mkgc.kge.negatives import SIDES, Negatives
 from mkgc.metrics.calibration import Calibration
 from mkgc.nn.products import full_products
@@ -57,19 +56,12 @@ class Sequences(nn.Module):
 
     Source: KG-BERT (Yao et al., 2019), section 3.2; cut as in its released code, but for relations of more than a third
     of the room, which can leave nothing of the tail there.
-
-    Raises:
-        ConfigError: ``data.max_length`` leaves no room for three texts.
     """
 
     def __init__(self, codec: LinkCodec) -> None:
         super().__init__()
         t = self.tokenizer = codec.tokenizer
         self.room = codec.settings.max_length - 4
-        if self.room < 3:
-            raise ConfigError(
-                f"data.max_length={codec.settings.max_length} must be at least 7: a token of each text, and four marks"
-            )
         entities = [t.ids(long or short) for short, long in zip(codec.names, codec.descriptions, strict=True)]
         self.entities = Texts(entities, self.room)
         self.relations = Texts([t.ids(name) for name in codec.relation_names], self.room)

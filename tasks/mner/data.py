@@ -13,6 +13,7 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import image_batch, pad, text_batch
 from mkgc.data.corpus import Corpus
+from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.examples import Pictures, Sentences, TaggedExample
 from mkgc.data.formats import jsonl, labelled, twitter
 from mkgc.data.notes import note_twins
@@ -22,12 +23,16 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.tags import in_one_scheme
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
+from mkgc.metrics.spans import bio_spans
 from mkgc.nn.crf import repair_bio
 
 
 @dataclass(frozen=True)
 class TaggedItem:
-    """A sentence as ids; ``first`` says which pieces begin a word, ``tags`` has one entry a word that was kept."""
+    """A sentence as ids; ``first`` says which pieces begin a word, ``tags`` has one entry a word that is read.
+
+    ``cut`` says what of it is not read.
+    """
 
     ids: tuple[int, ...]
     first: tuple[bool, ...]
@@ -35,6 +40,7 @@ class TaggedItem:
     words: tuple[str, ...]
     gold: tuple[str, ...]
     pictures: Pictures
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -50,28 +56,35 @@ class TaggedBatch(Part):
 
 
 class TaggingCodec(SentenceCodec):
-    """Splits words into pieces and cuts sentences that are too long at their end; the labels are entity types."""
+    """Splits words into pieces, and cuts long words, then ends of sentences; the labels are entity types.
+
+    Raises:
+        ConfigError: ``data.max_length`` leaves no room for a word.
+    """
 
     kind = "entity type"
 
     def __init__(self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings) -> None:
         super().__init__(tokenizer, labels, settings)
+        check_room(settings.max_length, 3, "a piece, and a mark at either end")
         self.tags = ("O", *(f"{mark}-{label}" for label in labels for mark in "BI"))
         self.index = {tag: i for i, tag in enumerate(self.tags)}
 
     def encode(self, example: TaggedExample) -> TaggedItem:
-        """Ids between [CLS] and [SEP]; words that no longer fit into ``max_length`` are predicted as O."""
-        ids, first, kept = [self.tokenizer.start], [False], 0
-        for pieces in self.tokenizer.pieces(example.tokens):
-            if len(ids) + len(pieces) >= self.settings.max_length:
-                break
-            ids += pieces
-            first += [True] + [False] * (len(pieces) - 1)
-            kept += 1
-        gold = example.tags or ()
-        tags = tuple(self.index[tag] for tag in repair_bio(gold)[:kept]) or (0,) * kept
-        words = example.tokens
-        return TaggedItem((*ids, self.tokenizer.stop), (*first, False), tags, words, gold, example.pictures)
+        """Ids between [CLS] and [SEP]; words of which nothing fits into ``max_length`` are predicted as O."""
+        pieces, gold = self.tokenizer.pieces(example.tokens), example.tags or ()
+        legal = repair_bio(gold)
+        lengths = [len(ids) for ids in pieces]
+        kept = cut_words(lengths, self.settings.max_length - 2, range(len(pieces)))
+        ids, first = [self.tokenizer.start], [False]
+        for own, count in zip(pieces, kept, strict=True):
+            ids += own[:count]
+            first += [i == 0 for i in range(count)]
+        read = sum(count > 0 for count in kept)
+        tags = tuple(self.index[tag] for tag in legal[:read]) or (0,) * read
+        cut = describe_cut(lengths, kept, [(kind, range(start, end)) for kind, start, end in bio_spans(legal)])
+        closed = (*ids, self.tokenizer.stop)
+        return TaggedItem(closed, (*first, False), tags, example.tokens, gold, example.pictures, cut)
 
     def collate(self, items: Sequence[TaggedItem], store: PictureStore) -> TaggedBatch:
         settings = self.settings

@@ -15,6 +15,7 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.codec import image_batch, text_batch
 from mkgc.data.corpus import Corpus
+from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.examples import Pictures, RelationExample, Sentences
 from mkgc.data.formats import jsonl, labelled, mnre
 from mkgc.data.notes import note_twins
@@ -37,13 +38,17 @@ Markers = Literal["new", "punctuation", "released"]
 
 @dataclass(frozen=True)
 class RelationItem:
-    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -1 if unknown."""
+    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -1 if unknown.
+
+    ``cut`` says what of it is not read.
+    """
 
     ids: tuple[int, ...]
     head: int
     tail: int
     label: int
     pictures: Pictures
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class RelationCodec(SentenceCodec):
     ones that stand where MKGformer's released code puts them. ``null_relation`` is the label that is not scored.
 
     Raises:
-        ConfigError: The vocabulary has no such punctuation.
+        ConfigError: The vocabulary has no such punctuation, or ``data.max_length`` leaves no room for two mentions.
     """
 
     kind = "relation"
@@ -75,6 +80,8 @@ class RelationCodec(SentenceCodec):
         null_relation: str | None = None,
     ) -> None:
         super().__init__(tokenizer, labels, settings)
+        why = "a piece of each mention, four markers, and a mark at either end"
+        check_room(settings.max_length, 2 + len(MARKERS) + 2, why)
         self.markers, self.null_relation = markers, null_relation
         known = [tokenizer.pieces([mark])[0][-1] for mark in PUNCTUATION]
         if markers == "punctuation" and tokenizer.unknown in known:
@@ -94,21 +101,26 @@ class RelationCodec(SentenceCodec):
         return cls(tokenizer, tuple(state["labels"]), settings, state["markers"], state["null_relation"])
 
     def encode(self, example: RelationExample) -> RelationItem:
-        """Ids with the markers in place; what is over ``max_length`` is cut farthest from both mentions first."""
+        """Ids with the markers in place; over ``max_length``, long words are cut, then the farthest from both mentions.
+
+        Of each mention a piece is left.
+        """
         tokenizer = self.tokenizer
         pieces = tokenizer.pieces(example.tokens)
-        kept = set(_nearest(example, [len(p) for p in pieces], self.settings.max_length - len(MARKERS) - 2))
+        lengths, mentions = [len(ids) for ids in pieces], [range(*example.head), range(*example.tail)]
+        room = self.settings.max_length - len(MARKERS) - 2
+        kept = cut_words(lengths, room, _nearest(len(pieces), mentions), needed=[*mentions[0], *mentions[1]])
         before = (_released_markers if self.markers == "released" else _markers_before)(example)
         ids = [tokenizer.start]
         opened: dict[int, int] = {}
-        for word in range(len(pieces) + 1):
+        for word, own in enumerate([*pieces, []]):
             for marker in before.get(word, ()):
                 opened[marker] = len(ids)
                 ids.append(self.marker_ids[marker])
-            if word in kept:
-                ids += pieces[word]
+            ids += own[: kept[word]] if own else []
         label = -1 if example.relation is None else self.labels.index(example.relation)
-        return RelationItem((*ids, tokenizer.stop), opened[0], opened[2], label, example.pictures)
+        cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True))
+        return RelationItem((*ids, tokenizer.stop), opened[0], opened[2], label, example.pictures, cut)
 
     def collate(self, items: Sequence[RelationItem], store: PictureStore) -> RelationBatch:
         settings = self.settings
@@ -146,19 +158,15 @@ def _released_markers(example: RelationExample) -> dict[int, list[int]]:
     return before
 
 
-def _nearest(example: RelationExample, lengths: Sequence[int], room: int) -> list[int]:
-    """The words nearest to the mentions whose pieces fit into the room."""
+def _nearest(count: int, mentions: Sequence[range]) -> list[int]:
+    """So many words by their distance from the nearer mention; those of both, from the first ones on, come first."""
 
-    def distance(word: int) -> int:
-        return min(max(s.start - word, word - s.end + 1, 0) for s in (example.head, example.tail))
+    def place(word: int) -> tuple[int, int]:
+        inside = [word - mention.start for mention in mentions if word in mention]
+        outside = [max(mention.start - word, word - mention.stop + 1, 0) for mention in mentions]
+        return min(outside), min(inside, default=0)
 
-    kept = []
-    for word in sorted(range(len(lengths)), key=distance):
-        room -= lengths[word]
-        if room < 0:
-            break
-        kept.append(word)
-    return kept
+    return sorted(range(count), key=place)
 
 
 FORMATS = {

@@ -1,6 +1,7 @@
 """Queries show what is known and never what is asked for."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from mkgc.checkpoint import build_task, describe
 from mkgc.data.corpus import read_corpus
 from mkgc.data.formats import kg
+from mkgc.data.formats.jsonl import Described
 from mkgc.errors import ConfigError, DataError
 from tasks.link_prediction.modelling import mask_vectors
 from tasks.link_prediction.task import LinkPrediction
@@ -208,3 +210,46 @@ def test_pictures_that_tell_identity_do_not_tell_the_answer(tmp_path, tiny) -> N
     chance = sum(1 / k for k in range(1, 11)) / 10
     assert _tested(root, tiny, leaky=False) < chance + 0.12
     assert _tested(root, tiny, leaky=True) > chance + 0.2
+
+
+CONTROL = "plays [MASK] for [SEP] <s> [CLS] [PAD]"
+
+
+def test_positions_in_a_prompt_are_counted_whatever_its_texts_say(kg_root, tiny) -> None:
+    (kg_root / "relation2text.txt").write_text(f"near\t{CONTROL}\nlikes\tlikes\n")
+    for name in ("entity2text.txt", "entity2textlong.txt"):
+        (kg_root / name).write_text("".join(f"e/{i}\tthing {i} {CONTROL}\n" for i in range(12)))
+    codec = read_corpus(tiny("link_prediction", kg_root, "data.max_length=64")).codec
+    t = codec.tokenizer
+    described = codec.unseen(Described(CONTROL, CONTROL, ()), kg_root, "here")
+    for shown, relation, side in product([0, described], range(2), ("tail", "head")):
+        item = codec.query(shown, relation, side)
+        token = t.pad if shown is described else t.size + shown
+        places = {"tail": (1, len(codec.texts()["relations"][relation]) + 5)}
+        places["head"] = places["tail"][::-1]
+        assert (item.ids.index(token), item.mask) == places[side]
+        assert item.ids[item.mask] == t.mask
+        assert [item.ids.count(mark) for mark in (t.start, t.mask, t.stop)] == [1, 1, 3]
+        assert item.blank == ((places[side][0],) if shown is described else ())
+    for entity in range(12):
+        item = codec.definition(entity)
+        assert item.ids[item.mask] == t.mask
+        assert [item.ids.count(mark) for mark in (t.start, t.mask, t.stop, t.pad)] == [1, 1, 1, 0]
+
+
+def test_a_relation_of_a_long_text_leaves_room_for_its_entity(kg_root, tiny) -> None:
+    (kg_root / "relation2text.txt").write_text(f"near\t{'is near to ' * 50}\nlikes\tlikes\n")
+    codec = read_corpus(tiny("link_prediction", kg_root, "data.max_length=32")).codec
+    item, other = codec.query(0, 0, "tail"), codec.query(1, 0, "tail")
+    assert len(item.ids) <= 32
+    assert len(item.own) == 1 + min(8, len(codec.texts()["entities"][0]))
+    assert [item.ids[i] for i in item.own] != [other.ids[i] for i in other.own]
+
+
+def test_how_many_prompts_are_cut_is_said(kg_root, tiny) -> None:
+    corpus = read_corpus(tiny("link_prediction", _long_texts(kg_root), "data.max_length=24"))
+    asked = {split: len(items) for split, items in corpus.items.items()}
+    assert [note.text for note in corpus.notes if "prompts" in note.text] == [
+        f"{count} of {count} prompts of {split} show the beginning of a text alone (data.max_length=24)"
+        for split, count in asked.items()
+    ]

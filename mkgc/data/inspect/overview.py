@@ -12,6 +12,7 @@ from mkgc.data.inspect.pictures import inspect_pictures, judge_skipping
 from mkgc.data.inspect.published import PUBLISHED, find_published
 from mkgc.data.inspect.report import Cell, Finding, Report, Section, Table, collect
 from mkgc.data.inspect.sentences import inspect_sentences, spread
+from mkgc.data.inspect.vocabulary import measure_vocabulary
 from mkgc.data.settings import DataSettings
 
 
@@ -23,7 +24,7 @@ def inspect_corpus(corpus: Corpus, settings: DataSettings, task: str) -> Report:
         sections += inspect_sentences(corpus.source, corpus.codec, published)
         sections.append(judge_skipping(corpus.source, problems, settings))
     else:
-        sections += [*inspect_graph(corpus.source, published), _prompts(corpus)]
+        sections += [*inspect_graph(corpus.source, published), *_prompts(corpus)]
     sections += [inspect_pictures(corpus.coverage, problems, settings), name_files(Path(settings.root), published)]
     return collect(f"{task}: {settings.root}", sections)
 
@@ -38,12 +39,15 @@ def _named(settings: DataSettings) -> Section:
     return Section((), (Finding("info", f"held against {published.title} ({published.source})"),))
 
 
-def _prompts(corpus: Corpus) -> Section:
-    """Lengths of link prediction's prompts; those that fill ``data.max_length`` hold no more of their text."""
-    limit = corpus.codec.settings.max_length
+def _prompts(corpus: Corpus) -> list[Section]:
+    """Lengths of link prediction's prompts, those whose text is cut, and the vocabulary, where texts are read."""
+    texts, limit = corpus.codec.texts(), corpus.codec.settings.max_length
+    if not texts:
+        return []
     rows: list[tuple[Cell, ...]] = []
     for split, items in corpus.items.items():
-        lengths = [len(item.ids) for item in items]
-        rows.append((split, len(lengths), *spread(lengths), sum(length >= limit for length in lengths)))
-    columns = ("split", "prompts", "median", "90th percentile", "longest", f"that fill {limit}")
-    return Section((Table("Prompts, in pieces", columns, tuple(rows)),))
+        lengths = items.whole_lengths.tolist()  # type: ignore[attr-defined]  # queries have it
+        rows.append((split, len(lengths), *spread(lengths), sum(length > limit for length in lengths)))
+    columns = ("split", "prompts", "median", "90th percentile", "longest", f"over {limit}")
+    prompts = Section((Table("Prompts, in pieces", columns, tuple(rows)),))
+    return [prompts, measure_vocabulary(corpus.codec.tokenizer, texts)]

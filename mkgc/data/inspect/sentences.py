@@ -13,6 +13,7 @@ from mkgc.data.inspect.counts import compare_counts, compare_sizes
 from mkgc.data.inspect.overlap import find_overlap
 from mkgc.data.inspect.published import Published
 from mkgc.data.inspect.report import Cell, Finding, Section, Table
+from mkgc.data.inspect.vocabulary import measure_vocabulary
 from mkgc.nn.crf import repair_bio
 
 Splits = Mapping[str, Sequence[RelationExample | TaggedExample]]
@@ -84,17 +85,16 @@ def measure_lengths(splits: Splits, codec: Codec) -> Section:
     """Lengths in words, and in pieces with all special tokens; what is longer than ``data.max_length`` is cut."""
     limit, extra = codec.settings.max_length, BOUNDARIES + sum(codec.tables().values())
     rows: list[tuple[Cell, ...]] = []
-    findings = []
+    texts = {}
     for split, part in splits.items():
-        words = [len(e.tokens) for e in part]
-        pieces = [extra + sum(map(len, codec.tokenizer.pieces(e.tokens))) for e in part]
-        cut = sum(length > limit for length in pieces)
-        rows += [(split, "words", *spread(words), None), (split, "pieces", *spread(pieces), cut)]
-        if cut:
-            text = f"{cut:,} of {len(part):,} sentences of {split} are longer than data.max_length={limit} and are cut"
-            findings.append(Finding("warning" if cut > 0.01 * len(part) else "info", text))
+        pieces = [codec.tokenizer.pieces(e.tokens) for e in part]
+        texts[split] = [ids for words in pieces for ids in words]
+        words, lengths = [len(e.tokens) for e in part], [extra + sum(map(len, words)) for words in pieces]
+        over = sum(length > limit for length in lengths)
+        rows += [(split, "words", *spread(words), None), (split, "pieces", *spread(lengths), over)]
     columns = ("split", "length in", "median", "90th percentile", "longest", f"over {limit}")
-    return Section((Table("Lengths", columns, tuple(rows)),), tuple(findings))
+    known = measure_vocabulary(codec.tokenizer, texts)
+    return Section((Table("Lengths", columns, tuple(rows)), *known.tables), known.findings)
 
 
 def spread(numbers: Sequence[int]) -> tuple[Cell, Cell, Cell]:

@@ -17,6 +17,7 @@ from mkgc.data.inspect.sentences import (
     measure_lengths,
     spread,
 )
+from mkgc.data.inspect.vocabulary import measure_vocabulary
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from tasks.mre.data import RelationCodec
@@ -129,9 +130,28 @@ def test_what_is_over_the_limit_in_pieces_with_markers_and_boundaries_is_cut() -
         ("train", "words", 3, 3, 3, None),
         ("train", "pieces", 9, 9, 9, 0),  # three words, four markers, [CLS] and [SEP]
     )
-    assert said(measure_lengths(part, codec(8))) == [
-        ("warning", "1 of 1 sentences of train are longer than data.max_length=8 and are cut")
+    assert measure_lengths(part, codec(8)).tables[0].rows[1] == ("train", "pieces", 9, 9, 9, 1)
+
+
+def test_the_size_of_the_vocabulary_and_the_share_of_unknown_pieces_are_said() -> None:
+    texts = {"train": [[5, 6], [7]], "dev": [[5, 1], [1, 6]], "test": [[5] * 199 + [1]]}
+    found = measure_vocabulary(learned(["a b c"], 50), texts)
+    assert table(found, "Vocabulary") == [
+        ("vocabulary", 8, None, None),
+        ("train", 3, 0, 0.0),
+        ("dev", 4, 2, 0.5),
+        ("test", 200, 1, 0.005),
     ]
+    assert said(found) == [
+        ("warning", "2 of 4 pieces of dev (50.0%) are unknown to the tokeniser"),
+        ("info", "1 of 200 pieces of test (0.5%) are unknown to the tokeniser"),
+        (
+            "info",
+            "the text has so many characters that all 8 pieces of the vocabulary are single ones: task.vocab_size says "
+            "how many there may be, longer ones included",
+        ),
+    ]
+    assert said(measure_vocabulary(learned(["ab ab abc"] * 9, 50), {})) == []
 
 
 def test_lengths_are_given_by_median_ninetieth_percentile_and_maximum() -> None:
@@ -187,4 +207,4 @@ def test_every_inspection_of_sentences_is_in_the_report() -> None:
     codec = RelationCodec(learned(["a b c"], 50), ("knows",), DataSettings("."))
     source = Sentences(("knows",), splits([related("a b c")], [related("d e f")], [related("g h i")]))
     titles = [t.title for section in inspect_sentences(source, codec, None) for t in section.tables if t.rows]
-    assert titles == ["Counts", "Sizes", "Repetitions", "Lengths", "Mentions"]
+    assert titles == ["Counts", "Sizes", "Repetitions", "Lengths", "Vocabulary", "Mentions"]

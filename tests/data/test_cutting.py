@@ -1,0 +1,193 @@
+"""What is read of a sentence that is too long, and who is told."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from mkgc.checkpoint import build_task
+from mkgc.data.corpus import read_corpus
+from mkgc.data.cutting import cut_words, describe_cut, note_cuts
+from mkgc.data.examples import RelationExample, Span, TaggedExample
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer, learned
+from mkgc.errors import ConfigError
+from mkgc.predictor import Predictor
+from tasks.mner.data import TaggingCodec
+from tasks.mre.data import RelationCodec
+
+URL = "https://example.org/" + "q7x" * 100
+WORDS = ("Ada", "was", "born", "in", "old", "Rome", "hates", "new", "today")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    """Each of the words is a piece, each character of a link one."""
+    return learned([" ".join(WORDS)] * 9 + ["https://example.org/ q 7 x"], 120)
+
+
+def relations(tokenizer: Tokenizer, length: int = 64) -> RelationCodec:
+    return RelationCodec(tokenizer, ("None", "knows"), DataSettings(".", max_length=length))
+
+
+def tags(tokenizer: Tokenizer, length: int = 64) -> TaggingCodec:
+    return TaggingCodec(tokenizer, ("PER", "LOC"), DataSettings(".", max_length=length))
+
+
+def related(text: str, head: tuple[int, int], tail: tuple[int, int]) -> RelationExample:
+    return RelationExample("0", tuple(text.split()), Span(*head), Span(*tail), "knows")
+
+
+def tagged(text: str, *marks: str) -> TaggedExample:
+    words = tuple(text.split())
+    return TaggedExample("0", words, (*marks, *["O"] * (len(words) - len(marks))))
+
+
+@pytest.mark.parametrize("place", range(7))
+@pytest.mark.parametrize("links", [1, 2, 5])
+def test_sentences_that_differ_beside_a_long_word_differ_when_read(place: int, links: int, tokenizer) -> None:
+    codec, ids = relations(tokenizer), []
+    for word in ("born", "hates"):
+        words = ["Ada", "was", word, "in", "old", "Rome"]
+        words[place:place] = [URL] * links
+        head, tail = words.index("Ada"), words.index("Rome")
+        item = codec.encode(related(" ".join(words), (head, head + 1), (tail, tail + 1)))
+        assert len(item.ids) <= 64
+        assert {*tokenizer.ids(f"Ada was {word} in old Rome")} <= {*item.ids}
+        assert item.cut is not None
+        assert (item.cut.words, item.cut.unread) == (tuple(range(place, place + links)), ())
+        assert item.cut.mentions == ()
+        ids.append(item.ids)
+        read = tags(tokenizer).encode(tagged(" ".join(words)))
+        assert {*tokenizer.ids(f"Ada was {word} in old Rome")} <= {*read.ids}
+        assert len(read.tags) == len(words)
+        assert len(read.ids) <= 64
+    assert ids[0] != ids[1]
+
+
+def between(item, codec: RelationCodec, first: int) -> tuple[int, ...]:
+    """The pieces between a pair of markers."""
+    return item.ids[item.ids.index(codec.marker_ids[first]) + 1 : item.ids.index(codec.marker_ids[first + 1])]
+
+
+@pytest.mark.parametrize("length", [8, 9, 12, 20, 64])
+@pytest.mark.parametrize(
+    ("text", "head", "tail", "suffers"),
+    [
+        (f"{URL} was born in Rome", (0, 1), (4, 5), ("head",)),
+        (f"Ada was born in {URL}", (0, 1), (4, 5), ("tail",)),
+        (f"{URL} hates {URL}", (0, 1), (2, 3), ("head", "tail")),
+        (f"{'Ada old ' * 200} hates Rome", (0, 400), (401, 402), ("head",)),
+        (f"Ada {URL} hates {URL} Rome", (0, 2), (3, 5), ("head", "tail")),
+    ],
+)
+def test_a_mention_that_is_too_long_keeps_its_first_pieces(length, text, head, tail, suffers, tokenizer) -> None:
+    codec, example = relations(tokenizer, length), related(text, head, tail)
+    item = codec.encode(example)
+    assert len(item.ids) <= length
+    assert item.cut is not None
+    assert set(suffers) <= set(item.cut.mentions)
+    for first, span in ((0, head), (2, tail)):
+        kept = between(item, codec, first)
+        assert kept
+        assert kept[0] == tokenizer.pieces(example.tokens)[span[0]][0]
+    assert [item.ids[item.head], item.ids[item.tail]] == [codec.marker_ids[0], codec.marker_ids[2]]
+
+
+def test_of_many_ordinary_words_the_farthest_from_the_mentions_are_left_out(tokenizer) -> None:
+    codec = relations(tokenizer, 16)
+    item = codec.encode(related("in in in in Ada hates Rome today new new new new", (4, 5), (6, 7)))
+    middle = [codec.marker_ids[0], *tokenizer.ids("Ada"), codec.marker_ids[1], *tokenizer.ids("hates")]
+    middle += [codec.marker_ids[2], *tokenizer.ids("Rome"), codec.marker_ids[3]]
+    around = [*tokenizer.ids("in in in in"), *middle, *tokenizer.ids("today new new")]
+    assert list(item.ids) == [tokenizer.start, *around, tokenizer.stop]
+    assert item.cut is not None
+    assert item.cut.as_dict() == {"pieces": 2, "unread": [10, 11]}
+
+
+def test_of_many_ordinary_words_a_tagger_leaves_out_the_last(tokenizer) -> None:
+    item = tags(tokenizer, 6).encode(tagged("Ada hates old old Rome Rome", "B-PER", "O", "O", "O", "B-LOC", "I-LOC"))
+    assert list(item.ids) == [tokenizer.start, *tokenizer.ids("Ada hates old old"), tokenizer.stop]
+    assert item.tags == (1, 0, 0, 0)
+    assert item.cut is not None
+    assert item.cut.as_dict() == {"pieces": 2, "unread": [4, 5], "mentions": ["LOC"]}
+
+
+def test_what_fits_is_not_cut(tokenizer) -> None:
+    assert relations(tokenizer).encode(related("Ada hates Rome", (0, 1), (2, 3))).cut is None
+    assert tags(tokenizer).encode(tagged("Ada hates Rome")).cut is None
+
+
+def test_room_is_never_exceeded_and_hardly_wasted() -> None:
+    draw = random.Random(0)
+    for _ in range(500):
+        lengths = [draw.choice([1, 1, 2, 3, 5, draw.randint(1, 400)]) for _ in range(draw.randint(1, 60))]
+        room = draw.randint(2, 150)
+        order = draw.sample(range(len(lengths)), len(lengths))
+        kept = cut_words(lengths, room, order, needed=order[:2])
+        assert all(0 <= left <= length for left, length in zip(kept, lengths, strict=True))
+        assert sum(kept) <= min(room, sum(lengths))
+        assert min(kept[word] for word in order[:2]) > 0
+        assert sum(kept) == sum(lengths) or sum(kept) > room - len(lengths)
+        unread = [word for word in order if not kept[word]]
+        assert unread == order[len(order) - len(unread) :]
+
+
+@pytest.mark.parametrize(("codec", "least"), [(relations, 8), (tags, 3)])
+def test_a_length_in_which_nothing_can_be_read_is_one_line(codec, least: int, tokenizer) -> None:
+    codec(tokenizer, least)
+    with pytest.raises(ConfigError, match=f"data.max_length={least - 1} must be at least {least}: a piece"):
+        codec(tokenizer, least - 1)
+
+
+def test_how_many_examples_are_cut_is_said_for_each_split() -> None:
+    cut = [describe_cut([3, 9], [3, 2], [("head", range(hit, hit + 1))]) for hit in (0, 1, 1)]
+    assert note_cuts("dev", [None, None], 64) == []
+    (note,) = note_cuts("train", [*cut, *[None] * 997], 64)
+    text = "3 of 1,000 examples of train are longer than data.max_length=64 and are cut"
+    assert (note.severity, note.text) == ("warning", f"{text}; 2 of them lose a part of a mention")
+    (note,) = note_cuts("train", [cut[0], *[None] * 999], 64)
+    assert note.severity == "info"
+
+
+def asked(task: str, root: Path, tiny, *overrides: str) -> Predictor:
+    """An untrained model of a task, ready to be asked."""
+    config = tiny(task, root, "backbone=text_only", "data.max_length=32", *overrides)
+    return Predictor(build_task(config, read_corpus(config).codec).eval(), config)
+
+
+def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root, tiny) -> None:
+    short = {"tokens": ["Ada", "and", "Bob"], "head": [0, 1], "tail": [2, 3]}
+    link, mention = [{**short, "tokens": words} for words in (["Ada", URL, "Bob"], [URL, "and", "Bob"])]
+    answers = asked("mre", mre_root, tiny).predict([short, link, mention])
+    assert "cut" not in answers[0]
+    assert [answer["cut"]["words"] for answer in answers[1:]] == [[1], [0]]
+    assert [answer["cut"].get("mentions") for answer in answers[1:]] == [None, ["head"]]
+    assert answers[1]["cut"]["pieces"] > 200
+
+
+@pytest.mark.parametrize("readout", ["words", "pieces"])
+def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(readout: str, mner_root, tiny) -> None:
+    model = asked("mner", mner_root, tiny, f"task.model.readout={readout}")
+    first, second = model.predict([{"tokens": [URL, "We", "saw", word]} for word in ("Paris", "Hilton")])
+    assert first["cut"]["words"] == [0]
+    assert first["tokens"] == [URL, "We", "saw", "Paris"]
+    items = [model.task.codec.parse({"tokens": [URL, "We", "saw", w]}, Path(), "") for w in ("Paris", "Hilton")]
+    assert [len(item.tags) for item in items] == [4, 4]
+    assert items[0].ids != items[1].ids
+    assert second["cut"]["words"] == [0]
+    assert "cut" not in model.predict([{"tokens": ["We", "saw", "Paris"]}])[0]
+
+
+def test_a_described_entity_whose_text_is_cut_is_named(kg_root, tiny) -> None:
+    long, short = ({"name": "Mu", "description": text} for text in ("thing number " * 40, "thing"))
+    model = asked("link_prediction", kg_root, tiny)
+    records = [{"head": long, "relation": "near"}, {"relation": "near", "tail": long}, {"head": "e/1", "tail": long}]
+    answers = model.predict([*records, {"head": short, "relation": "near"}, {"head": "e/1", "relation": "near"}])
+    assert [answer.get("cut", {}).get("mentions") for answer in answers] == [["head"], ["tail"], ["tail"], None, None]
+
+
+def test_what_was_cut_is_said_before_training(mre_root, tiny) -> None:
+    corpus = read_corpus(tiny("mre", mre_root, "data.max_length=9"))
+    text = "are longer than data.max_length=9 and are cut"
+    assert [note.severity for note in corpus.notes if text in note.text] == ["warning"] * 3
