@@ -131,18 +131,41 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
         raise CheckpointError(f"the checkpoint describes no network that can be built: {_innermost(error)}") from error
 
 
-def _restored(saved: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task, DictConfig]:
-    saved = {"fitted": {}, **saved}
+def described(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a checkpoint says of itself, once it is complete and of the right types.
+
+    Raises:
+        CheckpointError: It is not.
+    """
     for key, kind in DESCRIBED.items():
-        if not isinstance(saved.get(key), kind):
+        if not isinstance(saved.get(key, {} if key == "fitted" else None), kind):
             raise CheckpointError(f"the checkpoint has no usable '{key}': train or convert it again")
+    return {"fitted": {}, **saved}
+
+
+def carried_codec(saved: Mapping[str, Any]) -> Codec:
+    """The codec that a checkpoint carries.
+
+    Raises:
+        CheckpointError: It carries none.
+    """
+    try:
+        return codec_kind(saved.get("codec_kind")).from_state(dict(saved["codec"]))
+    except CheckpointError:
+        raise
+    except Exception as error:  # as in :func:`restore`
+        raise CheckpointError(f"the checkpoint carries no codec that can be used: {_innermost(error)}") from error
+
+
+def _restored(saved: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task, DictConfig]:
+    saved = described(saved)
     parts = _parts(saved)
     check_description(parts)
-    kind = codec_kind(saved["codec_kind"])
+    codec = carried_codec(saved)
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
     with no_larger_than(sum(storages.values()) + SPARE):
         config = OmegaConf.create(parts)
-        task = build_task(config, kind.from_state(dict(saved["codec"])))
+        task = build_task(config, codec)
     task.load_state_dict(state)
     if diverged := next((name for name, value in task.named_parameters() if not value.isfinite().all()), None):
         raise CheckpointError(f"the checkpoint's weights are NaN or infinite ('{diverged}'): its training diverged")

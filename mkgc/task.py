@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,6 +54,10 @@ class Optim:
             raise ConfigError(f"optim.algorithm={self.algorithm}: choose {', '.join(ALGORITHMS)}")
 
 
+Rows = dict[re.Pattern[str], tuple[str, int]]
+"""By names of tensors: the kind of names that their rows have, and along how many axes they have them."""
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """What a task stands on; the configuration's ``backbone``."""
@@ -72,6 +77,9 @@ class Task(pl.LightningModule, ABC):
     """
 
     monitor: ClassVar[str]
+    rows: ClassVar[Rows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
+    """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
+
     backbone: Any
     measures: Any
 
@@ -109,6 +117,10 @@ class Task(pl.LightningModule, ABC):
     @abstractmethod
     def predict(self, batch: Any) -> list[dict[str, Any]]:
         """One prediction an example, as plain values with scores."""
+
+    def named(self, codec: Codec) -> dict[str, Sequence[str]]:
+        """What rows of tensors stand for, kind by kind, if this network is to be used with a codec."""
+        return codec.named()
 
     def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
         """What precedes gradient training of the network, with its figures; most tasks have nothing to do here.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mkgc.data.module import DataModule
     from mkgc.task import Task
     from mkgc.training.run import Run
+    from mkgc.training.start import Start
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     import pytorch_lightning as pl
     import torch
 
-    from mkgc.checkpoint import build_task, describe, read
+    from mkgc.checkpoint import build_task, describe
     from mkgc.config import check
     from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
@@ -40,6 +41,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.encoders.vision import check_sizes
     from mkgc.training.diverged import check_weights
     from mkgc.training.ledger import Ledger
+    from mkgc.training.start import Start
     from mkgc.training.trainer import logged
     from mkgc.training.values import check_parts, check_values
 
@@ -49,7 +51,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     check_length(config.backbone, config.data.max_length)
     check_sizes(config.backbone, config.data.pictures)
     trainer = build_trainer(config, folder)
-    run = _identify(config, folder)
+    start = Start.of(config)
+    run = _identify(config, folder, start)
     ledger = Ledger(run)
     trainer.callbacks.append(ledger)
     if config.size.threads is not None:
@@ -60,12 +63,12 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     task.saved = describe(config, corpus.codec)
     if config.resume is not None and not task.trains:
         raise ConfigError("resume goes on with the epochs of a network, and this run trains none: give weights instead")
-    if config.weights is not None:
-        task.load_state_dict(read(config.weights)["state_dict"])
+    notes = [] if start is None else start.enter(task)
     data = DataModule(corpus, config.data.batch_size, config.seed, config.data.workers)
     if trainer.is_global_zero:
         _claim(run, config)
         corpus.show()
+        print(*notes, sep="\n", end="\n" if notes else "")
         print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
     with logged(trainer, run, OmegaConf.to_container(config, resolve=True)):
         task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
@@ -83,17 +86,15 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     return figures
 
 
-def _identify(config: DictConfig, folder: Path) -> Run:
+def _identify(config: DictConfig, folder: Path, start: Start | None) -> Run:
     """The run: a new one, unless it goes on."""
-    from mkgc.checkpoint import read
     from mkgc.training.kept import check_resumable
     from mkgc.training.run import Run
 
-    if config.resume is None:
+    if start is None or start.key == "weights":
         return Run(folder)
-    contents = read(config.resume)
-    check_resumable(contents, config.resume, config.task.name, config.task.epochs)
-    return Run.going_on(folder, Path(config.resume), contents)
+    check_resumable(start.contents, start.path, config.task.epochs)
+    return Run.going_on(folder, Path(start.path), start.contents)
 
 
 def _claim(run: Run, config: DictConfig) -> None:

@@ -52,6 +52,10 @@ class Codec(ABC):
             DataError: It cannot be read; the message begins with its place.
         """
 
+    @abstractmethod
+    def named(self) -> dict[str, Sequence[str]]:
+        """The names behind its numbers, in order, by what they are names of (word piece, relation, entity …)."""
+
     def show(self, source: Any) -> None:  # noqa: B027  # most have none to take
         """Takes the images of a data set just read."""
 

@@ -39,6 +39,9 @@ class SentenceCodec(Codec):
     def encode(self, example: Any) -> Any:
         """The item of an example."""
 
+    def named(self) -> dict[str, Sequence[str]]:
+        return {"word piece": self.tokenizer.names, self.kind: self.labels}
+
     def state(self) -> dict[str, Any]:
         return {
             "tokenizer": self.tokenizer.state(),

@@ -81,6 +81,11 @@ class Tokenizer:
         words = self.backend.get_vocab(with_added_tokens=False).items()
         return all(len(word) == 1 for word, number in words if number not in self.controls | {self.unknown})
 
+    @cached_property
+    def names(self) -> list[str]:
+        """Each id's piece; its number where the encoder has a row for no piece."""
+        return [self.backend.id_to_token(number) or str(number) for number in range(self.size)]
+
     def state(self) -> dict[str, Any]:
         """All of it as plain values, to be stored in a checkpoint."""
         numbers = {name: getattr(self, name) for name in ("size", "pad", "unknown", "start", "stop", "mask")}

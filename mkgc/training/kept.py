@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,11 @@ class KeepBest(Checkpoint):
         return own | {key: self.best[key] for key in ("state_dict", "epoch", "global_step")}
 
 
-def check_resumable(contents: dict[str, Any], path: str, task: str, epochs: int) -> None:
-    """Checks that a run of ``task`` over so many ``epochs`` can go on from the contents of a checkpoint.
+def check_resumable(contents: Mapping[str, Any], path: str, epochs: int) -> None:
+    """Checks that a run over so many ``epochs`` can go on from the contents of a checkpoint.
 
     Raises:
-        CheckpointError: It holds no state of an unfinished run, or that of another task.
+        CheckpointError: It holds no state of an unfinished run.
         ConfigError: The run has made more epochs already.
     """
     if "optimizer_states" not in contents:
@@ -86,9 +87,6 @@ def check_resumable(contents: dict[str, Any], path: str, task: str, epochs: int)
         raise CheckpointError(
             f"resume={path} is from an earlier mkgc and does not hold its best epoch: give weights={path} instead"
         )
-    trained = contents["mkgc"]["config"]["task"]["name"]
-    if trained != task:
-        raise CheckpointError(f"resume={path} is a run of task={trained}, not of task={task}")
     made = contents["epoch"] + 1
     if made > epochs:
         raise ConfigError(f"resume={path} has made {made} epochs already: task.epochs={epochs} must be at least {made}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
     @classmethod
-    def going_on(cls, folder: Path, checkpoint: Path, contents: dict[str, Any]) -> Run:
+    def going_on(cls, folder: Path, checkpoint: Path, contents: Mapping[str, Any]) -> Run:
         """The run that a ``last.ckpt`` is of."""
         return cls(folder, checkpoint.parent, contents["epoch"] + 1, contents["global_step"], contents["run"]["id"])
 

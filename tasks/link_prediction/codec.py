@@ -121,6 +121,9 @@ class TripleCodec(Codec):
         pictures = {group: tuple(f for one in shown for f in one.get(group, ())) for one in shown for group in one}
         return PairItem(head, tail, pictures)
 
+    def named(self) -> dict[str, Sequence[str]]:
+        return {"entity": self.entities, "relation": self.relations}
+
     def show(self, source: Graph) -> None:
         """Takes the entities' images, as many as the settings say; raises as :meth:`Graph.ordered` does."""
         graph = source.ordered(self.entities, self.relations)
@@ -220,6 +223,9 @@ class LinkCodec(TripleCodec):
 
     def pictures_of(self, entity: int | Unseen) -> Pictures:
         return entity.pictures if isinstance(entity, Unseen) else self.pictures[entity]
+
+    def named(self) -> dict[str, Sequence[str]]:
+        return super().named() | {"word piece": self.tokenizer.names}
 
     def unshown(self, item: LinkItem | PairItem) -> bool:
         ends = (item.shown,) if isinstance(item, LinkItem) else (number(item.head), number(item.tail))

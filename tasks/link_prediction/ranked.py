@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +39,10 @@ class Ranked(Task):
     """Link prediction by scores of all entities; ``top_k`` of them are named when asked."""
 
     monitor = "dev/mrr"
+    rows = Task.rows | {
+        re.compile(r"\.tables\.entities\.weight$|^table\.weight$|^bias$|scorer\.entities\.weight$"): ("entity", 1),
+        re.compile(r"\.tables\.relations\.weight$|scorer\.relations\.weight$|scorer\.gate$"): ("relation", 1),
+    }
     codec: TripleCodec
     left_out: Tensor
 

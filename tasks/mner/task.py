@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -9,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.backbone import Backbone
+from mkgc.data.codec import Codec
 from mkgc.errors import ConfigError
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.nn.crf import Crf, select_words
@@ -26,6 +29,10 @@ class EntityRecognition(Task):
     """
 
     monitor = "dev/f1"
+    rows = Task.rows | {
+        re.compile(r"^emit\.|^crf\.chain\.(start|end)_transitions$"): ("tag", 1),
+        re.compile(r"^crf\.chain\.transitions$"): ("tag", 2),
+    }
     codec: TaggingCodec
 
     def __init__(
@@ -40,11 +47,18 @@ class EntityRecognition(Task):
         if readout not in ("words", "pieces"):
             raise ConfigError(f"task.model.readout={readout}: choose words or pieces")
         self.readout = readout
-        self.states = codec.tags if readout == "words" else ("PAD", *codec.tags, "X", "[CLS]", "[SEP]")
+        self.states = self._states(codec)
         self.dropout = nn.Dropout(dropout)
         self.emit = nn.Linear(backbone.width, len(self.states))
         self.crf = Crf(self.states, bio=readout == "words")
         self.build_metrics()
+
+    def _states(self, codec: TaggingCodec) -> tuple[str, ...]:
+        return codec.tags if self.readout == "words" else ("PAD", *codec.tags, "X", "[CLS]", "[SEP]")
+
+    def named(self, codec: Codec) -> dict[str, Sequence[str]]:
+        assert isinstance(codec, TaggingCodec)
+        return codec.named() | {"tag": self._states(codec)}
 
     def make_metric(self) -> SpanF1:
         return SpanF1(self.codec.labels)

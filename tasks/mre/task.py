@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,7 @@ class RelationExtraction(Task):
     """
 
     monitor = "dev/f1"
+    rows = Task.rows | {re.compile(r"^classifier\."): ("relation", 1)}
     codec: RelationCodec
 
     def __init__(

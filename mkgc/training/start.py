@@ -1,0 +1,170 @@
+"""The checkpoint that a run starts from (``weights``) or goes on from (``resume``), held against the run's settings.
+
+Equal sizes say little: another vocabulary, or labels in another order, fit a network in silence and mean other things.
+So what rows of its tensors stand for is compared by name, and weights find their rows by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from mkgc.checkpoint import carried_codec, described, read
+from mkgc.errors import CheckpointError, ConfigError
+from mkgc.task import Rows, Task
+
+FREE = frozenset({"_convert_", "name", "file", "vocab_size", "vocabulary", "trained", "side_trained", "keep"}) | {
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "spread", "margin", "chunk",
+    "negatives", "rebuild", "transformers_version", "use_cache", "dtype", "initializer_range", "pad_token_id",
+}  # fmt: skip
+"""Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
+
+GROWING = ("word piece", "entity")
+"""Names of which a run may have others than its weights: rows of their own, which begin anew."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The contents of a checkpoint, and the key that names it."""
+
+    key: Literal["weights", "resume"]
+    path: str
+    contents: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Start | None:
+        """What a run starts or goes on from, if anything, once its network is that of the settings.
+
+        Raises:
+            ConfigError: Both keys are given.
+            CheckpointError: There is no such checkpoint, or it is of another task or network.
+        """
+        if config.weights is not None and config.resume is not None:
+            raise ConfigError("weights and resume are two different things: give one")
+        key: Literal["weights", "resume"] = "weights" if config.resume is None else "resume"
+        if config[key] is None:
+            return None
+        start = cls(key, str(config[key]), read(config[key]))
+        saved = described(start.contents["mkgc"])["config"]
+        trained = saved["task"].get("name") if isinstance(saved.get("task"), Mapping) else None
+        if trained != config.task.name:
+            raise CheckpointError(f"{start} is a run of task={trained}, not of task={config.task.name}")
+        own: Any = OmegaConf.to_container(config, resolve=True)
+        start._require_none(differences(saved.get("backbone"), own["backbone"], "backbone"))
+        return start
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.path}"
+
+    def enter(self, task: Task) -> list[str]:
+        """Gives the task the weights, row by row where rows have names; a run that goes on must have the same names.
+
+        Returns:
+            What begins anew, in a sentence a kind of names.
+
+        Raises:
+            CheckpointError: They are of another network, or of other names.
+        """
+        saved = self.contents["mkgc"]
+        self._require_none(differences(saved.get("recipes"), task.backbone.recipes(), "backbone"))
+        theirs, ours = task.named(carried_codec(saved)), task.named(task.codec)
+        for kind in ours:
+            self._compare(kind, theirs.get(kind, ()), ours[kind])
+        if self.key == "resume":
+            return []
+        state, own = self.contents["state_dict"], task.state_dict()
+        task.load_state_dict(by_name(state, own, task.rows, theirs, ours))
+        return [f"{self}: {said}" for kind in ours if (said := _anew(kind, theirs[kind], ours[kind]))]
+
+    def _compare(self, kind: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
+        """Weights may find rows in another order, and of some kinds lack some; a run may not."""
+        growing, known = kind in GROWING, set(theirs)
+        if list(theirs) == list(ours) or (self.key == "weights" and known == set(ours)):
+            return
+        if self.key == "weights" and growing and not known.isdisjoint(ours):
+            return
+        raise CheckpointError(f"{self} has other names: {_difference(kind, theirs, ours)}")
+
+    def _require_none(self, found: Iterator[str]) -> None:
+        if listed := list(found):
+            more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+            raise CheckpointError(f"{self} is of another network than the settings make: {'; '.join(listed[:3])}{more}")
+
+
+def differences(theirs: Any, ours: Any, path: str) -> Iterator[str]:
+    """In what two descriptions of networks differ; nodes that are made in another way are compared when they are."""
+    if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
+        if theirs != ours:
+            yield f"{path}={_short(theirs)} there, {_short(ours)} here"
+        return
+    if theirs.get("_target_") != ours.get("_target_"):
+        if path.rpartition(".")[2] not in ("text", "side", "vision"):
+            yield f"{path} is {theirs.get('_target_')} there, {ours.get('_target_')} here"
+        return
+    for key in sorted(theirs.keys() & ours.keys() - FREE):
+        yield from differences(theirs[key], ours[key], f"{path}.{key}")
+    for key in sorted((theirs.keys() ^ ours.keys()) & {"side", "fusion"}):
+        yield f"{path}.{key} is {'there' if key in theirs else 'here'} only"
+
+
+def by_name(
+    state: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    rows: Rows,
+    theirs: Mapping[str, Sequence[str]],
+    ours: Mapping[str, Sequence[str]],
+) -> dict[str, Tensor]:
+    """The weights with their rows where a network has those of the same names; its other rows stay its own.
+
+    ``rows`` says of which tensors; ``theirs`` and ``ours`` are the names of each kind, in order.
+    """
+    out = dict(state)
+    for name, value in state.items():
+        kind, axes = next((found for pattern, found in rows.items() if pattern.search(name)), ("", 0))
+        if not axes or name not in own or value.shape[:axes] != (len(theirs[kind]),) * axes:
+            continue
+        if value.shape[axes:] == own[name].shape[axes:]:
+            places = {key: i for i, key in enumerate(theirs[kind])}
+            pairs = [(i, places[key]) for i, key in enumerate(ours[kind]) if key in places]
+            here, there = torch.tensor(pairs).T
+            out[name] = _placed(own[name], value, here, there, axes)
+    return out
+
+
+def _placed(own: Tensor, value: Tensor, here: Tensor, there: Tensor, axes: int) -> Tensor:
+    out = own.clone()
+    if axes == 1:
+        out[here] = value[there].to(out)
+    else:
+        out[here[:, None], here] = value[there[:, None], there].to(out)
+    return out
+
+
+def _anew(kind: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
+    new = len(set(ours) - set(theirs))
+    return f"{new:,} of {len(ours):,} rows of names ({kind}) are not there and begin anew" if new else ""
+
+
+def _difference(kind: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
+    """The first thing in which two lists of names differ."""
+    lacking = [name for name in ours if name not in set(theirs)]
+    surplus = [name for name in theirs if name not in set(ours)]
+    if lacking or surplus:
+        said = [f"the {kind} '{lacking[0]}' is here only"] if lacking else []
+        said += [f"the {kind} '{surplus[0]}' is there only"] if surplus else []
+        return (
+            f"{' and '.join(said)} ({len(surplus):,} of {len(theirs):,} there, {len(lacking):,} of {len(ours):,} here)"
+        )
+    place = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+    return (
+        f"each {kind} is there, but in another order: number {place} is '{theirs[place]}' there, '{ours[place]}' here"
+    )
+
+
+def _short(value: Any) -> str:
+    return f"a {type(value).__name__}" if isinstance(value, Mapping | list) else str(value)

@@ -1,0 +1,244 @@
+"""A run starts from weights that mean what its own network means, found by name, or it is told in one line why not."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from mkgc.checkpoint import WholeCheckpointIO, build_task, describe, read, save
+from mkgc.data.corpus import read_corpus
+from mkgc.errors import CheckpointError, ConfigError
+from mkgc.train import train
+from mkgc.training.start import Start, by_name
+from tasks.mner.data import TaggingCodec
+
+
+@pytest.fixture
+def made(tiny):
+    """A task's network as it is before training, over some data."""
+
+    def make(task: str, root: Path, *overrides: str):
+        config = tiny(task, root, *overrides)
+        corpus = read_corpus(config)
+        model = build_task(config, corpus.codec).eval()
+        model.saved = describe(config, model.codec)
+        return model, corpus, config
+
+    return make
+
+
+@pytest.fixture
+def started(made, tmp_path: Path):
+    """A network of other data that has taken over the weights of one, and what is said of that."""
+
+    def start(model, task: str, root: Path, *overrides: str, key: str = "weights"):
+        save(model, tmp_path / "from.ckpt")
+        other, corpus, config = made(task, root, *overrides)
+        config[key] = str(tmp_path / "from.ckpt")
+        found = Start.of(config)
+        assert found is not None
+        notes = found.enter(other)
+        return other, corpus, notes
+
+    return start
+
+
+def _relations(root: Path, labels: list[str], new_word: str = "") -> Path:
+    """The fixture's sentences with the labels in an order, and with another word in each."""
+    number = {label: i for i, label in enumerate(labels)}
+    (root / "ours_rel2id.json").write_text(json.dumps(number))
+    for path in (root / "txt").glob("ours_*.txt"):
+        path.write_text(path.read_text().replace("'and'", f"'and{new_word}'"))
+    return root
+
+
+def _scores(model, corpus) -> list[dict[str, float]]:
+    batch = model.codec.collate(corpus.items["test"], corpus.store)
+    with torch.no_grad():
+        return [answer["scores"] for answer in model.predict(batch)]
+
+
+def test_relations_in_another_order_are_found_by_name(made, started, mre_root) -> None:
+    model, corpus, _ = made("mre", mre_root)
+    before = _scores(model, corpus)
+    other, corpus, notes = started(model, "mre", _relations(mre_root, ["/a/a/knows", "None", "/a/a/likes"]))
+    assert other.codec.labels != model.codec.labels
+    for one, two in zip(before, _scores(other, corpus), strict=True):
+        assert one == pytest.approx(two, abs=1e-6)
+    assert notes == []
+
+
+def test_relations_of_other_names_are_refused(made, started, mre_root) -> None:
+    model, _, _ = made("mre", mre_root)
+    for path in (mre_root / "txt").glob("ours_*.txt"):
+        path.write_text(path.read_text().replace("/a/a/likes", "/a/a/hates"))
+    said = "has other names: the relation '/a/a/hates' is here only and the relation '/a/a/likes' is there only"
+    with pytest.raises(CheckpointError, match=said):
+        started(model, "mre", _relations(mre_root, ["None", "/a/a/hates", "/a/a/knows"]))
+
+
+def test_entity_types_in_another_order_are_found_by_name_in_the_crf_too(made, mner_root, tmp_path) -> None:
+    model, _, config = made("mner", mner_root)
+    codec, state = model.codec, model.state_dict()
+    save(model, tmp_path / "from.ckpt")
+    other = build_task(config, TaggingCodec(codec.tokenizer, codec.labels[::-1], codec.settings))
+    config.weights = str(tmp_path / "from.ckpt")
+    start = Start.of(config)
+    assert start is not None
+    assert start.enter(other) == []
+    place = [model.states.index(tag) for tag in other.states]
+    ours = other.state_dict()
+    assert torch.equal(ours["emit.weight"], state["emit.weight"][place])
+    assert torch.equal(ours["crf.chain.transitions"], state["crf.chain.transitions"][place][:, place])
+
+
+def test_entity_types_of_other_names_are_refused(made, started, mner_root) -> None:
+    model, _, _ = made("mner", mner_root)
+    for path in mner_root.glob("*.txt"):
+        path.write_text(path.read_text().replace("-PER", "-PERSON"))
+    with pytest.raises(CheckpointError, match="the entity type 'PERSON' is here only and the entity type 'PER' is th"):
+        started(model, "mner", mner_root)
+
+
+def test_word_pieces_are_found_by_their_text_and_new_ones_begin_anew(made, started, mre_root) -> None:
+    model, _, _ = made("mre", mre_root)
+    other, _, notes = started(model, "mre", _relations(mre_root, ["None", "/a/a/likes", "/a/a/knows"], "xyz"))
+    theirs, ours = model.codec.tokenizer.names, other.codec.tokenizer.names
+    assert theirs != ours
+    old, new = (m.backbone.text.words.words.weight for m in (model, other))
+    known = [(ours.index(piece), theirs.index(piece)) for piece in ours if piece in theirs]
+    assert 5 < len(known) < len(ours)
+    assert all(torch.equal(new[i], old[j]) for i, j in known)
+    (note,) = notes
+    assert note.endswith(
+        f": {len(ours) - len(known)} of {len(ours)} rows of names (word piece) are not there and begin anew"
+    )
+
+
+@pytest.mark.parametrize("backbone", ["mkgformer", "kge/distmult", "kge/rotate", "kge/rescal"])
+def test_entities_are_found_by_their_id(backbone: str, made, started, kg_root) -> None:
+    model, corpus, _ = made("link_prediction", kg_root, f"backbone={backbone}", "protocol=paper")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+    for name in ("entities.txt", "relations.txt"):
+        lines = (kg_root / name).read_text().splitlines()
+        random.Random(1).shuffle(lines)
+        (kg_root / name).write_text("\n".join(lines) + "\n")
+    other, others, notes = started(model, "link_prediction", kg_root, f"backbone={backbone}", "protocol=paper")
+    assert tuple(other.codec.entities) != tuple(model.codec.entities)
+    found = []
+    for each, read_ in ((model, corpus), (other, others)):
+        (item,) = each.codec.parse([{"head": "e/3", "relation": "near"}], Path(), ["record 1"])
+        with torch.no_grad():
+            scores = each.scores(each.codec.collate([item], read_.store))[0].tolist()
+        found.append(dict(zip(each.codec.entities, scores, strict=True)))
+    assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-4)
+    assert notes == []
+
+
+def test_new_entities_begin_anew_and_relations_have_to_be_the_same(made, started, kg_root) -> None:
+    model, _, _ = made("link_prediction", kg_root, "backbone=kge/distmult")
+    (kg_root / "entities.txt").write_text("e/new\n" + (kg_root / "entities.txt").read_text())
+    other, _, notes = started(model, "link_prediction", kg_root, "backbone=kge/distmult")
+    assert torch.equal(other.scorer.entities.weight[1:], model.scorer.entities.weight)
+    assert notes[0].endswith("1 of 13 rows of names (entity) are not there and begin anew")
+    with (kg_root / "relations.txt").open("a") as file:
+        file.write("hates\n")
+    with pytest.raises(CheckpointError, match="the relation 'hates' is here only"):
+        started(model, "link_prediction", kg_root, "backbone=kge/distmult")
+
+
+def test_nothing_in_common_is_refused(made, started, kg_root) -> None:
+    model, _, _ = made("link_prediction", kg_root, "backbone=kge/distmult")
+    for path in kg_root.glob("*.t*"):
+        path.write_text(path.read_text().replace("e/", "other/"))
+    with pytest.raises(
+        CheckpointError, match=r"the entity 'other/0' is here only .* \(12 of 12 there, 12 of 12 here\)"
+    ):
+        started(model, "link_prediction", kg_root, "backbone=kge/distmult")
+
+
+@pytest.mark.parametrize("labels", [["/a/a/knows", "None", "/a/a/likes"], ["None", "/a/a/likes", "/a/a/knows"]])
+def test_a_run_goes_on_with_its_own_names_alone(labels: list[str], made, started, mre_root) -> None:
+    model, _, _ = made("mre", mre_root)
+    root = _relations(mre_root, labels, "xyz" if labels[0] == "None" else "")
+    said = "each relation is there, but in another order" if labels[0] != "None" else "the word piece '.*' is here only"
+    with pytest.raises(CheckpointError, match=said):
+        started(model, "mre", root, key="resume")
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("size.text.config.hidden_size=64", "backbone.text.config.hidden_size=32 there, 64 here"),
+        ("size.text.config.num_attention_heads=4", "backbone.text.config.num_attention_heads=2 there, 4 here"),
+        ("size.vision.depth=3", "backbone.side.depth=2 there, 3 here"),
+        ("backbone=text_only", "backbone.fusion is there only; backbone.side is there only"),
+        ("backbone=visualbert", "backbone is mkgc.backbone.Backbone there, mkgc.single.SingleStream here"),
+        ("backbone=vilbert", "backbone.fusion is mkgc.fusion.prefix.PrefixFusion there"),
+        ("backbone.fusion.pgi=false", "backbone.fusion.pgi=True there, False here"),
+    ],
+)
+@pytest.mark.parametrize("key", ["weights", "resume"])
+def test_another_network_is_named_before_data_are_read(key, other, said, made, tiny, mre_root, tmp_path) -> None:
+    save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
+    config = tiny("mre", tmp_path / "nowhere", f"{key}={tmp_path / 'from.ckpt'}", other)
+    with pytest.raises(CheckpointError, match="is of another network than the settings make: ") as error:
+        Start.of(config)
+    assert said in str(error.value)
+
+
+def test_another_task_is_named_before_data_are_read(made, tiny, mre_root, tmp_path) -> None:
+    save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
+    for task in ("mner", "link_prediction"):
+        config = tiny(task, tmp_path / "nowhere", f"weights={tmp_path / 'from.ckpt'}")
+        with pytest.raises(CheckpointError, match=f"from.ckpt is a run of task=mre, not of task={task}$"):
+            train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_leave_weights_what_they_are_may_change(made, started, mre_root) -> None:
+    model, corpus, _ = made("mre", mre_root)
+    keys = ("backbone.keep=1.0", "size.text.config.hidden_dropout_prob=0.3", "backbone.side_trained=1")
+    other, corpus, _ = started(model, "mre", mre_root, *keys)
+    assert _scores(other, corpus) == _scores(model, corpus)
+
+
+def test_a_head_of_another_shape_is_one_line(made, started, mre_root) -> None:
+    model, _, _ = made("mre", mre_root)
+    with pytest.raises(CheckpointError, match="another network than the settings make: size mismatch for classifier"):
+        started(model, "mre", mre_root, "task.model.readout=cls")
+
+
+def test_weights_and_resume_are_two_things(tiny, mre_root) -> None:
+    with pytest.raises(ConfigError, match="^weights and resume are two different things: give one$"):
+        Start.of(tiny("mre", mre_root, "weights=a.ckpt", "resume=b.ckpt"))
+
+
+def test_a_stranger_checkpoint_starts_no_run(made, tiny, mre_root, tmp_path) -> None:
+    save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
+    for key, value in (("codec_kind", "os.system"), ("codec", {"labels": 1}), ("config", None), ("recipes", 3)):
+        contents = read(tmp_path / "from.ckpt")
+        contents["mkgc"][key] = value
+        WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
+        with pytest.raises(CheckpointError):
+            train(tiny("mre", mre_root, f"weights={tmp_path / 'evil.ckpt'}"), tmp_path / "run")
+
+
+def test_rows_that_have_no_name_in_the_other_stay_as_they_were() -> None:
+    import re
+
+    rows = {re.compile("table"): ("x", 1), re.compile("steps"): ("x", 2)}
+    state = {
+        "table": torch.tensor([[1.0], [2.0]]),
+        "steps": torch.tensor([[1.0, 2.0], [3.0, 4.0]]),
+        "bias": torch.ones(1),
+    }
+    own = {"table": torch.zeros(3, 1), "steps": torch.zeros(3, 3), "bias": torch.zeros(1)}
+    out = by_name(state, own, rows, {"x": ["a", "b"]}, {"x": ["b", "new", "a"]})
+    assert out["table"].tolist() == [[2.0], [0.0], [1.0]]
+    assert out["steps"].tolist() == [[4.0, 0.0, 3.0], [0.0, 0.0, 0.0], [2.0, 0.0, 1.0]]
+    assert out["bias"].tolist() == [1.0]
