@@ -145,7 +145,9 @@ def test_weights_alone_are_no_run_to_go_on_with(quick, tmp_path) -> None:
 def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(quick, tiny, mre_root, tmp_path) -> None:
     train(quick("task.epochs=2"), tmp_path / "run")
     last = f"resume={tmp_path / 'run' / 'last.ckpt'}"
-    with pytest.raises(CheckpointError, match="is of another network than the settings make: backbone.width=16 there, 8 h"):
+    with pytest.raises(
+        CheckpointError, match="another network than the settings make: backbone.width=16 there, 8 here"
+    ):
         train(quick("backbone.width=8", last), tmp_path / "new")
     with pytest.raises(CheckpointError, match="is a run of task=link_prediction, not of task=mre"):
         train(tiny("mre", mre_root, last), tmp_path / "new")
