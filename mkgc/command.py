@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
@@ -165,7 +166,9 @@ def explain(error: BaseException | None) -> str | None:
             return str(error)
         error = error.__cause__ or error.__context__
     if isinstance(first, OverrideParseException):
-        return explain_syntax(first.override)
+        return one_line(explain_syntax(first.override))
+    if isinstance(first, OSError) and first.errno == errno.ENAMETOOLONG:
+        return one_line(f"the name of a file is too long: {first.filename}", 300)
     if isinstance(first, HydraException | OmegaConfBaseException):
         lines = [line.strip() for line in str(first).splitlines() if line.strip()]
         return one_line(" ".join(line for line in lines if not line.startswith(("full_key:", "object_type="))))
