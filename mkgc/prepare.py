@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import hydra
@@ -67,16 +68,28 @@ def _pictures(config: DictConfig) -> None:
     from mkgc.data.survey import used, wanted
 
     settings = read_settings(config)
-    groups = wanted(used(read_source(config, settings), settings), settings)
+    source, sizes = read_source(config, settings), sorted(set(settings.pictures.values()))
+    for note in source.notes:
+        print(f"{note.severity}: {note.text}")
     root, folder = Path(settings.root), settings.store_folder
-    for size in sorted(set(settings.pictures.values())):
-        paths = {path for group, paths in groups.items() if settings.pictures[group] == size for path in paths}
-        done = store.prepare(folder, root, sorted(paths), size, settings.fit)
-        for _ in track(done, f"{size} pixels", len(paths)):
-            pass
-        broken = store.SizedStore(folder, size, root, settings.fit).faults(paths)
-        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(broken.items())) or "none"
-        print(f"{folder}: {len(paths) - broken.total():,} pictures of {size} pixels; cannot be used: {said}")
+    broken: dict[Path, str] = {}
+    known = -1
+    while known < len(broken):  # others take the place of those that prove to be broken
+        known = len(broken)
+        groups = wanted(used(source, settings, broken), settings)
+        paths = {
+            size: {p for g, files in groups.items() if settings.pictures[g] == size for p in files} for size in sizes
+        }
+        for size in sizes:
+            done = store.prepare(folder, root, sorted(paths[size]), size, settings.fit)
+            for _ in track(done, f"{size} pixels", len(paths[size]), disable=known > 0):
+                pass
+            broken |= store.SizedStore(folder, size, root, settings.fit).faults(paths[size])
+    for size in sizes:
+        faults = Counter(broken[path] for path in paths[size] if path in broken)
+        said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(faults.items())) or "none"
+        usable = len(paths[size]) - faults.total()
+        print(f"{folder}: {usable:,} pictures of {size} pixels; cannot be used: {said}")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")

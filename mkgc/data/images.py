@@ -129,6 +129,15 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file begins as one of the :data:`FORMATS` does, whatever it is called."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # damaged bytes make decoders raise nearly anything
+        return False
+
+
 def decode_all(
     paths: Sequence[Path], size: int, fit: Fit = "stretch"
 ) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:

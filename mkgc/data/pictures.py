@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from mkgc.data.images import Fit, PictureError, decode_all
-from mkgc.data.store import Entry, SizedStore
+from mkgc.data.images import Fit, PictureError, decode_all, read_picture
+from mkgc.data.store import Entry, SizedStore, checksum
+from mkgc.errors import DataError
 
 
 class PictureStore:
     """Every picture of a data set as bytes; ``problems`` says what is wrong with those that cannot be used.
 
-    What a folder written by `mkgc.prepare` holds is mapped from there; the rest is decoded once and kept in memory.
+    What a folder written by `mkgc.prepare` holds is mapped from there, and checked when it is first taken; the rest is
+    decoded once and kept in memory.
     """
 
     def __init__(
@@ -30,30 +33,46 @@ class PictureStore:
         fit: Fit = "stretch",
     ) -> None:
         """Finds or reads the files of each group, in the size of that group; ``root`` is the data set's."""
-        self.fit = fit
         self.problems: dict[Path, PictureError] = {}
+        self._sizes, self._folder, self._root, self.fit = dict(sizes), folder, root, fit
         self._rows: dict[tuple[Path, int], int] = {}
-        self._blocks: dict[int, tuple[Tensor, Tensor]] = {}
-        for size in sorted(set(sizes.values())):
-            groups = (wanted.get(group, ()) for group in sizes if sizes[group] == size)
-            paths = [*dict.fromkeys(path for paths in groups for path in paths)]
-            stored = None if folder is None else SizedStore(folder, size, root, fit)
-            mapped = _empty(size) if stored is None else stored.pixels()
-            found = {} if stored is None else {path: entry for path in paths if (entry := stored.find(path))}
-            for path, entry in found.items():
-                self._note(path, size, entry)
-            rest = [path for path in paths if path not in found]
-            self._blocks[size] = mapped, self._decoded(rest, size, len(mapped))
+        self._mapped = {size: _Mapped(_empty(size), fit) for size in sizes.values()}
+        self._decoded = {size: _empty(size) for size in sizes.values()}
+        self._looked: set[int] = set()
+        self.read(wanted)
+
+    def read(self, wanted: Mapping[str, Iterable[Path]]) -> None:
+        """Finds or reads further files of each group."""
+        for size in sorted(set(self._sizes.values())):
+            groups = (wanted.get(group, ()) for group in self._sizes if self._sizes[group] == size)
+            paths = dict.fromkeys(path for paths in groups for path in paths)
+            new = [path for path in paths if path not in self.problems and (path, size) not in self._rows]
+            self._decode(self._find(new, size), size)
+
+    def _find(self, paths: Sequence[Path], size: int) -> list[Path]:
+        """Looks files up in the store; the ones that it lacks."""
+        if self._folder is None or not paths:
+            return list(paths)
+        stored = SizedStore(self._folder, size, self._root, self.fit)
+        if size not in self._looked:
+            self._looked.add(size)
+            self._mapped[size] = _Mapped(stored.pixels(), self.fit)
+        found = {p: e for p, e in stored.find_all(paths).items() if e.row is None or e.row < len(self._mapped[size])}
+        for path, entry in found.items():
+            self._note(path, size, entry)
+        return [path for path in paths if path not in found]
 
     def _note(self, path: Path, size: int, entry: Entry) -> None:
         if entry.row is not None:
             self._rows[path, size] = entry.row
+            self._mapped[size].expect(entry.row, entry.crc, path)
         elif entry.kind is not None:
             self.problems[path] = PictureError(path, entry.kind, entry.detail)
 
-    def _decoded(self, paths: Sequence[Path], size: int, first: int) -> UInt8[Tensor, "n 3 size size"]:
-        """The pictures of files that no store has; their rows begin at ``first``."""
+    def _decode(self, paths: Sequence[Path], size: int) -> None:
+        """Reads files that no store has; their rows follow those of the store."""
         pixels = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
+        first = len(self._mapped[size]) + len(self._decoded[size])
         row = 0
         hidden = len(paths) < 1000 or not Console().is_terminal
         done = track(decode_all(paths, size, self.fit), "Reading pictures", len(paths), transient=True, disable=hidden)
@@ -64,22 +83,58 @@ class PictureStore:
             pixels[row] = torch.from_numpy(picture)
             self._rows[path, size] = first + row
             row += 1
-        return pixels[:row]
+        before = self._decoded[size]
+        self._decoded[size] = torch.cat([before, pixels[:row]]) if len(before) else pixels[:row]
 
     def index(self, path: Path, size: int) -> int | None:
         """The row of a picture among those of its size; None if it cannot be used."""
         return self._rows.get((path, size))
 
     def count(self, size: int) -> int:
-        """How many pictures of a size there are."""
-        return sum(map(len, self._blocks[size]))
+        """How many files have a picture of a size; equal ones may share it."""
+        return sum(each == size for _, each in self._rows)
 
     def take(self, rows: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """The pictures in some rows of a size."""
-        mapped, read = self._blocks[size]
+        """The pictures in some rows of a size.
+
+        Raises:
+            DataError: One is damaged in the store, and its file cannot be read either.
+        """
         if not rows:
             return _empty(size)
-        return torch.stack([mapped[row] if row < len(mapped) else read[row - len(mapped)] for row in rows])
+        mapped, read = self._mapped[size], self._decoded[size]
+        return torch.stack([mapped.take(row) if row < len(mapped) else read[row - len(mapped)] for row in rows])
+
+
+class _Mapped:
+    """A store's pictures of one size, each checked by its checksum before it is first used."""
+
+    def __init__(self, pixels: UInt8[Tensor, "n 3 S S"], fit: Fit) -> None:
+        self.pixels, self.fit = pixels, fit
+        self._unchecked: dict[int, tuple[int | None, Path]] = {}
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def expect(self, row: int, crc: int | None, path: Path) -> None:
+        """Says what the checksum of a row must be, and which file it was made from."""
+        self._unchecked[row] = crc, path
+
+    def take(self, row: int) -> UInt8[Tensor, "3 S S"]:
+        """A picture; one that is damaged is made anew from its file, in this process's memory only."""
+        crc, path = self._unchecked.pop(row, (None, Path()))
+        if crc is not None and checksum(self.pixels[row]) != crc:
+            self.pixels[row] = self._again(path)
+        return self.pixels[row]
+
+    def _again(self, path: Path) -> UInt8[Tensor, "3 S S"]:
+        said = f"the prepared picture of {path} is damaged"
+        try:
+            picture = torch.from_numpy(read_picture(path, self.pixels.shape[-1], fit=self.fit))
+        except PictureError as error:
+            raise DataError(f"{said}, and its file cannot be used: {error}") from error
+        print(f"{said}: it is read from its file; mkgc.prepare makes it anew", file=sys.stderr, flush=True)
+        return picture
 
 
 def _empty(size: int) -> UInt8[Tensor, "0 3 size size"]:

@@ -12,6 +12,8 @@ from mkgc.data.corpus import Corpus
 from mkgc.data.cutting import note_cuts
 from mkgc.data.examples import Sentences
 from mkgc.data.formats import chosen
+from mkgc.data.formats.files import note_unmatched
+from mkgc.data.formats.locate import find_unnamed
 from mkgc.data.inspect.report import Finding
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_sentences
@@ -64,7 +66,10 @@ def read_source(settings: DataSettings, formats: Mapping[str, SentenceFormat]) -
     """
     root, form = Path(settings.root), chosen(formats, settings.format)
     examples = {split: form.examples(root, split, tuple(settings.pictures)) for split in Codec.splits}
-    return Sentences(form.labels(root), examples)
+    read = [example.pictures for part in examples.values() for example in part]
+    whole = [path for pictures in read for path in pictures.get("image", ())]
+    unnamed = find_unnamed((path for pictures in read for paths in pictures.values() for path in paths), whole)
+    return Sentences(form.labels(root), examples, note_unmatched(unnamed, root, "no sentence names"))
 
 
 def note_silent(source: Sentences, scored: Callable[[Any], bool], what: str) -> tuple[Finding, ...]:

@@ -1,22 +1,23 @@
 """Pictures on disk as bytes of one size, decoded and resized once: written by `mkgc.prepare`, mapped into memory later.
 
 A size has two files that only grow: ``224.bin`` (``224.crop.bin`` where images are cropped to be square), one picture
-after the other, and ``224.jsonl``, a line for each file that was looked at: where its picture lies and its checksum, or
-what is wrong with it. Bytes are written and flushed before the lines that speak of them, so that a killed run loses its
-last pictures at most, and the next goes on.
+after the other, and ``224.jsonl``, a line for each file that was looked at: what it holds, where its picture lies and
+its checksum, or what is wrong with it. Files are known by their content, length and digest; where path, length and time
+are those of a line, the content is taken to be its, too.
+
+Bytes are written and flushed before the lines that speak of them, so that a killed run loses its last pictures at most,
+and the next goes on. Each line holds its own checksum: a damaged one is passed over.
 """
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
@@ -24,11 +25,20 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from mkgc.data.appending import Appended, appending
 from mkgc.data.images import Fit, PictureError, decode_all
 from mkgc.errors import DataError
 
 BATCH = 512
 """Pictures between two flushes to disk."""
+
+HEADER = b'{"mkgc images": 2}\n'
+"""The first line of an index; raised when the same files begin to give other bytes. Stores without it begin anew."""
+
+CHECK = b', "check": "'
+
+Content = tuple[int, str]
+"""Length and digest of a file."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +48,23 @@ class Entry:
     path: str
     bytes: int
     changed: int
+    digest: str = ""
     row: int | None = None
     crc: int | None = None
     kind: str | None = None
     detail: str = ""
+
+
+def _line(entry: Entry) -> bytes:
+    """The entry as JSON, with the checksum of all else at its end."""
+    text = json.dumps(asdict(entry)).encode()
+    return text[:-1] + CHECK + b"%08x" % crc32(text) + b'"}\n'
+
+
+def _parse(line: bytes) -> Entry | None:
+    """The entry of a line; None where the line is damaged."""
+    text, _, check = line.rpartition(CHECK)
+    return Entry(**json.loads(text + b"}")) if check == b'%08x"}' % crc32(text + b"}") else None
 
 
 class SizedStore:
@@ -51,19 +74,39 @@ class SizedStore:
         name = str(size) if fit == "stretch" else f"{size}.{fit}"
         self.pixels_file, self.index_file = folder / f"{name}.bin", folder / f"{name}.jsonl"
         self.size, self.root, self.fit = size, root, fit
-        self.entries = {entry.path: entry for entry in self._read()}
-        self.rows = 1 + max((e.row for e in self.entries.values() if e.row is not None), default=-1)
+        self._damaged: set[int | None] = set()
+        self._load()
+
+    def _load(self) -> None:
+        """Reads the index: of several lines of a file or a content the last one counts."""
+        self.entries: dict[str, Entry] = {}
+        self._contents: dict[Content, Entry] = {}
+        self._lengths: set[int] = set()
+        self.rows = 0
+        for entry in self._read():
+            self._know(entry)
+
+    def _know(self, entry: Entry) -> None:
+        if entry.row is not None:
+            self.rows = max(self.rows, entry.row + 1)
+            if entry.row in self._damaged:
+                return
+        self.entries[entry.path] = entry
+        if entry.digest:
+            self._contents[entry.bytes, entry.digest] = entry
+            self._lengths.add(entry.bytes)
 
     def _read(self) -> Iterator[Entry]:
-        if not self.index_file.is_file():
+        try:
+            lines = self.index_file.read_bytes() if self.index_file.is_file() else b""
+            whole = self.pixels_file.stat().st_size // self.stride if self.pixels_file.is_file() else 0
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", self.index_file) from error
+        if not lines.startswith(HEADER):
             return
-        whole = self.pixels_file.stat().st_size // self.stride if self.pixels_file.is_file() else 0
-        for line in self.index_file.read_bytes().split(b"\n")[:-1]:  # what follows the last line end was cut off
-            try:
-                entry = Entry(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise DataError("is damaged: delete it and run mkgc.prepare again", self.index_file) from error
-            if entry.row is None or entry.row < whole:
+        for line in lines.split(b"\n")[1:-1]:  # what follows the last line end was cut off
+            entry = _parse(line)
+            if entry is not None and (entry.row is None or entry.row < whole):
                 yield entry
 
     @property
@@ -73,8 +116,16 @@ class SizedStore:
 
     def find(self, path: Path) -> Entry | None:
         """What is known of a file; None if it has changed since, or was never looked at."""
-        entry = self.entries.get(self._name(path))
-        return entry if entry is not None and (entry.bytes, entry.changed) == _state(path) else None
+        return self.find_all([path]).get(path)
+
+    def find_all(self, paths: Iterable[Path]) -> dict[Path, Entry]:
+        """What is known of files: by path, length and time of change, else by length and digest."""
+        states = {path: _state(path) for path in paths}
+        named = {path: self.entries.get(self._name(path)) for path in states}
+        found = {p: e for p, e in named.items() if e is not None and (e.bytes, e.changed) == states[p]}
+        others = [path for path, (length, _) in states.items() if path not in found and length in self._lengths]
+        alike = ((path, self._contents.get((states[path][0], digest))) for path, digest in _digests(others).items())
+        return found | {path: entry for path, entry in alike if entry is not None}
 
     def pixels(self) -> UInt8[Tensor, "n 3 S S"]:
         """All pictures, mapped and not read."""
@@ -85,39 +136,67 @@ class SizedStore:
 
     def verify(self) -> list[str]:
         """The files whose stored pictures are no longer what was written."""
-        pixels = self.pixels().numpy()
+        pixels = self.pixels()
         stored = [entry for entry in self.entries.values() if entry.row is not None]
-        return [entry.path for entry in stored if crc32(pixels[entry.row].tobytes()) != entry.crc]
+        return [entry.path for entry in stored if checksum(pixels[entry.row]) != entry.crc]
 
-    def faults(self, paths: Iterable[Path]) -> Counter[str]:
-        """How many of some files cannot be used, by kind."""
-        found = (self.find(path) for path in paths)
-        return Counter(entry.kind for entry in found if entry is not None and entry.kind is not None)
+    def forget(self, names: Iterable[str]) -> None:
+        """Makes files unknown whose pictures are damaged, so that they are decoded anew."""
+        self._damaged |= {self.entries[name].row for name in names}
+        self._load()
+
+    def lacks(self, paths: Iterable[Path]) -> list[Path]:
+        """The files that have no line of their own: what is known by its content only would be read again each time."""
+        files = list(paths)
+        found = self.find_all(files)
+        return [path for path in files if path not in found or not self._names(found[path], path)]
+
+    def _names(self, entry: Entry, path: Path) -> bool:
+        return (entry.path, entry.bytes, entry.changed) == (self._name(path), *_state(path))
+
+    def faults(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """Those of some files that cannot be used, and the kind of their fault."""
+        return {path: entry.kind for path, entry in self.find_all(paths).items() if entry.kind is not None}
 
     def add(self, paths: Sequence[Path]) -> Iterator[Path]:
-        """Decodes and appends files, each reported when it is done."""
-        self.pixels_file.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self.index_file) as index, self.pixels_file.open("ab") as pixels:
-            _cut(index, pixels, self.rows * self.stride)
-            for start in range(0, len(paths), BATCH):
-                part = paths[start : start + BATCH]
-                lines = []
-                for path, picture in zip(part, decode_all(part, self.size, self.fit), strict=True):
-                    lines.append(self._append(path, picture, pixels))
-                    yield path
-                _flush(pixels)
-                index.write("".join(json.dumps(asdict(entry)) + "\n" for entry in lines).encode())
-                _flush(index)
-                self.entries |= {entry.path: entry for entry in lines}
+        """Decodes and appends files, each reported when it is done; of equal files only one.
 
-    def _append(self, path: Path, picture: np.ndarray | PictureError, pixels: BinaryIO) -> Entry:
-        name, state = self._name(path), _state(path)
-        if isinstance(picture, PictureError):
-            return Entry(name, *state, kind=picture.kind, detail=picture.detail)
-        data = picture.tobytes()
-        pixels.write(data)
-        self.rows += 1
-        return Entry(name, *state, row=self.rows - 1, crc=crc32(data))
+        Raises:
+            DataError: The store cannot be written, or another process is writing.
+        """
+        with appending(self.index_file, self.pixels_file, HEADER) as files:
+            self._load()  # another process may have written since
+            files.cut(self.rows * self.stride)
+            new = self.lacks(paths)
+            yield from sorted(set(paths) - set(new))
+            for start in range(0, len(new), BATCH):
+                part = new[start : start + BATCH]
+                for entry in self._append(part, files):
+                    self._know(entry)
+                yield from part
+
+    def _append(self, paths: Sequence[Path], files: Appended) -> list[Entry]:
+        """Writes the pictures of some files, then the lines that speak of them."""
+        digests = _digests(paths)
+        blank = {path: Entry(self._name(path), *_state(path), digests.get(path, "")) for path in paths}
+        first: dict[Content, Path] = {}
+        for path, entry in blank.items():
+            first.setdefault(_content(entry, path), path)
+        fresh = [path for content, path in first.items() if content not in self._contents]
+        seen = {content: entry for content, entry in self._contents.items() if content in first}
+        row = self.rows
+        for path, picture in zip(fresh, decode_all(fresh, self.size, self.fit), strict=True):
+            entry = blank[path]
+            if isinstance(picture, PictureError):
+                entry = replace(entry, kind=picture.kind, detail=picture.detail)
+            else:
+                data = picture.tobytes()
+                files.write_pixels(data)
+                entry, row = replace(entry, row=row, crc=crc32(data)), row + 1
+            seen[_content(entry, path)] = entry
+        entries = [_like(entry, seen[_content(entry, path)]) for path, entry in blank.items()]
+        files.commit(b"".join(map(_line, entries)))
+        return entries
 
     def _name(self, path: Path) -> str:
         return os.path.relpath(path, self.root)
@@ -126,16 +205,35 @@ class SizedStore:
 def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int, fit: Fit = "stretch") -> Iterator[Path]:
     """Brings a store up to date with the files wanted; yields each as it is done, those that were there already first.
 
+    Pictures that were damaged in the store are decoded anew, and said.
+
     Raises:
-        DataError: A stored picture is damaged, or another process is writing.
+        DataError: The store cannot be written, or another process is writing.
     """
     store = SizedStore(folder, size, root, fit)
     if damaged := store.verify():
-        raise DataError(f"the picture of {damaged[0]} is damaged: delete the folder and run mkgc.prepare again", folder)
+        print(f"{folder}: {len(damaged):,} stored pictures are damaged and made anew, as that of {damaged[0]}")
+        store.forget(damaged)
     paths = list(dict.fromkeys(wanted))
-    new = [path for path in paths if store.find(path) is None]
+    new = store.lacks(paths)
     yield from sorted(set(paths) - set(new))
-    yield from store.add(new)
+    if new:
+        yield from store.add(new)
+
+
+def checksum(pixels: UInt8[Tensor, "3 S S"]) -> int:
+    """What the index keeps of a picture."""
+    return crc32(pixels.numpy().data)
+
+
+def _content(entry: Entry, path: Path) -> Content:
+    """What tells a file from others: its content, or where that cannot be read its path."""
+    return entry.bytes, entry.digest or str(path)
+
+
+def _like(entry: Entry, other: Entry) -> Entry:
+    """An entry that says of its file what the other says of one with the same content."""
+    return replace(entry, row=other.row, crc=other.crc, kind=other.kind, detail=other.detail)
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -147,26 +245,19 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _cut(index: BinaryIO, pixels: BinaryIO, length: int) -> None:
-    """Removes what a killed run left behind: half a line, and pictures no line speaks of."""
-    index.seek(0)
-    lines = index.read()
-    index.truncate(lines.rfind(b"\n") + 1)
-    index.seek(0, os.SEEK_END)
-    pixels.truncate(length)
-    pixels.seek(0, os.SEEK_END)
+def _digests(paths: Sequence[Path]) -> Mapping[Path, str]:
+    """Digests of the files that can be read, by several threads."""
+    if not paths:
+        return {}
+    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+        return {path: digest for path, digest in zip(paths, pool.imap(_digest, paths), strict=True) if digest}
 
 
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    with path.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError("another mkgc.prepare is writing this store: wait for it", path.parent) from None
-        yield file
+def _digest(path: Path) -> str:
+    if not path.is_file():  # a pipe would never end
+        return ""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""

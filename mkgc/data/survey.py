@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -51,8 +51,13 @@ def survey_graph(graph: Graph, settings: DataSettings) -> tuple[Graph, PictureSt
     Raises:
         DataError: A picture is broken and the policy is ``fail``, or too few entities have one.
     """
-    graph = replace(graph, pictures=tuple(used(graph, settings)))
-    store = _read(graph.pictures, settings)
+    shown = used(graph, settings)
+    store, known = _read(shown, settings), 0
+    while known < len(store.problems):  # others take the place of those that prove to be broken
+        known = len(store.problems)
+        shown = used(graph, settings, store.problems)
+        store.read(wanted(shown, settings))
+    graph = replace(graph, pictures=tuple(shown))
     coverage = Coverage(tuple(_count("entities", graph.pictures, store, settings)))
     check_minimum(coverage, settings.min_image_coverage)
     return graph, store, coverage
@@ -63,21 +68,31 @@ def wanted(pictures: Sequence[Pictures], settings: DataSettings) -> dict[str, li
     return {group: [path for p in pictures for path in p.get(group, ())] for group in settings.pictures}
 
 
-def used(source: Sentences | Graph, settings: DataSettings) -> list[Pictures]:
-    """The pictures that each example or entity may show."""
+def used(source: Sentences | Graph, settings: DataSettings, broken: Collection[Path] = ()) -> list[Pictures]:
+    """The pictures that each example or entity may show, as far as it is known which are broken."""
     if isinstance(source, Graph):
         if not settings.pictures:  # one dictionary is enough for all, of whom there may be millions
             return [{}] * len(source.pictures)
-        return [dealt(pictures, settings) for pictures in source.pictures]
+        return [dealt(pictures, settings, broken) for pictures in source.pictures]
     return [_first(example.pictures, settings) for part in source.splits.values() for example in part]
 
 
-def dealt(pictures: Pictures, settings: DataSettings) -> Pictures:
-    """An entity's pictures: as many as may be used to the only group, or to each group its share."""
+def dealt(pictures: Pictures, settings: DataSettings, broken: Collection[Path] = ()) -> Pictures:
+    """An entity's pictures: as many as may be used to the only group, or to each group its share.
+
+    Behind them stand those that are broken and would have been among them.
+    """
     files = _ordered(pictures.get("image", ()), settings.choose)
+    shown = _shares([file for file in files if file not in broken], settings)
+    if not broken:
+        return shown
+    first = _shares(files, settings)
+    return {group: (*shown[group], *(file for file in first[group] if file in broken)) for group in shown}
+
+
+def _shares(files: Sequence[Path], settings: DataSettings) -> Pictures:
     groups = settings.pictures
-    shares = {group: files if len(groups) == 1 else files[SHARES[group]] for group in groups}
-    return _first(shares, settings)
+    return _first({group: tuple(files if len(groups) == 1 else files[SHARES[group]]) for group in groups}, settings)
 
 
 def _read(pictures: Sequence[Pictures], settings: DataSettings) -> PictureStore:
@@ -98,7 +113,9 @@ def _ordered(files: Sequence[Path], seed: int | None) -> tuple[Path, ...]:
         return tuple(sorted(files))
 
     def drawn(file: Path) -> bytes:
-        return blake2b(f"{seed} {file.parent.name}/{file.name}".encode(), digest_size=8).digest()
+        return blake2b(
+            f"{seed} {file.parent.name}/{file.name}".encode(errors="surrogateescape"), digest_size=8
+        ).digest()
 
     return tuple(sorted(files, key=drawn))
 

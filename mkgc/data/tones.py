@@ -1,8 +1,8 @@
 """Images of any mode become RGB of eight bits: their range is found, transparency becomes white.
 
-Integers have the least of the usual widths that holds their largest value (a camera's 12 bits often lie in 16); a TIFF of
-another width says so. Floating-point values reach from 0 to 1, 255 or 65535, the least that they do not exceed twice:
-what resampling lets overshoot is cut off. Where values are negative, the range is as wide on either side of 0.
+Integers have the least of the usual widths that holds their largest value (a camera's 12 bits often lie in 16); a TIFF
+of another width says so. Floating-point values reach from 0 to 1, 255 or 65535, the least that they do not exceed
+twice: what resampling lets overshoot is cut off. Where values are negative, the range is as wide on either side of 0.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from mkgc.data.codec import Codec, image_batch, text_batch
 from mkgc.data.cutting import SPARED, Cut, check_room
 from mkgc.data.examples import Pictures
 from mkgc.data.formats import jsonl
+from mkgc.data.formats.locate import locate
 from mkgc.data.graph import Graph
 from mkgc.data.names import Names
 from mkgc.data.pictures import PictureStore
@@ -124,10 +125,10 @@ class TripleCodec(Codec):
     def named(self) -> dict[str, Sequence[str]]:
         return {"entity": self.entities, "relation": self.relations}
 
-    def show(self, source: Graph) -> None:
+    def show(self, source: Graph, broken: Collection[Path] = ()) -> None:
         """Takes the entities' images, as many as the settings say; raises as :meth:`Graph.ordered` does."""
         graph = source.ordered(self.entities, self.relations)
-        self.pictures, self.awaited = used(graph, self.settings), frozenset()
+        self.pictures, self.awaited = used(graph, self.settings, broken), frozenset()
 
     @cached_property
     def _entity_index(self) -> Names:
@@ -233,7 +234,7 @@ class LinkCodec(TripleCodec):
 
     def unseen(self, entity: jsonl.Described, folder: Path, place: str) -> Unseen:
         """The text is the description, or the name where there is none; as many pictures as of the graph's entities."""
-        files = tuple(folder / file for file in entity.images)
+        files = tuple(locate((folder,), str(file)) for file in entity.images)
         text = self.tokenizer.ids(entity.description.strip() or entity.name)
         return Unseen(tuple(text), dealt({"image": files}, self.settings))
 

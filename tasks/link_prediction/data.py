@@ -59,7 +59,7 @@ def read(
     if codec is None:
         codec = _codec(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else ())
     else:
-        codec.show(whole)
+        codec.show(whole, store.problems)
     queries = query_sets(graph, codec, protocol, examples)
     notes = [note for split, asked in queries.items() for note in _note_cuts(split, asked, codec)]
     return Corpus(whole, codec, queries, store, coverage, (*whole.notes, *notes))

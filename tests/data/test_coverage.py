@@ -165,7 +165,7 @@ def test_an_entity_is_never_left_out(graph: Graph, policy: str) -> None:
     seen, store, coverage = survey_graph(graph, settings(pictures={"image": 16}, bad_images=policy))
     assert (seen.entities, seen.triples["train"].tolist()) == (graph.entities, [[0, 0, 1]])
     assert coverage.rows == (Row("entities", "image", 3, 2, 4, 3, {"empty": 1}),)
-    assert [store.index(path, 16) for p in seen.pictures for path in p["image"]] == [0, 1, None, 2]
+    assert [store.index(path, 16) for p in seen.pictures for path in p["image"]] == [0, 1, 2, None]
 
 
 def test_a_graph_with_a_bad_picture_can_be_fatal_too(graph: Graph) -> None:
@@ -173,3 +173,14 @@ def test_a_graph_with_a_bad_picture_can_be_fatal_too(graph: Graph) -> None:
         survey_graph(graph, settings(pictures={"image": 16}, bad_images="fail"))
     with pytest.raises(DataError, match=r"only 2 of 3 examples of entities \(66\.7%\) have a usable picture"):
         survey_graph(graph, settings(pictures={"image": 16}, min_image_coverage=0.7))
+
+
+def test_a_broken_picture_of_an_entity_gives_its_place_to_another(files: Callable[..., tuple[Path, ...]]) -> None:
+    broken, good, second = files("empty1", "good1", "good2")
+    names = ("a", "b")
+    pictures = ({"image": (broken, good, second)}, {"image": ()})
+    graph = Graph(names, names, names, ("r",), ("r",), pictures, {"train": np.array([[0, 0, 1]])})
+    seen, store, coverage = survey_graph(graph, settings(pictures={"image": 16}, most=1))
+    assert seen.pictures[0] == {"image": (good, broken)}
+    assert coverage.rows == (Row("entities", "image", 2, 1, 2, 1, {"empty": 1}),)
+    assert store.count(16) == 1

@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mkgc.data import appending as appending_module
 from mkgc.data import store
+from mkgc.data.appending import appending
 from mkgc.data.images import read_picture
 from mkgc.data.pictures import PictureStore
 from mkgc.errors import DataError
@@ -39,7 +43,7 @@ def test_a_prepared_picture_is_the_decoded_one(root: Path) -> None:
         entry = sized.find(path)
         assert entry is not None
         assert torch.equal(sized.pixels()[entry.row], torch.from_numpy(read_picture(path, 8)))
-    assert sized.faults(files(root)) == {"empty": 1, "missing": 1}
+    assert sized.faults(files(root)) == {files(root)[5]: "empty", files(root)[6]: "missing"}
 
 
 def test_nothing_is_decoded_again_from_a_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,31 +109,182 @@ def test_a_batch_that_never_reached_the_index_is_not_read(root: Path) -> None:
     assert store.SizedStore(root / "store", 8, root).find(files(root)[2]) is None
 
 
-def test_damaged_bytes_are_found_by_their_checksum(root: Path) -> None:
+def damage(sized: store.SizedStore, row: int) -> None:
+    """Zeroes in place of a picture, as a bad disk leaves them."""
+    with sized.pixels_file.open("r+b") as pixels:
+        pixels.seek(row * sized.stride)
+        pixels.write(bytes(sized.stride))
+
+
+def test_a_damaged_picture_is_noticed_when_it_is_taken_and_read_from_its_file(root: Path, capsys) -> None:
+    damage(prepared(root, files(root)), 1)
+    pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root)
+    expected = torch.stack([torch.from_numpy(read_picture(path, 8)) for path in files(root)[:3]])
+    for _ in range(2):
+        assert torch.equal(pictures.take([0, 1, 2], 8), expected)
+    said = (
+        f"the prepared picture of {files(root)[1]} is damaged: it is read from its file; mkgc.prepare makes it anew\n"
+    )
+    assert capsys.readouterr().err == said
+
+
+def test_a_damaged_picture_whose_file_is_gone_is_an_error(root: Path) -> None:
+    damage(prepared(root, files(root)), 1)
+    pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root)
+    files(root)[1].unlink()
+    with pytest.raises(DataError, match=r"images/1\.png is damaged, and its file cannot be used: .*1\.png: missing"):
+        pictures.take([0, 1], 8)
+    assert len(pictures.take([0, 2], 8)) == 2
+
+
+def test_preparing_again_mends_what_is_damaged(root: Path, capsys) -> None:
     sized = prepared(root, files(root))
-    data = bytearray(sized.pixels_file.read_bytes())
-    data[sized.stride + 7] ^= 1
-    sized.pixels_file.write_bytes(data)
+    damage(sized, 1)
     assert sized.verify() == [os.path.join("images", "1.png")]
-    with pytest.raises(DataError, match=r"the picture of images/1\.png is damaged: delete the folder and run mkgc"):
-        prepared(root, files(root))
+    again = prepared(root, files(root))
+    assert "1 stored pictures are damaged and made anew, as that of images/1.png" in capsys.readouterr().out
+    assert again.verify() == []
+    entry = again.find(files(root)[1])
+    assert entry is not None
+    assert torch.equal(again.pixels()[entry.row], torch.from_numpy(read_picture(files(root)[1], 8)))
 
 
-def test_a_damaged_index_is_named(root: Path) -> None:
+def test_a_damaged_line_of_the_index_is_passed_over(root: Path) -> None:
     sized = prepared(root, files(root))
-    sized.index_file.write_text("{}\n")
-    with pytest.raises(DataError, match="is damaged: delete it and run mkgc.prepare again"):
-        store.SizedStore(root / "store", 8, root)
+    lines = sized.index_file.read_bytes()
+    sized.index_file.write_bytes(lines.replace(b'"row": 2', b'"row": 3', 1))
+    again = store.SizedStore(root / "store", 8, root)
+    assert again.find(files(root)[2]) is None
+    assert again.find(files(root)[3]) is not None
+    assert prepared(root, files(root)).find(files(root)[2]).row == 5
+
+
+def test_a_store_of_an_older_format_begins_anew_without_disturbing_who_has_mapped_it(root: Path) -> None:
+    sized = prepared(root, files(root))
+    mapped = sized.pixels()
+    before = mapped[4].clone()
+    sized.index_file.write_bytes(b'{"path": "images/0.png", "bytes": 1, "changed": 1, "row": 0}\n')
+    assert store.SizedStore(root / "store", 8, root).entries == {}
+    assert prepared(root, files(root)[:1]).pixels_file.stat().st_size == sized.stride
+    assert torch.equal(mapped[4], before)
 
 
 def test_two_do_not_write_at_once(root: Path) -> None:
     sized = prepared(root, files(root)[:1])
-    with store._locked(sized.index_file), pytest.raises(DataError, match="another mkgc.prepare is writing this store"):
+    with (
+        appending(sized.index_file, sized.pixels_file, store.HEADER),
+        pytest.raises(DataError, match="another mkgc.prepare is writing this store"),
+    ):
         prepared(root, files(root))
 
 
+def test_what_another_process_wrote_in_between_is_kept(root: Path) -> None:
+    late = store.SizedStore(root / "store", 8, root)
+    prepared(root, files(root)[:3])
+    assert list(late.add(files(root)[2:5])) == files(root)[2:5]
+    again = store.SizedStore(root / "store", 8, root)
+    assert (again.verify(), again.rows) == ([], 5)
+    assert [again.find(path).row for path in files(root)[:5]] == [0, 1, 2, 3, 4]
+
+
+def copy(root: Path, to: Path) -> list[Path]:
+    """The data set as `cp -r` copies it: with other times."""
+    shutil.copytree(root, to, copy_function=shutil.copyfile)
+    for path in files(to)[:6]:
+        os.utime(path, (1e9, 1e9))
+    return files(to)
+
+
+def test_a_copy_of_a_data_set_finds_its_pictures_by_their_content(root: Path, tmp_path_factory, monkeypatch) -> None:
+    prepared(root, files(root))
+    to = tmp_path_factory.mktemp("copy") / "data"
+    copied = copy(root, to)
+    read: list[Path] = []
+    monkeypatch.setattr("mkgc.data.images._decoded", lambda path, *_, **__: read.append(path))
+    pictures = PictureStore({"image": copied}, {"image": 8}, to / "store", to)
+    assert read == []
+    assert [pictures.index(path, 8) for path in copied] == [0, 1, 2, 3, 4, None, None]
+
+
+def test_preparing_a_copy_doubles_nothing_and_spares_the_digests_from_then_on(
+    root: Path, tmp_path_factory, monkeypatch
+) -> None:
+    prepared(root, files(root))
+    to = tmp_path_factory.mktemp("copy") / "data"
+    copied = copy(root, to)
+    sized = prepared(to, copied)
+    assert sized.pixels_file.stat().st_size == 5 * sized.stride
+    read: list[Path] = []
+    monkeypatch.setattr("mkgc.data.store._digest", read.append)
+    assert [entry.row for entry in sized.find_all(copied).values()] == [0, 1, 2, 3, 4, None, None]
+    assert read == []
+
+
+def test_equal_files_share_a_picture(root: Path) -> None:
+    for name in ("a.png", "b.png"):
+        shutil.copy(files(root)[0], root / "images" / name)
+    sized = prepared(root, [files(root)[0], root / "images/a.png", root / "images/b.png", files(root)[1]])
+    assert sized.rows == 2
+    assert sized.find(root / "images/b.png").row == sized.find(files(root)[0]).row
+
+
+def test_a_file_of_the_same_length_and_another_content_is_another(root: Path) -> None:
+    sized = prepared(root, files(root))
+    path = files(root)[0]
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(0, sized.entries["images/0.png"].changed + 1))
+    assert sized.find(path) is None
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_place_that_cannot_be_written_is_one_line_that_names_the_key(root: Path, monkeypatch, code: int) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(DataError) as error:
+        prepared(root, files(root))
+    said = f"{root}/store: pictures cannot be kept there: {os.strerror(code)}; what was prepared before stays."
+    assert str(error.value) == f"{said} Give data.store=…, a folder that can be written and has room"
+
+
+def test_what_is_prepared_already_needs_no_place_that_can_be_written(root: Path, monkeypatch) -> None:
+    prepared(root, files(root))
+    monkeypatch.setattr("mkgc.data.store.appending", lambda *_: pytest.fail("opened for writing"))
+    prepared(root, files(root))
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4])
+def test_a_disk_that_becomes_full_leaves_what_was_prepared_and_a_later_run_goes_on(
+    root: Path, monkeypatch, after: int
+) -> None:
+    """Full at the picture of that number, or, where all fit, at the lines."""
+    prepared(root, files(root)[:1])
+    before = (root / "store/8.jsonl").read_bytes()
+    write, written = appending_module._write, iter(range(99))
+
+    def full(file, data: bytes) -> None:
+        if next(written) == after:
+            file.write(data[:7])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(appending_module, "_write", full)
+        with pytest.raises(DataError, match="No space left on device; what was prepared before stays"):
+            prepared(root, files(root))
+    assert (root / "store/8.jsonl").read_bytes() == before
+    assert (root / "store/8.bin").stat().st_size == 3 * 8 * 8
+    again = prepared(root, files(root))
+    assert (again.verify(), again.rows) == ([], 5)
+
+
 def test_the_index_says_what_it_holds(root: Path) -> None:
-    lines = [json.loads(line) for line in prepared(root, files(root)).index_file.read_text().splitlines()]
+    header, *text = prepared(root, files(root)).index_file.read_text().splitlines()
+    lines = [json.loads(line) for line in text]
+    assert json.loads(header) == {"mkgc images": 2}
     assert [line["row"] for line in lines] == [0, 1, 2, 3, 4, None, None]
     assert lines[0]["path"] == os.path.join("images", "0.png")
     assert lines[0]["bytes"] == files(root)[0].stat().st_size

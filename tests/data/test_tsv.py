@@ -103,9 +103,9 @@ def test_a_picture_is_named_after_its_entity(root: Path, suffix: str) -> None:
 
 def test_several_pictures_lie_in_a_folder_named_after_their_entity(root: Path) -> None:
     pictures = tuple(touch(root / f"images/ada/{i}.jpg") for i in range(5))
-    touch(root / "images/ada.jpg")
+    beside = touch(root / "images/ada.jpg")
     touch(root / "images/ada/.hidden")
-    assert tsv.read(root).pictures[0] == {"image": pictures}
+    assert tsv.read(root).pictures[0] == {"image": (*pictures, beside)}
 
 
 def test_a_slash_in_an_id_is_a_dot_in_the_name_of_its_picture(root: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from mkgc.data.formats.files import locate
+from mkgc.data.formats.locate import locate
 from mkgc.errors import DataError
 
 

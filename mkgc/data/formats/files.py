@@ -1,12 +1,17 @@
-"""Files of data sets: found under one of several names, read line by line as strict UTF-8."""
+"""Files of data sets: found under one of several names, listed, and read line by line as strict UTF-8."""
 
 from __future__ import annotations
 
+import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mkgc.errors import DataError
+from mkgc.data.inspect.report import Finding
+from mkgc.errors import DataError, one_line
+
+NAMED = 3
+"""Unmatched files that are named."""
 
 
 def find(*candidates: Path, why: str = "") -> Path:
@@ -26,9 +31,38 @@ def find(*candidates: Path, why: str = "") -> Path:
     raise DataError(f"{reason}, {why}" if why else reason, first)
 
 
-def locate(folders: tuple[Path, ...], name: str) -> Path:
-    """The file in the first folder that has it, or where it should have been: in the first folder."""
-    return next((folder / name for folder in folders if (folder / name).is_file()), folders[0] / name)
+def list_folder(folder: Path) -> list[tuple[str, bool]]:
+    """The names in a folder, sorted, and which of them are folders; pipes and dead links are left out.
+
+    There are none where there is no such folder.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return []
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", folder) from error
+    kinds = ((entry.name, _is_folder(entry)) for entry in entries)
+    return [(name, kind) for name, kind in kinds if kind is not None]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool | None:
+    try:
+        return entry.is_dir() or (False if entry.is_file() else None)
+    except OSError:  # links that go in circles
+        return None
+
+
+def note_unmatched(paths: Sequence[Path], root: Path, whose: str) -> tuple[Finding, ...]:
+    """A warning of images that lie there and are nobody's, the first few by name; nothing where there are none."""
+    if not paths:
+        return ()
+    names = [one_line(os.path.relpath(path, root), 80) for path in paths[:NAMED]]
+    rest = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+    return (Finding("warning", f"images that {whose}: {len(paths):,} ({', '.join(names)}{rest})"),)
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from mkgc.data.examples import Pictures, RelationExample, Span, TaggedExample
 from mkgc.data.formats import fields
 from mkgc.data.formats.files import attempt_lines
+from mkgc.data.formats.locate import locate
 from mkgc.errors import DataError
 
 GROUPS = frozenset({"image", "crops", "objects"})
@@ -224,7 +225,8 @@ def visible(text: str) -> bool:
 
 def _pictures(record: Mapping[str, Any], folder: Path, place: str) -> Pictures:
     groups = sorted(GROUPS & record.keys())
-    return {group: tuple(folder / file for file in _files(record[group], f"'{group}'", place)) for group in groups}
+    named = ((group, _files(record[group], f"'{group}'", place)) for group in groups)
+    return {group: tuple(locate((folder,), file) for file in files) for group, files in named}
 
 
 def _files(value: Any, what: str, place: str) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mkgc.data.examples import Pictures
+from mkgc.data.formats.entity_images import EntityImages, find_images
 from mkgc.data.formats.files import read_lines
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
@@ -23,9 +23,10 @@ IMAGES = ("images", "FB15k-images", "wn18-images", "../FB15k-images", "../wn18-i
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     """The whole graph. Entities and relations are those that are listed, else those of the triples.
 
-    An entity's picture folder is named after it, with a dot for each slash (FB15k-images) or an ``n`` in front
-    (wn18-images); an entity without a folder has no pictures. Texts of what the graph does not have are left out.
-    Duplicate triples, triples of an entity with itself and relations that training does not show are kept.
+    An entity's folder of images is named after it (:mod:`mkgc.data.formats.entity_images`), as with a dot for each
+    slash (FB15k-images) or an ``n`` in front (wn18-images); an entity without one has no images. Texts of what the
+    graph does not have are left out. Duplicate triples, triples of an entity with itself and relations that training
+    does not show are kept.
 
     Raises:
         DataError: A file is missing or a line malformed, a triple names what is not listed, a split is empty, or there
@@ -37,7 +38,9 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     notes: list[Finding] = []
     rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
     triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
-    return replace(assemble(root, entities, relations, triples, groups), notes=tuple(notes))
+    images = find_images(root, IMAGES, [(entity,) for entity in entities.positions], groups)
+    graph = assemble(root, entities, relations, triples, images)
+    return replace(graph, notes=(*notes, *graph.notes))
 
 
 def assemble(
@@ -45,10 +48,10 @@ def assemble(
     entities: Index,
     relations: Index,
     triples: Mapping[str, Triples],
-    groups: Collection[str],
+    images: EntityImages,
     name: Callable[[str], str] = str,
 ) -> Graph:
-    """A graph with the texts and pictures that lie in its folder; ``name`` makes a name of an id that has no text.
+    """A graph with the texts that lie in its folder; ``name`` makes a name of an id that has no text.
 
     Raises:
         DataError: A text is malformed, or there is but one entity.
@@ -63,8 +66,9 @@ def assemble(
         descriptions=tuple(long.get(entity, "") for entity in entities.positions),
         relations=tuple(relations.positions),
         relation_names=tuple(said.get(relation) or name(relation) for relation in relations.positions),
-        pictures=find_pictures(root, entities.positions, groups),
+        pictures=images.pictures,
         triples=triples,
+        notes=images.notes,
     )
 
 
@@ -95,27 +99,3 @@ def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:
     {'/m/01h4t2': 'Miles "Tails" Prower is a fox'}
     """
     return {key: text.replace(r"\n", " ").replace("\\", "").strip() for key, text in texts.items()}
-
-
-def folder_name(entity: str) -> str:
-    """What an entity's pictures are filed under: its id, with a dot for each slash."""
-    return entity.replace("/", ".").strip(".")
-
-
-def find_pictures(root: Path, entities: Collection[str], groups: Collection[str]) -> tuple[Pictures, ...]:
-    """The files of each entity's folder, all of them as its whole pictures, if any group is asked for."""
-    if not groups:
-        return ({},) * len(entities)
-    tops = [root / top for top in IMAGES if (root / top).is_dir()]
-    return tuple({"image": _pictures(tops, folder_name(entity))} for entity in entities)
-
-
-def _pictures(tops: Sequence[Path], name: str) -> tuple[Path, ...]:
-    folders = (top / folder for top in tops for folder in (name, f"n{name}"))
-    folder = next((f for f in folders if f.is_dir()), None)
-    return () if folder is None else files_of(folder)
-
-
-def files_of(folder: Path) -> tuple[Path, ...]:
-    """The files of a folder sorted by name, without hidden ones."""
-    return tuple(path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith("."))

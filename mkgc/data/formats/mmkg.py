@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from mkgc.data.formats.entity_images import find_images
 from mkgc.data.formats.features import find_features, find_tokens
 from mkgc.data.formats.files import find, read_lines
-from mkgc.data.formats.kg import assemble, find_pictures
+from mkgc.data.formats.kg import IMAGES, assemble
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, Row, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
@@ -33,8 +34,8 @@ Parts = tuple[Index, Index, dict[str, Triples]]
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     """The whole graph, in whichever layout its files have; entities are in the order of their numbers.
 
-    Names are the readable part of ids, where no ``entity2text.txt`` gives better ones; pictures lie in ``images/NAME/``
-    with the last part of an id as the name. Features and tokens lie where :func:`find_features` and
+    Names are the readable part of ids, where no ``entity2text.txt`` gives better ones; images lie in ``images/NAME/``
+    (:func:`filed`). Features and tokens lie where :func:`find_features` and
     :func:`find_tokens` look for them.
 
     Raises:
@@ -45,13 +46,13 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     layout = LAYOUTS[find(*marks, why="one of which tells the layout").name]
     notes: list[Finding] = []
     entities, relations, triples = layout(root, notes)
-    graph = assemble(root, entities, relations, triples, (), readable)
+    images = find_images(root, IMAGES, filed(entities.positions), groups)
+    graph = assemble(root, entities, relations, triples, images, readable)
     return replace(
         graph,
-        pictures=find_pictures(root, [local(entity) for entity in graph.entities], groups),
         features=find_features(root, entities),
         tokens=find_tokens(root, entities),
-        notes=tuple(notes),
+        notes=(*notes, *graph.notes),
     )
 
 
@@ -59,6 +60,24 @@ def local(identifier: str) -> str:
     """The last part of a web address, or the identifier where it is none."""
     bare = identifier.removeprefix("<").removesuffix(">")
     return bare if "://" not in bare else bare.rstrip("/#").replace("#", "/").rsplit("/", 1)[-1]
+
+
+def filed(entities: Collection[str]) -> list[tuple[str, ...]]:
+    """What the images of each entity may be called after: its id, of a web address what it names, or its last part.
+
+    ``<http://dbpedia.org/resource/Frost/Nixon_(film)>`` is Frost/Nixon_(film); that Nixon_(film) is its last part does
+    not count, because it is another's.
+    """
+    ends = Counter(name for entity in entities for name in {_named(entity), local(entity)})
+    last = ((entity, local(entity)) for entity in entities)
+    return [(entity, _named(entity), *([end] if ends[end] == 1 else [])) for entity, end in last]
+
+
+def _named(identifier: str) -> str:
+    """What follows the host of a web address and the first part behind it, or the fragment; else the identifier."""
+    bare = identifier.removeprefix("<").removesuffix(">")
+    _, fragment, name = bare.partition("#")
+    return bare if "://" not in bare else name if fragment and name else bare.split("/", 4)[-1]
 
 
 def readable(identifier: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from mkgc.data.examples import Pictures, RelationExample
 from mkgc.data.formats import crops, fields
-from mkgc.data.formats.files import find, locate, read_lines
+from mkgc.data.formats.files import find, read_lines
+from mkgc.data.formats.locate import locate
 from mkgc.data.formats.mentions import contradiction, named
 from mkgc.errors import DataError
 

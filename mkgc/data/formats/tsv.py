@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mkgc.data.formats.entity_images import find_images
 from mkgc.data.formats.files import read_lines
-from mkgc.data.formats.kg import assemble, files_of, folder_name
+from mkgc.data.formats.kg import assemble
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph
@@ -28,14 +29,12 @@ ENTITY = (
 )
 """Titles that the first line of a table of entities may give its columns, in any case."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-
 
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     """The whole graph. Its entities are those of ``entities.tsv`` (id, name, description), else those of the triples.
 
-    Name and description may be left out. A picture is ``images/ID.jpg`` (or of another usual suffix), several lie in
-    ``images/ID/``; a slash in the id is a dot there.
+    Name and description may be left out. An image is ``images/ID.jpg`` (whatever the suffix), several lie in
+    ``images/ID/``, called after the id as :mod:`mkgc.data.formats.entity_images` says.
 
     Raises:
         DataError: A split is missing or empty, a line malformed, a triple names an entity that is not in the table, or
@@ -47,14 +46,13 @@ def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     entities, relations = Index("entity", texts, "entities.tsv" if texts else None), Index("relation")
     rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
     triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
-    graph = assemble(root, entities, relations, triples, ())
-    images = _images(root / "images") if groups else {}
+    images = find_images(root, ("images",), [(entity,) for entity in entities.positions], groups)
+    graph = assemble(root, entities, relations, triples, images)
     return replace(
         graph,
         names=tuple(texts[entity][0] if entity in texts else entity for entity in graph.entities),
         descriptions=tuple(texts[entity][1] if entity in texts else "" for entity in graph.entities),
-        pictures=tuple({"image": images.get(folder_name(entity), ())} if groups else {} for entity in graph.entities),
-        notes=tuple(notes),
+        notes=(*notes, *graph.notes),
     )
 
 
@@ -79,14 +77,3 @@ def _rows(path: Path, notes: list[Finding]) -> Iterator[tuple[int, list[str]]]:
             notes.append(Finding("info", f"{path.name}: its first line is titles of columns, no entity"))
         elif line.strip():
             yield number, row
-
-
-def _images(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """The files of each entity, by the name they are filed under."""
-    images: dict[str, tuple[Path, ...]] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir():
-            images[path.name] = files_of(path)
-        elif path.suffix.lower() in SUFFIXES:
-            images.setdefault(path.stem, (path,))
-    return images

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from mkgc.data.examples import TaggedExample
 from mkgc.data.formats import crops, fields
 from mkgc.data.formats.files import find, read_lines
+from mkgc.data.formats.locate import find_image
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train",), "dev": ("valid", "val", "dev"), "test": ("test",)}
@@ -107,18 +108,13 @@ def _finder(root: Path, split: str, group: str) -> Callable[[str], tuple[Path, .
     if group == "image":
         folders = (root / "images", *_whole_folders(root), root.parent / f"{root.name}_images")
         folder = next((folder for folder in folders if folder.is_dir()), folders[0])
-        return lambda image: (_whole(folder, image),)
+        return lambda image: (find_image((folder,), image) or folder / f"{image}.jpg",)
     cut = _crops(root, NAMES[split]) if group == "crops" else _objects(root)
     return lambda image: cut.of(f"{image}.jpg")
 
 
 def _whole_folders(root: Path) -> list[Path]:
     return [folder for folder in sorted(root.glob("*_images")) if not folder.name.endswith("_aux_images")]
-
-
-def _whole(folder: Path, image: str) -> Path:
-    files = [folder / f"{image}.{suffix}" for suffix in ("jpg", "png")]
-    return next((file for file in files if file.is_file()), files[0])
 
 
 def _crops(root: Path, names: tuple[str, ...]) -> crops.Crops:

@@ -1,0 +1,145 @@
+"""The images of a graph's entities: files called after one, or all that lie in a folder called after one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from mkgc.data.examples import Pictures
+from mkgc.data.formats.filenames import LONGEST, MORE, compose, decode, encode, released, stem
+from mkgc.data.formats.files import list_folder, note_unmatched
+from mkgc.data.images import is_image
+from mkgc.data.inspect.report import Finding
+from mkgc.errors import DataError
+
+SYNSET = re.compile(r"\d{8}")
+"""A noun's offset in WordNet; ImageNet calls it n01945845."""
+
+Rule = Callable[[str], str]
+
+
+class Form(NamedTuple):
+    """One way for a file's name to stand for an entity: both sides, so written, are equal."""
+
+    of_file: Rule
+    of_entity: Rule
+
+
+FORMS = (
+    Form(str, encode),  # no other entity's
+    Form(str, str),
+    Form(compose, compose),
+    Form(decode, compose),
+    Form(compose, lambda entity: compose(released(entity))),
+    Form(str, lambda entity: f"n{entity}" if SYNSET.fullmatch(entity) else ""),
+    # As folders copied from Windows are called, which cannot keep a dot at the end.
+    Form(compose, lambda entity: compose(released(entity)).strip(".")),
+)
+"""From the most exact to the least; an entity's images are those of the first form that has any."""
+
+
+@dataclass(frozen=True)
+class EntityImages:
+    """The files of each entity, sorted; ``notes`` tell of what lies beside them and is no entity's."""
+
+    pictures: tuple[Pictures, ...]
+    notes: tuple[Finding, ...] = ()
+
+
+class _Entry(NamedTuple):
+    name: str
+    path: Path
+    folder: bool
+
+
+def find_images(
+    root: Path, tops: Iterable[str], names: Sequence[Sequence[str]], groups: Collection[str]
+) -> EntityImages:
+    """The images of entities that go by these names; none if no group of images is asked for.
+
+    They lie in the ``tops``, folders below the root or beside it, each of which is listed once. A file's suffix does
+    not matter; an unusual one is only taken off where the whole name is no entity's.
+
+    Raises:
+        DataError: Two entities would take one file or folder.
+    """
+    if not groups:
+        return EntityImages(({},) * len(names))
+    entries = [entry for top in tops for entry in _listed(root / top)]
+    found = _assign(names, ((key, entry) for entry in entries for key in _usual(entry)), {})
+    taken = {entry.path for each in found.values() for entry in each}
+    rest = [entry for entry in entries if entry.path not in taken]
+    unusual = (entry for entry in rest if not entry.folder and stem(entry.name) == entry.name and is_image(entry.path))
+    found |= _assign(names, ((entry.name.rpartition(".")[0], entry) for entry in unusual), found)
+    taken |= {entry.path for each in found.values() for entry in each}
+    pictures = tuple({"image": tuple(_files(found.get(i, ())))} for i in range(len(names)))
+    strange = sorted(entry.path for entry in rest if entry.path not in taken and not _passed_over(entry))
+    return EntityImages(pictures, note_unmatched(strange, root, "match no entity"))
+
+
+def _listed(top: Path, before: str = "") -> Iterator[_Entry]:
+    """What lies in a folder; a long name's beginning is the folder that it lies in."""
+    for name, folder in list_folder(top):
+        if folder and name.endswith(MORE) and len(os.fsencode(name)) > LONGEST - 10:
+            yield from _listed(top / name, f"{before}{name}/")
+        else:
+            yield _Entry(before + name, top / name, folder)
+
+
+def _usual(entry: _Entry) -> set[str]:
+    """What an entry may be called after: its whole name, or that of a file without its suffix."""
+    return {entry.name} if entry.folder else {entry.name, stem(entry.name)}
+
+
+def _assign(
+    names: Sequence[Sequence[str]], keyed: Iterable[tuple[str, _Entry]], found: Mapping[int, object]
+) -> dict[int, list[_Entry]]:
+    """The entries of each entity that has none yet, by position.
+
+    Raises:
+        DataError: Two entities would take one entry.
+    """
+    by_form: list[dict[str, list[_Entry]]] = [defaultdict(list) for _ in FORMS]
+    for key, entry in keyed:
+        for form, table in zip(FORMS, by_form, strict=True):
+            table[form.of_file(key)].append(entry)
+    taken: dict[int, list[_Entry]] = {}
+    owners: dict[Path, int] = {}
+    for i, each in enumerate(names):
+        if i in found:
+            continue
+        ways = ((table, form.of_entity(name)) for name in each for form, table in zip(FORMS, by_form, strict=True))
+        entries = next((table[key] for table, key in ways if key and key in table), [])
+        for entry in entries:
+            if owners.setdefault(entry.path, i) != i:
+                raise _shared(entry.path, names[owners[entry.path]][0], each[0])
+        if entries:
+            taken[i] = entries
+    return taken
+
+
+def _shared(path: Path, one: str, other: str) -> DataError:
+    alone = " and ".join(repr(encode(entity)) for entity in (one, other))
+    return DataError(
+        f"the entities {one!r} and {other!r} would both take it: call what is theirs {alone} "
+        "(an empty folder where there is no image)",
+        path,
+    )
+
+
+def _files(entries: Iterable[_Entry]) -> Iterator[Path]:
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        inside = list_folder(entry.path) if entry.folder else ()
+        yield from (entry.path / name for name, folder in inside if not folder and not name.startswith("."))
+        if not entry.folder:
+            yield entry.path
+
+
+def _passed_over(entry: _Entry) -> bool:
+    """What systems leave in folders: hidden files, and those of Windows and archives."""
+    return entry.name.startswith((".", "__MACOSX")) or entry.name.lower() in ("thumbs.db", "desktop.ini")
