@@ -23,6 +23,6 @@ def measure_vocabulary(tokenizer: Tokenizer, texts: Mapping[str, Sequence[Sequen
             text = f"{unknown:,} of {pieces:,} pieces of {name} ({unknown / pieces:.1%}) are unknown to the tokeniser"
             findings.append(Finding("warning" if unknown > UNKNOWN * pieces else "info", text))
     if tokenizer.spells:
-        text = f"the text has so many characters that all {tokenizer.size:,} pieces of the vocabulary are single ones"
-        findings.append(Finding("info", f"{text}: task.vocab_size says how many there may be, longer ones included"))
+        text = f"all {tokenizer.size:,} pieces of the vocabulary are single characters"
+        findings.append(Finding("info", f"{text}: with a larger task.vocab_size there would be longer ones"))
     return Section((Table("Vocabulary", ("what", "pieces", "unknown", "share"), tuple(rows)),), tuple(findings))

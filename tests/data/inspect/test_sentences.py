@@ -147,8 +147,8 @@ def test_the_size_of_the_vocabulary_and_the_share_of_unknown_pieces_are_said() -
         ("info", "1 of 200 pieces of test (0.5%) are unknown to the tokeniser"),
         (
             "info",
-            "the text has so many characters that all 8 pieces of the vocabulary are single ones: task.vocab_size says "
-            "how many there may be, longer ones included",
+            "all 8 pieces of the vocabulary are single characters: with a larger task.vocab_size there would be longer "
+            "ones",
         ),
     ]
     assert said(measure_vocabulary(learned(["ab ab abc"] * 9, 50), {})) == []
