@@ -4,11 +4,15 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from mkgc.checkpoint import FORMAT, WholeCheckpointIO, add_fitted, read
-from mkgc.errors import CheckpointError
+from mkgc.data.formats.features import read_features
+from mkgc.encoders.weights import read_tensors
+from mkgc.errors import CheckpointError, DataError
+from mkgc.metrics.queries import RECORD, Queries
 from mkgc.sealed import SEAL, intact, sealed, write_sealed
 
 
@@ -106,3 +110,36 @@ def test_a_file_that_does_not_say_its_format_is_none_of_ours(said: object, tmp_p
     torch.save({"state_dict": {}, "mkgc": said}, tmp_path / "other.ckpt")
     with pytest.raises(CheckpointError, match="is not a checkpoint of mkgc"):
         read(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize(("load", "suffix"), [(read_features, ".pth"), (read_tensors, ".ckpt")])
+def test_files_of_others_are_held_against_the_sums_that_torch_wrote(load, suffix: str, tmp_path) -> None:
+    path, draw = tmp_path / f"foreign{suffix}", random.Random(0)
+    torch.save({"table": torch.arange(64.0).view(16, 4)}, path)
+    whole, right = path.read_bytes(), repr(load(path))
+    for place in draw.sample(range(len(whole)), 300):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            assert repr(load(path)) == right, place
+        except (CheckpointError, DataError) as error:
+            assert str(path) in str(error)  # noqa: PT017  # either is right: some bits say nothing
+
+
+def test_ranked_queries_are_read_as_they_were_written_or_not_at_all(tmp_path) -> None:
+    path, draw = tmp_path / "queries.npz", random.Random(0)
+    table = np.zeros(20, RECORD)
+    table["rank"] = np.arange(1, 21)
+    Queries(table, ("near",), ("1-1",), np.ones(20, bool)).save(path)
+    whole = path.read_bytes()
+    for place in draw.sample(range(len(whole)), 300):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            found = Queries.load(path)
+            assert (found.table == table).all()
+            assert (found.relations, found.categories, found.clean.all()) == (("near",), ("1-1",), True)
+        except DataError as error:
+            assert str(path) in str(error)  # noqa: PT017

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mkgc.errors import CheckpointError
+from mkgc.sealed import check_sums
 
 RENAMED = (
     (r"^text_embeddings\.word_embeddings\.weight$", "text.embeddings.word_embeddings.weight"),
@@ -61,6 +62,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             contents: Any = load_file(path)
         else:
+            check_sums(path)
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make both raise nearly anything
         raise CheckpointError(f"'{path}' is damaged, or holds more than tensors and plain values") from error

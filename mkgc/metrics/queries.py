@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -135,10 +134,10 @@ class Queries:
                 )
         except FileNotFoundError as error:
             raise DataError("is not there: no ranked queries were recorded", path) from error
-        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise DataError("holds no ranked queries: record them anew", path) from error
         except KeyError as error:
             raise DataError("holds ranked queries of another form: record them anew", path) from error
+        except Exception as error:  # a damaged archive makes its readers raise nearly anything
+            raise DataError("holds no ranked queries: record them anew", path) from error
         lengths = len(relations) == len(categories), len(table) == len(clean)
         if table.dtype != RECORD or not all(lengths) or (table["relation"] >= len(relations)).any():
             raise DataError("holds ranked queries of another form: record them anew", path)

@@ -16,6 +16,7 @@ from torch import Tensor
 from mkgc.data.formats.triples import Index
 from mkgc.data.graph import Tokens
 from mkgc.errors import DataError
+from mkgc.sealed import check_sums
 
 SUFFIXES = (".pth", ".pt", ".npy", ".safetensors")
 KINDS = {"visual": ("visual", "img_features"), "textual": ("textual", "text_features")}
@@ -120,6 +121,7 @@ def _load(path: Path) -> Any:
             return np.load(path, allow_pickle=False)
         if path.suffix == ".safetensors":
             return load_file(path)
+        check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes each of the three raise nearly anything
         raise DataError("was not loaded: it is damaged, or holds more than plain numbers", path) from error
