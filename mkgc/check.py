@@ -5,7 +5,6 @@ The exit code is 0 where training may go on, 1 where it may not, and 2 where the
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.command import reported, run
-from mkgc.files import check_output_folder, write_whole
+from mkgc.files import check_output_folder, json_text, write_whole
 
 if TYPE_CHECKING:
     from mkgc.data.inspect.report import Report
@@ -53,7 +52,7 @@ def write(report: Report, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "report.html", html.page(report))
-    write_whole(folder / "report.json", json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / "report.json", json_text(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check")

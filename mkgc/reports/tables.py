@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mkgc.errors import ConfigError
-from mkgc.files import is_plain, write_whole
+from mkgc.files import is_plain, json_text, write_whole
 
 TEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -94,7 +93,7 @@ def as_json(tables: list[Table]) -> str:
     """The tables with their numbers unrounded."""
     rows = [[dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows] for t in tables]
     plain = [{"title": table.title, "rows": part} for table, part in zip(tables, rows, strict=True)]
-    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return json_text(plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(cell: Cell) -> Any:

@@ -64,7 +64,7 @@ def test_figures_settings_and_checkpoint_have_one_id(quick, tmp_path) -> None:
     assert train(quick("task.epochs=1"), tmp_path / "other")["run"] != figures["run"]
 
 
-@pytest.mark.parametrize("into", ["cut", "elsewhere"])
+@pytest.mark.parametrize("into", ["cut", pytest.param("elsewhere", marks=pytest.mark.slow)])
 def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(into: str, quick, killed, tmp_path) -> None:
     train(quick(), tmp_path / "whole")
     killed("on_validation_start", 2, quick(), tmp_path / "cut")

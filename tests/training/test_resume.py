@@ -26,8 +26,15 @@ def told(figures: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in figures.items() if key not in ONCE}
 
 
-@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_validation_start"])
-@pytest.mark.parametrize("into", ["cut", "elsewhere"])
+@pytest.mark.parametrize(
+    ("hook", "into"),
+    [
+        ("on_train_epoch_start", "elsewhere"),
+        ("on_validation_start", "cut"),
+        pytest.param("on_train_epoch_start", "cut", marks=pytest.mark.slow),
+        pytest.param("on_validation_start", "elsewhere", marks=pytest.mark.slow),
+    ],
+)
 def test_the_best_epoch_so_far_travels_with_the_run(hook: str, into: str, quick, killed, scores, tmp_path) -> None:
     scores(0.1, 0.9, 0.2, 0.3, 0.9, 0.8)
     whole = train(quick(), tmp_path / "whole")
@@ -69,7 +76,7 @@ def test_a_run_killed_between_its_two_checkpoints_goes_on_as_if_it_had_not_been(
     assert told(resumed) == told(whole)
 
 
-@pytest.mark.parametrize("patience", [10, 1])
+@pytest.mark.parametrize("patience", [pytest.param(10, marks=pytest.mark.slow), 1])
 def test_a_run_killed_while_it_is_tested_resumes_to_its_test(patience: int, quick, killed, scores, tmp_path) -> None:
     """With a patience of one it has ended early, and makes no epoch more than it would have made."""
     dev = (0.1, 0.9, 0.2) if patience == 1 else (0.1, 0.9, 0.2, 0.3)
