@@ -33,7 +33,7 @@ class KeepBest(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
             self._rank(trainer, pl_module)
-        trainer.save_checkpoint(self.folder / LAST)
+        trainer.save_checkpoint(self.folder / LAST, weights_only=False)
 
     def _rank(self, trainer: pl.Trainer, task: Any) -> None:
         if task.monitor not in trainer.callback_metrics:
