@@ -9,8 +9,7 @@ import select
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,11 +20,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mkgc.bugs import explain_disk, record_bug
 from mkgc.errors import ConfigError, MkgcError, one_line
+from mkgc.folders import drop_empty
 from mkgc.overrides import explain_syntax, settle
+from mkgc.signals import Ended, end_others, in_order, is_first
+from mkgc.sweeps import JobError, hand_on_errors
 
+BUG = 1
 USER_ERROR = 2
-INTERRUPTED = 130
 HUNG_UP = 141
 """As of a program that a closed pipe ends: what the reader no longer wants is no error."""
 
@@ -36,12 +39,16 @@ def run(main: Callable[[], object]) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what weights lack is judged where they are loaded
     quiet()
+    hand_on_errors()
     try:
-        main()
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("mkgc: interrupted; what was saved last is kept", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        with in_order():
+            main()
+            sys.stdout.flush()
+    except Ended as end:
+        end_others()
+        if end.line and is_first():
+            print(f"mkgc: {end.line}", file=sys.stderr)
+        sys.exit(end.code)
     except Exception as error:
         if not _begun(error):  # Hydra could not compose a configuration, and not all its errors are its own
             error = error if isinstance(error, HydraException | OmegaConfBaseException) else ConfigError(_line(error))
@@ -51,28 +58,23 @@ def run(main: Callable[[], object]) -> None:
 def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     """For what stands under ``@hydra.main``: ends the command before Hydra adds lines of its own to the user's one.
 
-    In a sweep the error goes on to Hydra, which runs the other jobs first.
+    In a sweep the error goes on to Hydra, which runs the other jobs first: its line is told at once, with the job's
+    name, and the sweep ends with the exit code of the first that failed.
     """
 
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
         try:
-            _settle(config)
+            settle(config, HydraConfig.get().overrides.task)
             return function(config)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
+                raise JobError(*_told(error)) from error
             _fail(error)
+        finally:
+            drop_empty(folder())
 
     return wrapped
-
-
-def _settle(config: DictConfig) -> None:
-    try:
-        settle(config, HydraConfig.get().overrides.task)
-    except ConfigError:
-        with output_folder():
-            raise
 
 
 def _begun(error: BaseException) -> bool:
@@ -98,41 +100,42 @@ def _hung_up(error: BaseException) -> bool:
 
 
 def _fail(error: Exception) -> NoReturn:
+    end_others()
     if _hung_up(error):
         sys.exit(HUNG_UP)
-    line = explain(error)
-    if line is None:
-        raise error
+    if isinstance(error, JobError):
+        sys.exit(error.code)
+    line, code = _told(error)
     print(f"mkgc: {line}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    sys.exit(code)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    line = explain(error)
+    return (record_bug(error, folder()), BUG) if line is None else (line, USER_ERROR)
+
+
+def folder() -> Path:
+    """The folder of this run, if Hydra has got as far as to make one; else the working one."""
+    made = HydraConfig.get().runtime if HydraConfig.initialized() else None
+    return Path.cwd() if made is None or OmegaConf.is_missing(made, "output_dir") else Path(made.output_dir)
 
 
 def quiet() -> None:
     """Leaves out what the libraries print at every start and nobody can act upon."""
-    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.disable(logging.INFO)  # not by level: Lightning sets its own when it is imported
     for message in (
         ".*LeafSpec.*is deprecated",
         "You have overridden `transfer_batch_to_device`",
         ".*does not have many workers",
         "Checkpoint directory .* exists and is not empty",
         "Experiment logs directory .* exists and is not empty",
+        "It is recommended to use `self.log\\(.*sync_dist=True",  # metrics sum over processes themselves
         "The number of training batches .* is smaller than the logging interval",
         "Found .* module\\(s\\) in eval mode",
     ):
         warnings.filterwarnings("ignore", message)
-
-
-@contextmanager
-def output_folder() -> Iterator[Path]:
-    """The folder of this run, which Hydra has made; a run that ended before it wrote anything leaves none."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    try:
-        yield folder
-    finally:
-        while folder.is_dir() and folder != Path.cwd() and not any(folder.iterdir()):
-            folder.rmdir()
-            folder = folder.parent
 
 
 def require(config: DictConfig, *keys: str) -> None:
@@ -164,6 +167,8 @@ def explain(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, MkgcError):
             return str(error)
+        if (line := explain_disk(error, folder())) is not None:
+            return line
         error = error.__cause__ or error.__context__
     if isinstance(first, OverrideParseException):
         return one_line(explain_syntax(first.override))

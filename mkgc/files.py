@@ -42,8 +42,19 @@ def whole(path: Path) -> Iterator[Path]:
         if path.exists():
             shutil.copymode(path, beside)
         beside.replace(path)
+    except Exception as error:
+        _name(error, path, beside)
+        raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _name(error: BaseException | None, path: Path, beside: Path) -> None:
+    """Names the file in errors of the disk behind an error: those of writing name none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.filename in (None, str(beside)):
+            error.filename, error.filename2 = str(path), None
+        error = error.__cause__ or error.__context__
 
 
 def write_json(path: Path, value: Any) -> None:

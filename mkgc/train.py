@@ -9,9 +9,11 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc import command
-from mkgc.command import output_folder, reported
+from mkgc.command import reported
 from mkgc.errors import ConfigError
-from mkgc.files import write_json
+from mkgc.files import whole, write_json
+from mkgc.folders import drop_stale
+from mkgc.signals import is_first
 from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
@@ -102,8 +104,10 @@ def _claim(run: Run, config: DictConfig) -> None:
     aside = run.claim()
     if aside is not None:
         print(f"{run.folder} held another run, which now lies in {aside}")
+    drop_stale(run.folder)
     settings = DictConfig({**config, "run": run.id})
-    OmegaConf.save(settings, run.folder / "config.yaml", resolve=True)
+    with whole(run.folder / "config.yaml") as beside:
+        OmegaConf.save(settings, beside, resolve=True)
 
 
 def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, Any]:
@@ -148,10 +152,10 @@ def _size(task: Task) -> str:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 @reported
 def _main(config: DictConfig) -> float:
-    with output_folder() as folder:
-        figures = train(config, folder)
+    figures = train(config, command.folder())
     metric = config.task.metric
-    print(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
+    if is_first():
+        print(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
     return float(figures["dev"][metric])
 
 

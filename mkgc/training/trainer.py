@@ -30,6 +30,7 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     from mkgc.training.diverged import Divergence
     from mkgc.training.kept import KeepBest
     from mkgc.training.precision import precision_settings
+    from mkgc.training.processes import EndTogether
 
     # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
@@ -40,7 +41,7 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
         return instantiate(
             config.trainer,
             precision=precision,
-            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience)],
+            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether()],
             logger=logger,
             plugins=[WholeCheckpointIO(), *plugins],
             default_root_dir=str(folder),

@@ -1,0 +1,37 @@
+"""What is said of the jobs of a sweep that fail."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+
+from mkgc.errors import one_line
+
+
+class JobError(Exception):
+    """A job that has failed, with its exit code; what there was to say is said as soon as it is made."""
+
+    def __init__(self, line: str, code: int) -> None:
+        super().__init__(line)
+        self.code = code
+        hydra = HydraConfig.get()
+        own = " ".join(word for word in hydra.overrides.task if word not in sys.argv)
+        print(f"mkgc: job {hydra.job.num} ({one_line(own)}): {line}", file=sys.stderr)
+
+
+def hand_on_errors() -> None:
+    """Keeps Hydra from printing lines of its own before it hands on what a job has raised."""
+    JobReturn.return_value = property(_result, _set_result)  # type: ignore[assignment]
+
+
+def _result(job: JobReturn) -> Any:
+    if job.status == JobStatus.FAILED:
+        raise job._return_value
+    return job._return_value
+
+
+def _set_result(job: JobReturn, value: Any) -> None:
+    job._return_value = value

@@ -1,0 +1,161 @@
+"""How a command ends: told to by a signal, by a full disk, by a bug, alone and in a sweep."""
+
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from mkgc.bugs import explain_disk
+from mkgc.files import whole
+from mkgc.folders import drop_stale, new_folder
+from mkgc.signals import Ended, in_order
+from tests.conftest import TINY, said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
+def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
+    number: signal.Signals, code: int, run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.mre.task import RelationExtraction
+
+    loss = RelationExtraction.loss
+
+    def told_in_the_second_epoch(self, batch):
+        if self.current_epoch == 1:
+            os.kill(os.getpid(), number)
+        return loss(self, batch)
+
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(RelationExtraction, "loss", told_in_the_second_epoch)
+    ended, _, err = run("train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here")
+    assert ended == code
+    assert said(err).endswith("what was saved last is kept")
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+    monkeypatch.setattr(RelationExtraction, "loss", loss)
+    again, _, err = run(
+        "train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here", "resume=here/last.ckpt"
+    )
+    assert again == 0, err
+    assert (tmp_path / "here" / "metrics.json").is_file()
+
+
+def test_what_a_signal_cuts_short_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("before")
+    with pytest.raises(Ended), in_order(), whole(tmp_path / "out") as beside:  # noqa: PT012
+        beside.write_text("half")
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_text() == "before"
+
+
+def test_runs_that_start_in_the_same_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    folders = [new_folder("mre"), new_folder("mre"), new_folder("mre", "sweep_"), new_folder("mre")]
+    assert folders == ["runs/mre/now", "runs/mre/now_2", "runs/mre/sweep_now", "runs/mre/now_3"]
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "a/b", "..", ".", "''", "a\tb"])
+def test_a_name_of_a_task_cannot_leave_the_folder_of_runs(name: str, run, mre_root: Path, tmp_path: Path) -> None:
+    before = {*tmp_path.parent.iterdir()}
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, f"task.name={name}")
+    assert code == 2
+    assert "names a folder in runs/" in said(err)
+    assert not (tmp_path / "runs").exists()
+    assert {*tmp_path.parent.iterdir()} == before
+
+
+def test_what_dead_processes_had_half_written_is_removed_and_what_others_write_is_not(tmp_path: Path) -> None:
+    dead = 4_194_305  # beyond the largest number that Linux gives
+    for name in (f".last.ckpt.{dead}", f".last.ckpt.{os.getppid()}", ".hidden", "best.ckpt"):
+        (tmp_path / name).touch()
+    drop_stale(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", f".last.ckpt.{os.getppid()}", "best.ckpt"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_disk_that_takes_no_more_is_told_with_the_name_of_the_file(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with pytest.raises(OSError, match="Errno") as caught, whole(path) as beside:  # noqa: PT012
+        beside.write_text("half")
+        raise OSError(number, os.strerror(number))
+    line = explain_disk(caught.value, tmp_path)
+    assert line is not None
+    assert line.startswith(f"{path}: {os.strerror(number)}")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(
+    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, "task.epochs=1", "hydra.run.dir=here")
+    assert code == 0, err
+    kept = (here / "last.ckpt").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("torch.save", full)
+    resumed = ("resume=here/last.ckpt", "task.epochs=2", "hydra.run.dir=here")
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, *resumed)
+    assert code == 2
+    assert said(err).endswith("best.ckpt: No space left on device: make room; what was saved before is kept")
+    assert (here / "last.ckpt").read_bytes() == kept
+    assert not [path for path in here.iterdir() if path.name.startswith(".") and path.suffix[1:].isdecimal()]
+
+
+def test_only_faults_of_the_disk_are_told_as_such(tmp_path: Path) -> None:
+    assert explain_disk(OSError(errno.ENOSPC, "No space left"), tmp_path) is not None
+    assert explain_disk(PermissionError(errno.EACCES, "Permission denied"), tmp_path) is None
+    assert explain_disk(FileNotFoundError(errno.ENOENT, "No such file", "x"), tmp_path) is None
+    assert explain_disk(ValueError("no space left"), tmp_path) is None
+
+
+def test_a_bug_is_one_line_that_says_where_its_traceback_is(
+    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.mre.task import RelationExtraction
+
+    def broken(*_: object) -> None:
+        raise KeyError("a bug\x1b[31m")
+
+    monkeypatch.setattr(RelationExtraction, "loss", broken)
+    code, _, err = run("train", f"data.root={mre_root}", *TINY, "hydra.run.dir=here")
+    assert code == 1
+    assert "\x1b" not in err
+    log = Path(said(err).rpartition(" ")[2])
+    assert log.parent == tmp_path / "here"
+    assert "in broken" in log.read_text()
+
+
+def test_a_bug_outside_of_a_run_is_kept_in_a_temporary_file(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("mkgc.report.report", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, _, err = run("report", "runs=nowhere")
+    assert code == 1
+    assert "in broken" in Path(said(err).rpartition(" ")[2]).read_text()
+
+
+def test_a_job_of_a_sweep_that_fails_is_one_line_with_its_name(
+    run, mre_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = ("-m", f"data.root={mre_root}", *TINY, "task.epochs=1", "size.fused=9,1", "hydra.sweep.dir=sweep")
+    code, out, err = run("train", *sweep)
+    assert code == 2
+    assert said(err).startswith("job 0 (size.fused=9")
+    assert "backbone.fused=9 must lie between 1 and 2" in said(err)
+    assert "mre: test f1" in out  # the other job
+    assert sys.exc_info() == (None, None, None)
