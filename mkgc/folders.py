@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from itertools import count
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -13,26 +11,15 @@ from omegaconf import OmegaConf
 from mkgc.errors import ConfigError
 
 
-def new_folder(task: str, prefix: str = "") -> str:
-    """Makes a folder ``runs/TASK/PREFIXTIME`` that no other run has, however many start in the same second.
+def folder_name(task: str) -> str:
+    """The task's name, if a folder can have it.
 
     Raises:
-        ConfigError: The task's name is none that a folder can have.
+        ConfigError: It would lead elsewhere.
     """
     if not re.fullmatch(r"\w[\w.-]*", str(task)):
-        raise ConfigError(
-            f"task.name={task} must be letters, digits, and _ . - behind them: it names a folder in runs/"
-        )
-    start = Path("runs", task, prefix + time.strftime("%Y-%m-%d_%H-%M-%S"))
-    start.parent.mkdir(parents=True, exist_ok=True)
-    for number in count(1):
-        folder = start if number == 1 else start.with_name(f"{start.name}_{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return str(folder)
-    raise AssertionError
+        raise ConfigError(f"task.name={task} names a folder in runs/: give letters, digits, and _ . - behind them")
+    return str(task)
 
 
 def drop_empty(folder: Path) -> None:
@@ -61,5 +48,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-# Hydra asks for the place of a run more than once, and of a sweep from each of its jobs: the answer is kept.
-OmegaConf.register_new_resolver("new_folder", new_folder, use_cache=True, replace=True)
+# What conf/train.yaml makes the place of a run of. The answers are kept, as those of Hydra's ${now:}: all processes and
+# jobs that belong together have one place, and runs that start in the same second have not.
+OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+OmegaConf.register_new_resolver("pid", os.getpid, use_cache=True, replace=True)

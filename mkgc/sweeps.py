@@ -7,8 +7,9 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
 
-from mkgc.errors import one_line
+from mkgc.errors import ConfigError, one_line
 
 
 class JobError(Exception):
@@ -20,6 +21,16 @@ class JobError(Exception):
         hydra = HydraConfig.get()
         own = " ".join(word for word in hydra.overrides.task if word not in sys.argv)
         print(f"mkgc: job {hydra.job.num} ({one_line(own)}): {line}", file=sys.stderr)
+
+
+def check_processes(devices: int) -> None:
+    """Checks that a run of so many devices can be made where it was asked for.
+
+    Raises:
+        ConfigError: It is a job of a sweep: further processes would be started with the sweep's own arguments.
+    """
+    if devices > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise ConfigError(f"a job of a sweep runs on one device, not {devices}: give trainer.devices=1, or no -m")
 
 
 def hand_on_errors() -> None:

@@ -14,6 +14,7 @@ from mkgc.errors import ConfigError
 from mkgc.files import whole, write_json
 from mkgc.folders import drop_stale
 from mkgc.signals import is_first
+from mkgc.sweeps import check_processes
 from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     check_length(config.backbone, config.data.max_length)
     check_sizes(config.backbone, config.data.pictures)
     trainer = build_trainer(config, folder)
+    check_processes(trainer.num_devices)
     start = Start.of(config)
     run = _identify(config, folder, start)
     ledger = Ledger(run)

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
 from mkgc.bugs import explain_disk
 from mkgc.files import whole
-from mkgc.folders import drop_stale, new_folder
+from mkgc.folders import drop_stale
 from mkgc.signals import Ended, in_order
 from tests.conftest import TINY, said
 
@@ -53,13 +55,17 @@ def test_what_a_signal_cuts_short_leaves_no_half_of_a_file(tmp_path: Path) -> No
     assert (tmp_path / "out").read_text() == "before"
 
 
-def test_runs_that_start_in_the_same_second_have_folders_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("time.strftime", lambda _: "now")
-    folders = [new_folder("mre"), new_folder("mre"), new_folder("mre", "sweep_"), new_folder("mre")]
-    assert folders == ["runs/mre/now", "runs/mre/now_2", "runs/mre/sweep_now", "runs/mre/now_3"]
+def test_runs_that_start_in_the_same_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = []
+    for pid in (11, 12):
+        monkeypatch.setattr("os.getpid", lambda pid=pid: pid)
+        OmegaConf.register_new_resolver("pid", os.getpid, use_cache=True, replace=True)
+        with initialize_config_module("conf", version_base="1.3"):
+            hydra = compose("train", ["task=mre"], return_hydra_config=True).hydra
+        places += [hydra.run.dir, hydra.sweep.dir]
+        assert hydra.run.dir == places[-2]
+    assert len({*places}) == 4
+    assert all(place.startswith("runs/mre/") for place in places)
 
 
 @pytest.mark.parametrize("name", ["../../x", "/x", "a/b", "..", ".", "''", "a\tb"])
@@ -159,3 +165,10 @@ def test_a_job_of_a_sweep_that_fails_is_one_line_with_its_name(
     assert "backbone.fused=9 must lie between 1 and 2" in said(err)
     assert "mre: test f1" in out  # the other job
     assert sys.exc_info() == (None, None, None)
+
+
+def test_a_sweep_over_several_processes_is_refused_before_anything_is_read(run, tmp_path: Path) -> None:
+    code, _, err = run("train", "-m", "task=mre", "data=folder", "data.root=nowhere", "trainer.devices=2", "seed=0,1")
+    err = err.splitlines()[0]
+    assert code == 2
+    assert "give trainer.devices=1, or no -m" in said(err)
