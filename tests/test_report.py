@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from mkgc.reports.systems import list_systems
 from mkgc.reports.tables import Spread, Table, show, shown
 from tests.conftest import said
 
+TOO_DEEP = "is nested more than 50 levels deep, which the settings of a run are not"
+BESIDE = "cannot be read: a run's folder has its settings beside metrics.json"
 HYBRID = {
     "_target_": "mkgc.backbone.Backbone",
     "text": {},
@@ -270,17 +273,75 @@ def test_what_cannot_be_reported_is_one_line(run, tmp_path) -> None:
     assert not [*tmp_path.glob("x*")]
 
 
-def test_a_damaged_run_is_named_by_its_file(run, tmp_path) -> None:
+DEEP = "".join("  " * i + "a:\n" for i in range(300))
+LAUGHS = "a: &a [x, x]\n" + "".join(f"{c}: &{c} [{','.join([f'*{b}'] * 9)}]\n" for b, c in pairwise("abcdefghijk"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("config.yaml", "- a list\n", BESIDE),
+        ("config.yaml", "a: [\n", BESIDE),
+        ("config.yaml", "a: ${\n", BESIDE),
+        ("config.yaml", "", BESIDE),
+        ("config.yaml", None, "is not there"),
+        ("config.yaml", LAUGHS, "has aliases, which the settings of a run do not"),
+        ("config.yaml", DEEP, TOO_DEEP),
+        (
+            "config.yaml",
+            "a: " + "[" * 100_000,
+            TOO_DEEP,
+        ),
+        ("config.yaml", "a: " + "x" * (5 << 20), "is larger than 4 MiB, which no run's is"),
+        ("metrics.json", "{}", "has no figures under 'test': not those of a run"),
+        ("metrics.json", '{"test": []}', "has no figures under 'test': not those of a run"),
+        ("metrics.json", "{", "is no JSON: not the figures of a run"),
+        ("metrics.json", "[" * 100_000, "is no JSON: not the figures of a run"),
+        ("metrics.json", '{"test": {"f1": ' + "9" * 5000 + "}}", "is no JSON: not the figures of a run"),
+        ("metrics.json", '{"test": {"f1": "high"}}', "the figure 'f1' is no number: high"),
+        ("metrics.json", '{"test": {"f1": true}}', "the figure 'f1' is no number: True"),
+    ],
+)
+def test_a_damaged_run_is_a_row_that_says_so(run, tmp_path, name, text, problem) -> None:
+    finished(tmp_path / "runs" / "whole", f1=0.5)
+    path = finished(tmp_path / "runs" / "damaged", 1, f1=1.0) / name
+    path.unlink() if text is None else path.write_text(text)
+    code, _, err = run("report", f"runs={tmp_path}/runs", "output=out.json")
+    assert (code, err) == (0, "")
+    damaged, whole = json.loads((tmp_path / "out.json").read_text())[0]["rows"]
+    assert (whole["f1"], whole["problem"]) == (0.5, None)
+    assert (damaged["run"], damaged["f1"], damaged["problem"]) == ("damaged", None, f"{path}: {problem}")
+
+
+def test_figures_that_are_not_finite_are_shown_as_they_are(run, tmp_path) -> None:
+    (finished(tmp_path / "runs" / "a") / "metrics.json").write_text('{"test": {"f1": NaN, "recall": Infinity}}')
+    (finished(tmp_path / "runs" / "b", 1) / "metrics.json").write_text('{"test": {"f1": 1e400, "recall": 0.5}}')
+    code, out, _ = run("report", f"runs={tmp_path}/runs")
+    assert code == 0
+    assert "nan" in out
+
+
+def test_a_report_shows_what_a_sweep_varied(tmp_path) -> None:
+    for i, (fused, seed) in enumerate(((1, 0), (1, 1), (3, 0), (3, 1))):
+        folder = begun(tmp_path / "sweep" / str(i), seed, {**HYBRID, "fused": fused}, size={"fused": fused})
+        (folder / "metrics.json").write_text(json.dumps({"test": {"f1": fused / 4 + seed / 100}, "seed": seed}))
+    table = list_runs(read_runs(tmp_path))
+    assert table.columns == ("run", "task", "seed", "backbone", "settings", "f1")
+    assert [row[4] for row in table.rows] == ["size.fused=1", "size.fused=3"]
+
+
+def test_a_report_takes_no_file_of_a_run_for_its_output(run, tmp_path) -> None:
     folder = finished(tmp_path / "runs" / "one", f1=1.0)
-    figures, settings = folder / "metrics.json", folder / "config.yaml"
-    beside = f"{settings}: cannot be read: a run's folder has its settings beside metrics.json"
-    for path, text, line in (
-        (settings, "- a list\n", beside),
-        (settings, "a: [\n", beside),
-        (settings, None, beside),
-        (figures, "{}", f"{figures}: has no figures under 'test': not those of a run"),
-        (figures, "{", f"{figures}: is no JSON: not the figures of a run"),
-    ):
-        path.unlink() if text is None else path.write_text(text)
-        code, _, err = run("report", f"runs={tmp_path}/runs")
-        assert (code, said(err)) == (2, line)
+    before = (folder / "metrics.json").read_text()
+    code, _, err = run("report", f"runs={tmp_path}/runs", f"output={folder}/metrics.json")
+    assert code == 2
+    assert "which is read: give another file" in said(err)
+    assert (folder / "metrics.json").read_text() == before
+
+
+def test_a_damaged_record_of_queries_is_a_row_that_says_so(tmp_path) -> None:
+    linked(tmp_path / "whole", [1.0, 2.0, 4.0, 8.0])
+    damaged = linked(tmp_path / "damaged", [1.0] * 4, 1, system="B") / "queries.npz"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    (table,) = list_systems(tmp_path, 100)
+    assert f"{damaged}: holds no ranked queries: record them anew" in [row[1] for row in table.rows]

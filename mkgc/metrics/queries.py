@@ -136,9 +136,20 @@ class Queries:
             raise DataError("is not there: no ranked queries were recorded", path) from error
         except KeyError as error:
             raise DataError("holds ranked queries of another form: record them anew", path) from error
-        except Exception as error:  # a damaged archive makes its readers raise nearly anything
+        except Exception as error:  # damaged bytes make the readers of archives and arrays raise nearly anything
             raise DataError("holds no ranked queries: record them anew", path) from error
-        lengths = len(relations) == len(categories), len(table) == len(clean)
-        if table.dtype != RECORD or not all(lengths) or (table["relation"] >= len(relations)).any():
+        if not _is_record(table, relations, categories, clean):
             raise DataError("holds ranked queries of another form: record them anew", path)
         return cls(table, tuple(relations.tolist()), tuple(categories.tolist()), clean)
+
+
+def _is_record(table: np.ndarray, relations: np.ndarray, categories: np.ndarray, clean: np.ndarray) -> bool:
+    """Whether arrays are what :meth:`Queries.save` writes."""
+    if table.dtype != RECORD or clean.dtype != bool or {relations.dtype.kind, categories.dtype.kind} != {"U"}:
+        return False
+    if any(array.ndim != 1 for array in (table, relations, categories, clean)):
+        return False
+    lengths = len(relations) == len(categories), len(table) == len(clean)
+    numbered = (table["relation"] >= 0) & (table["relation"] < len(relations)) & (table["side"] < len(SIDES))
+    ranked = (table["rank"] >= 1) & (table["rank"] <= table["candidates"]) & (table["pictures"] < len(PICTURES))
+    return all(lengths) and bool((numbered & ranked).all())

@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mkgc.reports.runs import Run, common, grouped, read_jobs, system
+from mkgc.errors import DataError
+from mkgc.reports.runs import common, grouped, read_jobs, system
+from mkgc.reports.saved import Run
 from mkgc.reports.tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ def _tables(name: str, runs: list[Run], resamples: int, seed: int) -> list[Table
         for one, group in zip(systems, grouped(runs), strict=True)
     ]
     first = _same(systems)
+    if first is None and all(one.figures or one.problem for one in runs):
+        raise DataError(systems[0].seeds)
     if first is None:
         return [_table(name, systems, resamples, seed)]
     tables = [_table(f"{name}: {len(first.table):,} queries, 95 % intervals", systems, resamples, seed)]
@@ -61,13 +65,17 @@ def _tables(name: str, runs: list[Run], resamples: int, seed: int) -> list[Table
 def _read(group: list[Run]) -> System:
     from mkgc.metrics.queries import Queries
 
-    ended = [one for one in group if one.figures]
-    seeds, lost = (
-        ", ".join(str(one.setting("seed")) for one in part)
-        for part in (ended, [one for one in group if not one.figures])
-    )
-    text = "; ".join([seeds] * bool(seeds) + [f"{lost} did not finish"] * bool(lost))
-    return System(system(group[0]), text, [Queries.load(one.folder / "queries.npz").ordered() for one in ended])
+    ended = [one for one in group if one.figures and one.problem is None]
+    problems = [one.problem for one in group if one.problem is not None]
+    lost = ", ".join(str(one.setting("seed")) for one in group if not one.figures and one.problem is None)
+    ranked = []
+    for one in ended:
+        try:
+            ranked.append((str(one.setting("seed")), Queries.load(one.folder / "queries.npz").ordered()))
+        except DataError as error:
+            problems.append(str(error))
+    parts = [", ".join(seed for seed, _ in ranked), f"{lost} did not finish" if lost else "", *problems]
+    return System(system(group[0]) or group[0].name, "; ".join(filter(None, parts)), [run for _, run in ranked])
 
 
 def _same(systems: list[System]) -> Queries | None:

@@ -1,0 +1,131 @@
+"""A run as its folder holds it: settings and figures, in files that may be damaged, or a stranger's."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mkgc.errors import DataError
+
+DEPTH = 50
+"""How deep settings may be nested; those of a run are not a dozen levels deep."""
+
+LARGEST = 4 << 20
+"""Bytes of a file that is read; a run's are thousands."""
+
+
+ONE_RUN = ("seed", "resume", "run")
+"""Keys in which repetitions of a run differ."""
+
+
+class Run(NamedTuple):
+    """A run: where it lies, in short below the folder asked for, its settings, and its figures, if it has finished.
+
+    Of a damaged run, ``problem`` says what is wrong, and there are no settings or no figures.
+    """
+
+    name: str
+    folder: Path
+    config: dict[str, Any]
+    figures: dict[str, Any]
+    problem: str | None = None
+
+    def repeats(self) -> str:
+        """Equal for runs that are repetitions of one another."""
+        if self.problem is not None:
+            return self.name
+        return json.dumps(self.config | dict.fromkeys(ONE_RUN), sort_keys=True, default=str)
+
+    def setting(self, key: str) -> Any:
+        """The value at a dotted key, None where there is none."""
+        found: Any = self.config
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return found
+
+
+def read_run(place: Path, folder: Path) -> Run:
+    """The run that lies in a place below a folder; what is damaged is told in it."""
+    name = place.relative_to(folder).as_posix()
+    config: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
+    try:
+        if os.path.lexists(place / "metrics.json"):
+            figures = read_figures(place / "metrics.json")
+        config = read_settings(place / "config.yaml")
+    except DataError as error:
+        return Run(name, place, config, figures, str(error))
+    return Run(name, place, config, figures)
+
+
+def read_figures(path: Path) -> dict[str, Any]:
+    """What ``metrics.json`` holds; its test figures are all numbers, finite or not.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        figures = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError("is no JSON: not the figures of a run", path) from error
+    if not isinstance(figures, dict) or not isinstance(figures.get("test"), dict):
+        raise DataError("has no figures under 'test': not those of a run", path)
+    for name, value in figures["test"].items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise DataError(f"the figure '{name}' is no number: {value!s:.40}", path)
+    figures["test"] = {name: _number(value) for name, value in figures["test"].items()}
+    return figures
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What ``config.yaml`` holds, interpolations as they stand.
+
+    Raises:
+        DataError: It is damaged, or no run has written it.
+    """
+    try:
+        text = _text(path)
+        _check_plain(text, path)
+        loaded = OmegaConf.create(text)
+        settings = OmegaConf.to_container(loaded, resolve=False)
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError, OmegaConfBaseException, AttributeError) as error:
+        raise DataError("cannot be read: a run's folder has its settings beside metrics.json", path) from error
+    if not isinstance(settings, dict) or not settings:
+        raise DataError("cannot be read: a run's folder has its settings beside metrics.json", path)
+    return {str(key): value for key, value in settings.items()}
+
+
+def _check_plain(text: str, path: Path) -> None:
+    """Checks the events of a YAML file, before anything is built: aliases and nesting can make a few lines endless."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise DataError("has aliases, which the settings of a run do not", path)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise DataError(f"is nested more than {DEPTH} levels deep, which the settings of a run are not", path)
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError("is not there", path)
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"is larger than {LARGEST >> 20} MiB, which no run's is", path)
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path) from error
+
+
+def _number(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
