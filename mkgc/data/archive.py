@@ -10,7 +10,6 @@ import re
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from rich.console import Console
 from rich.progress import Progress
 
+from mkgc.data.scratch import scratch
 from mkgc.errors import DataError
 
 OPENERS: dict[str, Callable[[Any], Any]] = {
@@ -136,9 +136,8 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> list[Pa
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError("is not empty: name a new folder to unpack into", folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-            fresh = Path(beside) / "unpacked"
+        with scratch(folder) as beside:
+            fresh = beside / "unpacked"
             fresh.mkdir()
             files = _unpacked(archive, fresh, limits or Limits())
             fresh.replace(folder)

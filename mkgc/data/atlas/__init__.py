@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
@@ -14,6 +11,7 @@ from rich.progress import track
 
 from mkgc.data.atlas import mentions, relations, triples
 from mkgc.data.atlas.facts import countries
+from mkgc.data.scratch import scratch
 from mkgc.errors import DataError
 
 FORMAT = 1
@@ -39,16 +37,23 @@ def build(output: Path, seed: int = 0) -> None:
     if _reads(output) == stamp:
         return
     _spare(output)
-    facts = countries()
-    with _beside(output) as beside:
-        fresh = beside / "fresh"
-        for name, write in track(SETS.items(), "Atlas", transient=True, disable=not sys.stdout.isatty()):
-            print(f"Atlas: drawing {name}", flush=True)
-            write(fresh / name, facts, Random(f"{seed}/{name}"))
-        (fresh / "SOURCES.md").write_text(stamp, encoding="utf-8")
-        if _reads(output) != stamp:  # another process may have been faster
-            _replace(output, fresh, beside / "old", stamp)
+    try:
+        with scratch(output) as beside:
+            _draw(beside / "fresh", seed, stamp)
+            if _reads(output) != stamp:  # another process may have been faster
+                _replace(output, beside / "fresh", beside / "old", stamp)
+    except OSError as error:
+        reason = f"cannot be built: {error.strerror}; name a place that can be written and has room"
+        raise DataError(reason, output) from error
     print(f"Atlas: built in {output}")
+
+
+def _draw(fresh: Path, seed: int, stamp: str) -> None:
+    facts = countries()
+    for name, write in track(SETS.items(), "Atlas", transient=True, disable=not sys.stdout.isatty()):
+        print(f"Atlas: drawing {name}", flush=True)
+        write(fresh / name, facts, Random(f"{seed}/{name}"))
+    (fresh / "SOURCES.md").write_text(stamp, encoding="utf-8")
 
 
 def _reads(folder: Path) -> str | None:
@@ -70,22 +75,6 @@ def _spare(output: Path) -> None:
     if strange:
         reason = f"holds {min(strange)}, which is not of an Atlas"
         raise DataError(f"{reason}: name a new or empty folder, or read your own files with data=folder", output)
-
-
-@contextmanager
-def _beside(output: Path) -> Iterator[Path]:
-    """A folder on the same disk as the output, gone at the end with all it holds.
-
-    Raises:
-        DataError: No folder can be made there.
-    """
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-")
-    except OSError as error:
-        raise DataError(f"cannot be built: {error.strerror}; name a place that can be written", output) from error
-    with folder as name:
-        yield Path(name)
 
 
 def _replace(output: Path, fresh: Path, old: Path, stamp: str) -> None:
