@@ -1,5 +1,6 @@
 """`python -m mkgc.prepare`: pictures, archives and low-resource splits; weights are tested with their encoders."""
 
+import subprocess
 import tarfile
 
 import pytest
@@ -70,3 +71,32 @@ def test_a_wrong_word_is_one_line(run, tmp_path, mre_root, arguments, line) -> N
     code, _, err = run("prepare", f"data.root={mre_root}", *TINY, *arguments)
     assert code == 2
     assert line in said(err)
+
+
+@pytest.fixture
+def read_only(mre_root):
+    """A data set on a file system that cannot be written to."""
+    mount = ["mount", "--bind", str(mre_root), str(mre_root)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(mre_root)], check=True)
+    yield mre_root
+    subprocess.run(["umount", str(mre_root)], check=True)
+
+
+@pytest.mark.slow
+def test_read_only_data_are_prepared_elsewhere_and_read_without(run, read_only, tiny, tmp_path) -> None:
+    code, _, err = run("prepare", f"data.root={read_only}", *TINY)
+    assert code == 2
+    assert said(err).startswith(f"{read_only}/pictures.store: pictures cannot be kept there: Read-only file system")
+    assert "Give data.store=…" in said(err)
+    assert read_corpus(tiny("mre", read_only)).store.count(32) == 40
+    assert run("prepare", f"data.root={read_only}", *TINY, f"data.store={tmp_path}/store")[0] == 0
+
+
+def test_images_that_nobody_names_are_said(run, roots) -> None:
+    for task, name, whose in (("mre", "img_org/train/new.JPG", "no sentence names"), ("mner", "images/new.webp", "no")):
+        (roots[task] / name).touch()
+        _, out, _ = run("prepare", f"task={task}", f"data.root={roots[task]}", *TINY)
+        assert f"warning: images that {whose}" in out
+        assert f"1 ({name})" in out
