@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from mkgc.command import reported, require, run
@@ -243,7 +243,6 @@ def _configure(config: DictConfig, found: Mapping[str, Any]) -> None:
     positions = found["text"]["max_position_embeddings"]
     if config.data.max_length > positions:
         raise ConfigError(f"data.max_length={config.data.max_length}: the weights have {positions} positions only")
-    OmegaConf.update(config, "data.pictures", found["side"]["pictures"], merge=False)
     tokens = {"_target_": "mkgc.data.tokens.pretrained", "_partial_": True, "name": config.tokenizer}
     config.size = {"lr": config.size.lr, "tokenizer": tokens}
 

@@ -15,6 +15,7 @@ from mkgc.data.examples import TaggedExample
 from mkgc.data.pictures import PictureStore
 from mkgc.encoders.weights import without_prefix
 from mkgc.predictor import Predictor
+from tests.conftest import said
 from tests.nn.released_reference import linear, norm, run
 from tests.nn.test_released import HEADS, PREFIX, random_state
 
@@ -60,14 +61,6 @@ def padded(ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     return row, (torch.arange(LENGTH) < len(ids))[None].float()
 
 
-@pytest.fixture
-def no_crops(mre_root: Path) -> Path:
-    for split in ("train", "val", "test"):
-        torch.save({}, mre_root / "txt" / f"mre_{split}_dict.pth")
-        torch.save({}, mre_root / "txt" / f"{split}_img2crop.pth")
-    return mre_root
-
-
 def of_all_batch_sizes(model: Predictor, records: list[dict]) -> list[dict]:
     """The answers, which must not depend on how many are computed at once."""
     answers = model.predict(records, batch_size=len(records))
@@ -86,9 +79,9 @@ def near(value: object) -> object:
     return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
 
 
-def test_relation_weights_predict_what_the_released_arithmetic_says(no_crops, tmp_path, monkeypatch) -> None:
+def test_relation_weights_predict_what_the_released_arithmetic_says(mre_root, tmp_path, monkeypatch) -> None:
     state = random_state("mre", words=50, labels=3)
-    assert converted("mre", no_crops, state, 46, tmp_path, monkeypatch) == 0
+    assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch) == 0
     model = mkgc.load(tmp_path / "ours.ckpt")
     texts = ("Ada and Bob", "today we saw Ada and Bob .", "Ada and Bob today .", "Paris . Ada saw Bob .", "Bob saw Ada")
     answer, *_ = of_all_batch_sizes(model, [{"text": text, "head": "Ada", "tail": "Bob"} for text in texts])
@@ -98,7 +91,7 @@ def test_relation_weights_predict_what_the_released_arithmetic_says(no_crops, tm
     last = run(own, HEADS, ids, mask, torch.zeros_like(ids), None, *none)["out.last_hidden_state"]
     expected = linear(state, "classifier", torch.cat([last[:, 1], last[:, 5]], 1)).softmax(-1)[0]
     assert list(answer["scores"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
-    assert list(answer["scores"]) == list(json.loads((no_crops / "ours_rel2id.json").read_text()))
+    assert list(answer["scores"]) == list(json.loads((mre_root / "ours_rel2id.json").read_text()))
 
 
 def test_entities_are_scored_as_the_released_arithmetic_says(kg_root, tmp_path, monkeypatch) -> None:
@@ -140,8 +133,6 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
     for name in ("fc.weight", "fc.bias", "crf.start_transitions", "crf.end_transitions"):
         state[name] = state[name][:9]
     state["crf.transitions"] = state["crf.transitions"][:9, :9]
-    for name in ("twitter_train_dict", "twitter_val_dict", "twitter_test_dict", "mner_img2crop"):
-        torch.save({}, mner_root / f"{name}.pth")
     theirs = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
     assert converted("mner", mner_root, state, 50, tmp_path, monkeypatch, f"tags=[{','.join(theirs)}]") == 0
 
@@ -162,12 +153,37 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
     torch.testing.assert_close(task.loss(batch), expected, rtol=0, atol=1e-4)
 
 
-def test_weights_of_another_task_are_refused(no_crops, tmp_path, monkeypatch, capsys) -> None:
-    assert converted("mre", no_crops, random_state("mner"), 46, tmp_path, monkeypatch) == 2
+def test_weights_of_another_task_are_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
+    assert converted("mre", mre_root, random_state("mner"), 46, tmp_path, monkeypatch) == 2
     assert "the weights are of task=mner, not task=mre" in capsys.readouterr().err
     assert not (tmp_path / "ours.ckpt").exists()
 
 
-def test_a_tokeniser_of_another_size_is_refused(no_crops, tmp_path, monkeypatch, capsys) -> None:
-    assert converted("mre", no_crops, random_state("mre", labels=3), 40, tmp_path, monkeypatch) == 2
+def test_a_tokeniser_of_another_size_is_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
+    assert converted("mre", mre_root, random_state("mre", labels=3), 40, tmp_path, monkeypatch) == 2
     assert "vocabulary of 46 word pieces beside {'markers': 4}" in capsys.readouterr().err
+
+
+def test_texts_longer_than_the_weights_positions_are_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
+    state = random_state("mre", words=50, labels=3)
+    assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch, "data.max_length=25") == 2
+    assert "data.max_length=25: the weights have 24 positions only" in capsys.readouterr().err
+
+
+def test_weights_that_were_cut_short_are_a_line(mre_root, tmp_path, monkeypatch, capsys) -> None:
+    save = torch.save
+
+    def cut(contents, path) -> None:
+        save(contents, path)
+        path.write_bytes(path.read_bytes()[:-1000])
+
+    monkeypatch.setattr(torch, "save", cut)
+    assert converted("mre", mre_root, random_state("mre", labels=3), 46, tmp_path, monkeypatch) == 2
+    assert said(capsys.readouterr().err).endswith("is damaged, or holds more than tensors and plain values")
+
+
+def test_more_relations_than_the_data_set_has_are_a_line(mre_root, tmp_path, monkeypatch, capsys) -> None:
+    state = random_state("mre", words=50, labels=5)
+    assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch) == 2
+    assert "classifier.weight is [5, 64] instead of [3, 64]" in said(capsys.readouterr().err)
+    assert not (tmp_path / "ours.ckpt").exists()

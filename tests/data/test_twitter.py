@@ -95,8 +95,7 @@ def test_crops_that_are_asked_for_but_not_listed_are_an_error(root: Path, group:
     with pytest.raises(DataError) as error:
         twitter.read(root, "test", (group,))
     assert str(error.value) == (
-        f"{root / name}: no such file, which data.pictures.{group} needs; "
-        f"leave that group out with ~data.pictures.{group}"
+        f"{root / name}: no such file, which data.pictures.{group} needs; data.pictures.{group}=null trains without"
     )
 
 

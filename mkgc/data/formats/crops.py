@@ -31,7 +31,7 @@ class Crops:
 
 def needed_by(group: str) -> str:
     """What to say of a dictionary that is not there."""
-    return f"which data.pictures.{group} needs; leave that group out with ~data.pictures.{group}"
+    return f"which data.pictures.{group} needs; data.pictures.{group}=null trains without"
 
 
 def read(path: Path, *folders: Path) -> Crops:
