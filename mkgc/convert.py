@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mkgc.command import reported, require, run
@@ -216,8 +217,13 @@ def convert(config: DictConfig) -> str:
         raise ConfigError(f"the weights are of task={task}, not task={config.task.name}")
     found = sizes(state, config.heads)
     _configure(config, found)
+    pictures = found["side"]["pictures"]
+    # Of sentences only the labels are wanted: no image, and no dictionary of crops.
+    OmegaConf.update(config, "data.pictures", pictures if task == "link_prediction" else {}, merge=False)
     corpus = read_corpus(config)
     corpus.show()
+    corpus.codec.settings = replace(corpus.codec.settings, pictures=pictures)
+    OmegaConf.update(config, "data.pictures", pictures, merge=False)
     tables = corpus.codec.tables()
     found["text"]["vocab_size"] = _vocabulary(found["text"]["vocab_size"], tables, corpus.codec, config.tokenizer)
     config.backbone = _backbone(found)
