@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from types import FrameType
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
+
+OBEDIENCE = 15.0
+"""Seconds in which a process has to end that was told to."""
 
 children: list[Popen[bytes]] = []
 """The processes that this one has started to train with it."""
@@ -63,7 +67,14 @@ def is_first() -> bool:
 
 
 def end_others() -> None:
-    """Ends the processes that this one has started."""
+    """Ends the processes that this one has started; by force, where they do not obey in time."""
     for child in children:
         if child.poll() is None:
             child.terminate()
+    until = time.monotonic() + OBEDIENCE
+    for child in children:
+        try:
+            child.wait(max(until - time.monotonic(), 0))
+        except TimeoutExpired:
+            child.kill()
+            child.wait()
