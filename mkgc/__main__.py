@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from mkgc.terminal import say
+
 VERBS = ("train", "evaluate", "predict", "check", "prepare", "convert", "report")
 
 
@@ -13,7 +15,7 @@ def main() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     if verb not in VERBS:
         known = ", ".join(VERBS)
-        print(f"mkgc: no command '{verb}'; choose {known}" if verb else f"usage: mkgc {{{known}}} key=value …")
+        say(f"mkgc: no command '{verb}'; choose {known}" if verb else f"usage: mkgc {{{known}}} key=value …")
         sys.exit(2)
     sys.argv = [f"mkgc {verb}", *sys.argv[2:]]
     import_module(f"mkgc.{verb}").main()

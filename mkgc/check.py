@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mkgc.command import reported, run
 from mkgc.files import check_output_folder, json_text, write_whole
+from mkgc.terminal import say
 
 if TYPE_CHECKING:
     from mkgc.data.inspect.report import Report
@@ -65,7 +66,7 @@ def _main(config: DictConfig) -> None:
     report, folder = check_data(config), Path(config.output)
     write(report, folder)
     show(report, Console())
-    print(f"written to {folder}/report.html and {folder}/report.json")
+    say(f"written to {folder}/report.html and {folder}/report.json")
     if report.fatal:
         sys.exit(UNFIT)
 

@@ -26,6 +26,7 @@ from mkgc.folders import drop_empty
 from mkgc.overrides import explain_syntax, settle
 from mkgc.signals import Ended, end_others, in_order, is_first
 from mkgc.sweeps import JobError, hand_on_errors
+from mkgc.terminal import say
 
 BUG = 1
 USER_ERROR = 2
@@ -47,7 +48,7 @@ def run(main: Callable[[], object]) -> None:
     except Ended as end:
         end_others()
         if end.line and is_first():
-            print(f"mkgc: {end.line}", file=sys.stderr)
+            say(f"mkgc: {end.line}", error=True)
         sys.exit(end.code)
     except Exception as error:
         if not _begun(error):  # Hydra could not compose a configuration, and not all its errors are its own
@@ -106,7 +107,8 @@ def _fail(error: Exception) -> NoReturn:
     if isinstance(error, JobError):
         sys.exit(error.code)
     line, code = _told(error)
-    print(f"mkgc: {line}", file=sys.stderr)
+    for part in f"mkgc: {line}".splitlines():  # of a traceback that could be written nowhere
+        say(part, error=True)
     sys.exit(code)
 
 

@@ -74,7 +74,7 @@ def _misfit(place: str, value: Any, hint: Any) -> str:
 
 
 def _shortened(value: Any) -> str:
-    text = str(value)
+    text = "null" if value is None else str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

@@ -21,6 +21,7 @@ from mkgc.encoders.weights import released_names, without_prefix
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.files import check_output, only_contents
 from mkgc.keys import CONVERT
+from mkgc.terminal import say
 
 if TYPE_CHECKING:
     from mkgc.data.codec import Codec
@@ -284,7 +285,7 @@ def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
 def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")
     with only_contents(config.output):
-        print(f"converted: {convert(config)} of the released MKGformer, into {config.output}")
+        say(f"converted: {convert(config)} of the released MKGformer, into {config.output}")
 
 
 def main() -> None:

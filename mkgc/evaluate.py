@@ -11,6 +11,7 @@ from mkgc.command import reported, require, run
 from mkgc.config import check_keys
 from mkgc.files import check_output, only_contents, write_json
 from mkgc.keys import EVALUATE
+from mkgc.terminal import say
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
 """What a run leaves beside its best checkpoint; another split's figures must not take its place."""
@@ -50,7 +51,7 @@ def _main(config: DictConfig) -> None:
     with only_contents(config.output):
         figures = evaluate(config)
         for name, value in figures.items():
-            print(f"{config.split}/{name:<16} {value:.4f}")
+            say(f"{config.split}/{name:<16} {value:.4f}")
     if config.output is not None:
         write_json(Path(config.output), {config.split: figures})
 

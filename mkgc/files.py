@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -18,6 +19,9 @@ from mkgc.errors import ConfigError, MkgcError
 
 DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
 """Folders whose entries are this process's own open files; /dev/stdout is a link into one of them."""
+
+ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0001-\U000e007f]")
+"""Signs that JSON may hold as they are, and that command a terminal, turn text around or cannot be written."""
 
 NAME_BYTES = 200
 """How much of a file's name its temporary name holds; file systems allow 255 bytes in all."""
@@ -67,9 +71,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """The same as text; ``options`` are those of :func:`json.dumps`."""
+    """The same as text; ``options`` are those of :func:`json.dumps`. What would act on a terminal is escaped."""
     try:
-        return json.dumps(value, allow_nan=False, **options)
+        return ACTING.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, allow_nan=False, **options))
     except ValueError as error:
         raise MkgcError("a result is not a finite number: the model has diverged, and no JSON can hold it") from error
 

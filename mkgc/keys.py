@@ -16,7 +16,9 @@ BadImages = Literal["mask", "skip", "fail"]
 
 TRAIN: Keys = {
     "seed": Seed,
-    "patience": Count,
+    "patience": Natural | None,
+    "nonfinite": Literal["stop", "skip"],
+    "trainer.check_val_every_n_epoch": Count,
     "weights": str | None,
     "resume": str | None,
     "task.epochs": Count,

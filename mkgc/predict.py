@@ -17,6 +17,7 @@ from mkgc.data.formats.jsonl import Line, read_records, require_records
 from mkgc.errors import DataError
 from mkgc.files import check_output, json_text, only_contents, write_whole
 from mkgc.keys import PREDICT
+from mkgc.terminal import say
 
 FLAGS = {"--novel-only": "novel_only=true"}
 """What can be said the way other programs say it, and Hydra's way."""
@@ -67,9 +68,9 @@ def _names(lines: Sequence[Line]) -> Iterator[Any]:
 def _main(config: DictConfig) -> None:
     count, errors = predict(config)
     if errors:
-        print(f"{len(errors):,} of {count:,} records could not be used, the first: {errors[0]}", file=sys.stderr)
+        say(f"{len(errors):,} of {count:,} records could not be used, the first: {errors[0]}", error=True)
     with only_contents(config.output):
-        print(f"{count - len(errors):,} predictions into {config.output}")
+        say(f"{count - len(errors):,} predictions into {config.output}")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from mkgc.config import check, check_keys
 from mkgc.errors import ConfigError
 from mkgc.files import check_output_folder
 from mkgc.keys import PREPARE
+from mkgc.terminal import say
 
 
 def prepare(config: DictConfig) -> None:
@@ -43,7 +44,7 @@ def _archive(config: DictConfig) -> None:
     if config.output is None:
         raise ConfigError("give output=…: the folder that the archive's files go to")
     files = unpack(Path(config.archive), Path(config.output))
-    print(f"{len(files):,} files unpacked into {config.output}")
+    say(f"{len(files):,} files unpacked into {config.output}")
 
 
 def _subsets(config: DictConfig) -> None:
@@ -57,7 +58,7 @@ def _subsets(config: DictConfig) -> None:
         raise ConfigError(f"draws={config.draws}: give data.shots=… or data.fraction=…, too")
     draws = range(settings.draw, settings.draw + config.draws)
     written = write_subsets(read_source(config, settings), settings, draws)
-    print(f"{len(written)} of {len(draws)} low-resource splits written to {settings.root}, the others were there")
+    say(f"{len(written)} of {len(draws)} low-resource splits written to {settings.root}, the others were there")
 
 
 def _pictures(config: DictConfig) -> None:
@@ -70,7 +71,7 @@ def _pictures(config: DictConfig) -> None:
     settings = read_settings(config)
     source, sizes = read_source(config, settings), sorted(set(settings.pictures.values()))
     for note in source.notes:
-        print(f"{note.severity}: {note.text}")
+        note.say()
     root, folder = Path(settings.root), settings.store_folder
     broken: dict[Path, str] = {}
     known = -1
@@ -89,7 +90,7 @@ def _pictures(config: DictConfig) -> None:
         faults = Counter(broken[path] for path in paths[size] if path in broken)
         said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(faults.items())) or "none"
         usable = len(paths[size]) - faults.total()
-        print(f"{folder}: {usable:,} pictures of {size} pixels; cannot be used: {said}")
+        say(f"{folder}: {usable:,} pictures of {size} pixels; cannot be used: {said}")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")

@@ -53,7 +53,7 @@ def claim() -> None:
             signal.signal(each, signal.SIG_DFL)
         if os.getpid() != owner:  # a worker that was forked: it has nothing to put in order
             os._exit(128 + number)
-        raise Ended(f"{WORDS[signal.Signals(number)]}; what was saved last is kept", 128 + number)
+        raise Ended(WORDS[signal.Signals(number)], 128 + number)
 
     if threading.current_thread() is threading.main_thread():
         for number in WORDS:

@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
 from mkgc.errors import ConfigError, one_line
+from mkgc.terminal import say
 
 
 class JobError(Exception):
@@ -20,7 +21,7 @@ class JobError(Exception):
         self.code = code
         hydra = HydraConfig.get()
         own = " ".join(word for word in hydra.overrides.task if word not in sys.argv)
-        print(f"mkgc: job {hydra.job.num} ({one_line(own)}): {line}", file=sys.stderr)
+        say(f"mkgc: job {hydra.job.num} ({one_line(own)}): {line}", error=True)
 
 
 def check_processes(devices: int) -> None:

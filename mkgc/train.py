@@ -15,6 +15,7 @@ from mkgc.files import whole, write_json
 from mkgc.folders import drop_stale
 from mkgc.signals import is_first
 from mkgc.sweeps import check_processes
+from mkgc.terminal import say
 from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
@@ -45,12 +46,11 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.training.diverged import check_weights
     from mkgc.training.ledger import Ledger
     from mkgc.training.start import Start
-    from mkgc.training.trainer import logged
-    from mkgc.training.values import check_parts, check_values
+    from mkgc.training.trainer import logged, telling_the_way_on
+    from mkgc.training.values import check_values
 
-    check_values(config)
     check(config)
-    check_parts(config)
+    check_values(config)
     check_length(config.backbone, config.data.max_length)
     check_sizes(config.backbone, config.data.pictures)
     trainer = build_trainer(config, folder)
@@ -72,9 +72,11 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if trainer.is_global_zero:
         _claim(run, config)
         corpus.show()
-        print(*notes, sep="\n", end="\n" if notes else "")
-        print(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
-    with logged(trainer, run, OmegaConf.to_container(config, resolve=True)):
+        for note in notes:
+            say(note)
+        say(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
+    plain = OmegaConf.to_container(config, resolve=True)
+    with telling_the_way_on(trainer, config.resume), logged(trainer, run, plain):
         task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
         ledger.before = task.before_fit(corpus, resumed=config.resume is not None)
         check_weights(task, "before the first epoch")
@@ -105,7 +107,7 @@ def _claim(run: Run, config: DictConfig) -> None:
     """Makes the folder the run's, with its settings and its id in it."""
     aside = run.claim()
     if aside is not None:
-        print(f"{run.folder} held another run, which now lies in {aside}")
+        say(f"{run.folder} held another run, which now lies in {aside}")
     drop_stale(run.folder)
     settings = DictConfig({**config, "run": run.id})
     with whole(run.folder / "config.yaml") as beside:
@@ -157,7 +159,7 @@ def _main(config: DictConfig) -> float:
     figures = train(config, command.folder())
     metric = config.task.metric
     if is_first():
-        print(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
+        say(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
     return float(figures["dev"][metric])
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from mkgc.bugs import explain_disk
 from mkgc.files import whole
 from mkgc.folders import drop_stale
 from mkgc.signals import Ended, in_order
+from mkgc.training.kept import KeepBest
 from tests.conftest import TINY, said
 
 
@@ -36,14 +38,32 @@ def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
     monkeypatch.setattr(RelationExtraction, "loss", told_in_the_second_epoch)
     ended, _, err = run("train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here")
     assert ended == code
-    assert said(err).endswith("what was saved last is kept")
+    word = "terminated" if number == signal.SIGTERM else "interrupted"
+    assert said(err) == f"{word}; 1 epoch is saved: go on with 'resume=\"{tmp_path}/here/last.ckpt\"'"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
     monkeypatch.setattr(RelationExtraction, "loss", loss)
     again, _, err = run(
-        "train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here", "resume=here/last.ckpt"
+        "train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here", *shlex.split(err)[-1:]
     )
     assert again == 0, err
     assert (tmp_path / "here" / "metrics.json").is_file()
+
+
+def test_a_run_that_is_told_to_end_before_its_first_epoch_is_over_says_that_nothing_is_saved(
+    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.mre.task.RelationExtraction.loss", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    arguments = ("train", f"data.root={mre_root}", *TINY, "task.epochs=2", "hydra.run.dir=here")
+    code, _, err = run(*arguments)
+    assert code == 143
+    assert said(err) == "terminated; no epoch was finished, so nothing is saved: start again"
+    assert not [*(tmp_path / "here").glob("*.ckpt")]
+
+
+def test_a_resumed_run_that_ends_within_an_epoch_goes_on_from_where_it_began() -> None:
+    kept = KeepBest(Path("new"), None)
+    line = "no further epoch was finished: go on with 'resume=\"old/last.ckpt\"'"
+    assert kept.way_on("old/last.ckpt") == line
 
 
 def test_what_a_signal_cuts_short_leaves_no_half_of_a_file(tmp_path: Path) -> None:

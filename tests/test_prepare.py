@@ -64,7 +64,7 @@ def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(run, roo
         (["archive=none.zip", "output=x"], "none.zip: no such file"),
         (["archive=none.zip"], "give output=…"),
         (["draws=2"], "draws=2: give data.shots=… or data.fraction=…, too"),
-        (["draws=0", "data.shots=1"], "draws=0 must be at least 1"),
+        (["draws=0", "data.shots=1"], "draws=0: must be a whole number of at least 1"),
     ],
 )
 def test_a_wrong_word_is_one_line(run, tmp_path, mre_root, arguments, line) -> None:

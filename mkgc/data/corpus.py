@@ -18,7 +18,7 @@ from mkgc.data.graph import Graph
 from mkgc.data.inspect.report import Finding
 from mkgc.data.pictures import PictureStore
 from mkgc.data.settings import DataSettings
-from mkgc.errors import ConfigError, one_line
+from mkgc.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Corpus:
         """Prints how complete the pictures are, and the notes."""
         self.coverage.show()
         for note in self.notes:
-            print(one_line(note.text if note.severity == "info" else f"{note.severity}: {note.text}"))
+            note.say()
 
 
 def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:

@@ -14,6 +14,7 @@ from rich.table import Table
 from mkgc.data.examples import Pictures
 from mkgc.data.images import PictureError
 from mkgc.errors import DataError
+from mkgc.terminal import grid, plain
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Coverage:
 
     def table(self) -> Table:
         """For a terminal."""
-        table = Table("split", "pictures", "examples", "with one", "named", "usable", "missing", "broken")
+        columns = ("split", "pictures", "examples", "with one", "named", "usable", "missing", "broken")
+        table = grid("", columns, [False] * len(columns))
         for row in self.rows:
             broken = ", ".join(f"{n} {kind}" for kind, n in sorted(row.broken.items()) if kind != "missing")
             covered = f"{row.covered:,} ({row.share:.0%})"
             counts = (f"{row.examples:,}", covered, f"{row.named:,}", f"{row.usable:,}")
-            table.add_row(row.split, row.group, *counts, f"{row.broken.get('missing', 0):,}", broken or "0")
+            cells = (row.split, row.group, *counts, f"{row.broken.get('missing', 0):,}", broken or "0")
+            table.add_row(*map(plain, cells))
         return table
 
     def show(self) -> None:

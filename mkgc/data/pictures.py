@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from mkgc.data.images import Fit, PictureError, decode_all, read_picture
 from mkgc.data.store import Entry, SizedStore, checksum
 from mkgc.errors import DataError
+from mkgc.terminal import say
 
 
 class PictureStore:
@@ -133,7 +133,7 @@ class _Mapped:
             picture = torch.from_numpy(read_picture(path, self.pixels.shape[-1], fit=self.fit))
         except PictureError as error:
             raise DataError(f"{said}, and its file cannot be used: {error}") from error
-        print(f"{said}: it is read from its file; mkgc.prepare makes it anew", file=sys.stderr, flush=True)
+        say(f"{said}: it is read from its file; mkgc.prepare makes it anew", error=True)
         return picture
 
 

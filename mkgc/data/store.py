@@ -28,6 +28,7 @@ from torch import Tensor
 from mkgc.data.appending import Appended, appending
 from mkgc.data.images import Fit, PictureError, decode_all
 from mkgc.errors import DataError
+from mkgc.terminal import say
 
 BATCH = 512
 """Pictures between two flushes to disk."""
@@ -212,7 +213,7 @@ def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int, fit: Fi
     """
     store = SizedStore(folder, size, root, fit)
     if damaged := store.verify():
-        print(f"{folder}: {len(damaged):,} stored pictures are damaged and made anew, as that of {damaged[0]}")
+        say(f"{folder}: {len(damaged):,} stored pictures are damaged and made anew, as that of {damaged[0]}")
         store.forget(damaged)
     paths = list(dict.fromkeys(wanted))
     new = store.lacks(paths)

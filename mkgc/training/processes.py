@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mkgc import signals
 from mkgc.signals import Ended, children, end_others, is_first
+from mkgc.terminal import say
 
 SHORTLY = 3.0
 """Seconds in which a process learns what has become of another."""
@@ -82,7 +82,7 @@ def _watch(others: Sequence[Popen[bytes]]) -> None:
         time.sleep(0.5)
     time.sleep(LATE)
     code = _failed(others) or 1
-    print(f"mkgc: {_line(code) or 'one of the processes has failed'}", file=sys.stderr, flush=True)
+    say(f"mkgc: {_line(code) or 'one of the processes has failed'}", error=True)
     for child in others:
         child.kill()
     os._exit(code)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from mkgc.signals import Ended
 from mkgc.training.values import refused
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
             default_root_dir=str(folder),
             use_distributed_sampler=False,
         )
+
+
+@contextmanager
+def telling_the_way_on(trainer: pl.Trainer, resumed: str | None) -> Iterator[None]:
+    """Lets the line of a run that is told to end say what of it is saved, and how to go on from there."""
+    try:
+        yield
+    except Ended as end:
+        line = "; ".join(filter(None, (end.line, trainer.checkpoint_callback.way_on(resumed))))
+        raise Ended(line, end.code) from end
 
 
 @contextmanager

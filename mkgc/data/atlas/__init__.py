@@ -13,6 +13,7 @@ from mkgc.data.atlas import mentions, relations, triples
 from mkgc.data.atlas.facts import countries
 from mkgc.data.scratch import scratch
 from mkgc.errors import DataError
+from mkgc.terminal import say
 
 FORMAT = 1
 """Raised when the same seed begins to give other bytes."""
@@ -45,13 +46,13 @@ def build(output: Path, seed: int = 0) -> None:
     except OSError as error:
         reason = f"cannot be built: {error.strerror}; name a place that can be written and has room"
         raise DataError(reason, output) from error
-    print(f"Atlas: built in {output}")
+    say(f"Atlas: built in {output}")
 
 
 def _draw(fresh: Path, seed: int, stamp: str) -> None:
     facts = countries()
     for name, write in track(SETS.items(), "Atlas", transient=True, disable=not sys.stdout.isatty()):
-        print(f"Atlas: drawing {name}", flush=True)
+        say(f"Atlas: drawing {name}")
         write(fresh / name, facts, Random(f"{seed}/{name}"))
     (fresh / "SOURCES.md").write_text(stamp, encoding="utf-8")
 

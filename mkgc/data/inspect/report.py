@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-from mkgc.errors import one_line
+from mkgc.errors import one_line, printable
+from mkgc.terminal import say
 
 Severity = Literal["fatal", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("fatal", "warning", "info")
@@ -30,6 +31,10 @@ class Finding:
 
     severity: Severity
     text: str
+
+    def say(self) -> None:
+        """Prints it as a line."""
+        say(one_line(self.text if self.severity == "info" else f"{self.severity}: {self.text}"))
 
 
 class Section(NamedTuple):
@@ -62,12 +67,13 @@ def collect(title: str, sections: Iterable[Section]) -> Report:
     parts = list(sections)
     tables = tuple(_cut(table) for part in parts for table in part.tables if table.rows)
     findings = [Finding(finding.severity, one_line(finding.text)) for part in parts for finding in part.findings]
-    return Report(title, tables, tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))))
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    return Report(printable(title), tables, tuple(findings))
 
 
 def _cut(table: Table) -> Table:
     rows = (tuple(one_line(cell, 200) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
-    return replace(table, rows=tuple(rows))
+    return Table(printable(table.title), tuple(map(printable, table.columns)), tuple(rows))
 
 
 def shown(cell: Cell) -> str:
