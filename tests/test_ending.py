@@ -1,6 +1,7 @@
 """How a command ends: told to by a signal, by a full disk, by a bug, alone and in a sweep."""
 
 import errno
+import json
 import os
 import shlex
 import signal
@@ -192,3 +193,33 @@ def test_a_sweep_over_several_processes_is_refused_before_anything_is_read(run, 
     err = err.splitlines()[0]
     assert code == 2
     assert "give trainer.devices=1, or no -m" in said(err)
+
+
+def _full(path: Path, *_: object) -> None:
+    path.touch()
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_one_line_in_every_command_and_what_was_there_stays(
+    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("task=mre", f"data.root={mre_root}", *TINY)
+    assert run("train", *where, "task.epochs=1", "hydra.run.dir=here")[0] == 0
+    record = {"tokens": ["Ada", "and", "Bob"], "head": [0, 1], "tail": [2, 3]}
+    (tmp_path / "in").write_text(json.dumps(record) + "\n")
+    outputs = {
+        "predict": (tmp_path / "out.jsonl", ("checkpoint=here/best.ckpt", "input=in", "output=out.jsonl")),
+        "evaluate": (tmp_path / "out.json", ("checkpoint=here/best.ckpt", "output=out.json")),
+        "report": (tmp_path / "out.md", ("runs=here", "output=out.md")),
+        "check": (tmp_path / "out" / "report.html", (*where, "output=out")),
+    }
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr("pathlib.Path.write_text", _full)
+    for verb, (output, arguments) in outputs.items():
+        output.write_bytes(b"earlier")
+        before = sorted(tmp_path.rglob("*"))
+        code, _, err = run(verb, *arguments)
+        assert code == 2, verb
+        assert said(err) == f"{output}: No space left on device: make room; what was saved before is kept"
+        assert output.read_bytes() == b"earlier"
+        assert sorted(tmp_path.rglob("*")) == before

@@ -53,11 +53,13 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
 @contextmanager
 def telling_the_way_on(trainer: pl.Trainer, resumed: str | None) -> Iterator[None]:
     """Lets the line of a run that is told to end say what of it is saved, and how to go on from there."""
+    from mkgc.training.kept import KeepBest
+
     try:
         yield
     except Ended as end:
-        line = "; ".join(filter(None, (end.line, trainer.checkpoint_callback.way_on(resumed))))
-        raise Ended(line, end.code) from end
+        ways = [one.way_on(resumed) for one in trainer.callbacks if isinstance(one, KeepBest)]  # type: ignore[attr-defined]
+        raise Ended("; ".join(filter(None, (end.line, *ways))), end.code) from end
 
 
 @contextmanager
