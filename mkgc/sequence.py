@@ -24,6 +24,8 @@ class SequenceEncoder(nn.Module):
     """
 
     keeps_pictures = False
+    reads_triples = True
+    """It takes whole triples, and not one prompt a query."""
 
     def __init__(self, text: TextEncoder, trained: int | None = None, negatives: int = 5, chunk: int = 256) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.data import atlas
@@ -100,4 +100,5 @@ def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
     if codec is not None:
         return reader(settings=settings, codec=codec)
     reads = "text" in config.backbone
-    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer) if reads else None)
+    triples = {"sequences": True} if getattr(get_object(config.backbone["_target_"]), "reads_triples", False) else {}
+    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer) if reads else None, **triples)

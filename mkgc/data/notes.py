@@ -15,7 +15,23 @@ from mkgc.data.inspect.report import Finding
 def note_graph(graph: Graph) -> tuple[Finding, ...]:
     """What should be known of a graph's names before it is used."""
     relations, entities = note_twins("relations", graph.relations), note_twins("entities", graph.entities)
-    return (*note_order(graph), *relations, *entities, *note_quotes(graph), *note_tests(graph))
+    return (*note_titles(graph), *note_order(graph), *relations, *entities, *note_quotes(graph), *note_tests(graph))
+
+
+def note_titles(graph: Graph) -> list[Finding]:
+    """A warning where a split's first triple is connected with nothing: its names may be titles of columns."""
+    notes = []
+    rest = np.concatenate([triples[1:] for triples in graph.triples.values()])
+    for split, triples in graph.triples.items():
+        head, relation, tail = triples[0].tolist()
+        if np.isin((head, tail), rest[:, ::2]).any() or (rest[:, 1] == relation).any():
+            continue
+        said = ", ".join(
+            f"'{name:.40}'" for name in (graph.entities[head], graph.relations[relation], graph.entities[tail])
+        )
+        text = f"nothing in the first triple of {split} ({said}) occurs in any but first triples"
+        notes.append(Finding("warning", f"{text}: if these are titles of columns, delete that line"))
+    return notes
 
 
 def note_order(graph: Graph) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -48,6 +48,9 @@ class TripleCodec(Codec):
     ``pictures`` are the entities', for models that know them by what their pictures show. ``left_out`` are the entities
     that are no candidates for an answer.
     """
+
+    reads: Literal["prompts", "triples"] = "prompts"
+    """What one text is made of, where texts are read."""
 
     def __init__(
         self,
@@ -179,7 +182,9 @@ class LinkCodec(TripleCodec):
         check_room(self.settings.max_length, MARKS + 2, "a piece of each of two texts, and the marks of a prompt")
         room = self.settings.max_length - MARKS
         self._texts = [tokenizer.ids(long or short) for short, long in zip(self.names, descriptions, strict=True)]
-        self._asks = [tokenizer.ids(name)[: room - min(SPARED, room // 2)] for name in self.relation_names]
+        asks = [tokenizer.ids(name) for name in self.relation_names]
+        self._name_lengths = np.array([len(ids) for ids in asks])
+        self._asks = [ids[: room - min(SPARED, room // 2)] for ids in asks]
 
     def tables(self) -> dict[str, int]:
         return {"entities": len(self.entities), "relations": len(self.relations)}

@@ -20,6 +20,7 @@ from mkgc.data.survey import survey_graph
 from mkgc.data.tokens import Tokenizer, learned
 from tasks.link_prediction.codec import LinkCodec, TripleCodec
 from tasks.link_prediction.queries import QuerySet, query_sets
+from tasks.link_prediction.sequence_codec import SequenceCodec
 
 FORMATS = {"kg": kg.read, "mmkg": mmkg.read, "tsv": tsv.read}
 
@@ -41,12 +42,13 @@ def read(
     codec: TripleCodec | None = None,
     protocol: Literal["strict", "paper"] = "strict",
     examples: Literal["queries", "repeated", "triples"] = "queries",
+    sequences: bool = False,
 ) -> Corpus:
     """Reads a graph in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
 
-    Without a tokenizer, queries are made of indices alone. ``examples`` is what one is in training
-    (:class:`tasks.link_prediction.queries.QuerySet`). By ``protocol`` "strict", the candidates for an answer are the
-    entities of the graph's triples; by "paper", all that are listed.
+    Without a tokenizer, queries are made of indices alone; with ``sequences``, whole triples are read. ``examples`` is
+    what one is in training (:class:`tasks.link_prediction.queries.QuerySet`). By ``protocol`` "strict", the candidates
+    for an answer are the entities of the graph's triples; by "paper", all that are listed.
 
     Raises:
         ConfigError: There is no such format, protocol or kind of examples.
@@ -57,7 +59,8 @@ def read(
         whole = whole.ordered(codec.entities, codec.relations)
     graph, store, coverage = survey_graph(cut_graph(whole, settings), settings)
     if codec is None:
-        codec = _codec(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else ())
+        kind = SequenceCodec if sequences else LinkCodec
+        codec = _codec(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else (), kind)
     else:
         codec.show(whole, store.problems)
     queries = query_sets(graph, codec, protocol, examples)
@@ -70,8 +73,10 @@ def _note_cuts(split: str, asked: QuerySet, codec: TripleCodec) -> list[Finding]
     if not codec.texts():
         return []
     limit = codec.settings.max_length
-    cut = int((asked.whole_lengths > limit).sum())
-    text = f"{cut:,} of {len(asked):,} prompts of {split} show the beginning of a text alone (data.max_length={limit})"
+    lengths = asked.whole_lengths
+    cut = int((lengths > limit).sum())
+    what = f"{cut:,} of {len(lengths):,} {asked.reads} of {split}"
+    text = f"{what} show the beginning of a text alone (data.max_length={limit})"
     return [Finding("info", text)] if cut else []
 
 
@@ -87,6 +92,7 @@ def _codec(
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None,
     settings: DataSettings,
     left_out: tuple[int, ...],
+    kind: type[LinkCodec],
 ) -> TripleCodec:
     of_all: dict[str, Any] = {
         "entities": graph.entities,
@@ -100,4 +106,4 @@ def _codec(
     if tokenizer is None:
         return TripleCodec(**of_all)
     texts = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
-    return LinkCodec(texts, graph.descriptions, **of_all)
+    return kind(texts, graph.descriptions, **of_all)

@@ -80,8 +80,15 @@ class QuerySet(Sequence[LinkItem]):
 
     @property
     def whole_lengths(self) -> Int[np.ndarray, " n"]:
-        """The same if nothing were cut."""
+        """The length of each prompt, or of each triple where such are read, if nothing were cut."""
+        if self.reads == "triples":
+            return self.codec.read_lengths(self.triples)
         return self._of_each(self.codec.whole_lengths)
+
+    @property
+    def reads(self) -> str:
+        """What a text is made of: "prompts" or "triples"."""
+        return self.codec.reads
 
     def _of_each(self, number: Callable[[Asked], Int[np.ndarray, " B"]]) -> Int[np.ndarray, " n"]:
         """A number of each query, found for a part of the queries at a time."""

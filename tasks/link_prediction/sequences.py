@@ -21,6 +21,7 @@ from mkgc.task import Optim
 from tasks.link_prediction.batch import UNSEEN, LinkBatch, TripleBatch
 from tasks.link_prediction.codec import LinkCodec
 from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.sequence_codec import MARKS, shares
 
 Piece = tuple[Int[Tensor, "K _"], Int[Tensor, " K"], int]
 """Token ids, how many of them count, and their segment."""
@@ -51,8 +52,7 @@ class Sequences(nn.Module):
     """Sequences of triples: [CLS] head [SEP] relation [SEP] tail [SEP], in the segments 0, 1 and 0.
 
     An entity's text is its description, or its name where it has none. Where the three do not fit, the longer ones
-    lose their ends: a relation keeps a third of the room, or what the entities leave; of the entities, the longer is
-    cut first.
+    lose their ends (:func:`shares`).
 
     Source: KG-BERT (Yao et al., 2019), section 3.2; cut as in its released code, but for relations of more than a third
     of the room, which can leave nothing of the tail there.
@@ -61,7 +61,7 @@ class Sequences(nn.Module):
     def __init__(self, codec: LinkCodec) -> None:
         super().__init__()
         t = self.tokenizer = codec.tokenizer
-        self.room = codec.settings.max_length - 4
+        self.room = codec.settings.max_length - MARKS
         entities = [t.ids(long or short) for short, long in zip(codec.names, codec.descriptions, strict=True)]
         self.entities = Texts(entities, self.room)
         self.relations = Texts([t.ids(name) for name in codec.relation_names], self.room)
@@ -70,7 +70,8 @@ class Sequences(nn.Module):
         """The sequences of triples (head, relation, tail), of which ``entities`` may be others than the graph's."""
         head, relation, tail = triples.T
         entities = entities or self.entities
-        first, second, third = self._lengths(triples, entities)
+        lengths = entities.lengths[head], self.relations.lengths[relation], entities.lengths[tail]
+        first, second, third = shares(*lengths, self.room)
         start, stop = (
             triples.new_full((len(triples), 1), mark) for mark in (self.tokenizer.start, self.tokenizer.stop)
         )
@@ -85,15 +86,6 @@ class Sequences(nn.Module):
             (stop, one, 0),
         ]
         return joined(pieces, self.tokenizer.pad)
-
-    def _lengths(self, triples: Int[Tensor, "K 3"], entities: Texts) -> tuple[Tensor, Tensor, Tensor]:
-        """How many tokens of each text there is room for."""
-        head, relation, tail = triples.T
-        first, second, third = entities.lengths[head], self.relations.lengths[relation], entities.lengths[tail]
-        second = second.minimum((self.room - first - third).clamp(min=self.room // 3))
-        left = self.room - second
-        first = first.minimum((left - third).maximum((left + 1) // 2))
-        return first, second, third.minimum(left - first)
 
 
 def joined(pieces: Sequence[Piece], padding: int) -> Text:

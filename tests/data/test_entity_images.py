@@ -104,6 +104,13 @@ def test_what_two_entities_would_take_is_an_error_that_names_both(tmp_path: Path
     assert found(tmp_path, *entities) == {"A/B": [], "A.B": ["A.B.png"]}
 
 
+def test_entities_that_look_the_same_are_told_apart_in_the_error(tmp_path: Path) -> None:
+    save(tmp_path / "images/\u00e9.png")
+    with pytest.raises(DataError) as error:
+        found(tmp_path, "\u00e9", "e\u0301")
+    assert r"the entities '\xe9' and 'e\u0301' would both take it" in str(error.value)
+
+
 def test_a_synset_has_an_n_in_front_but_no_other_entity_has(tmp_path: Path) -> None:
     save(tmp_path / "images/n01945845/1.png")
     save(tmp_path / "images/nab.png")

@@ -30,12 +30,30 @@ def test_there_is_nothing_to_say_of_a_plain_graph(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "titles",
-    ["head relation tail", "Subject Predicate Object", "h r t", "S P O", "head_id rel :TAIL", "source edge target"],
+    [
+        "head relation tail",
+        "Subject Predicate Object",
+        "h r t",
+        "S P O",
+        "head_id rel :TAIL",
+        "source edge target",
+        "头实体 关系 尾实体",
+    ],
 )
 def test_titles_of_columns_are_passed_over_and_said(tmp_path: Path, titles: str) -> None:
     write(tmp_path, [titles.split(), *RING[:12]])
     assert said(tmp_path) == ["train.tsv: its first line is titles of columns, no triple"]
     assert len(tsv.read(tmp_path).triples["train"]) == 12
+
+
+def test_titles_that_are_not_known_are_a_warning(tmp_path: Path) -> None:
+    rows = [["column_a", "column_b", "column_c"], *RING[:12]]
+    (text,) = said(write(tmp_path, rows))
+    assert text == (
+        "nothing in the first triple of train ('column_a', 'column_b', 'column_c') occurs in any but first triples: "
+        "if these are titles of columns, delete that line"
+    )
+    assert not said(write(tmp_path, RING[:12]))
 
 
 @pytest.mark.parametrize("row", ["head has tail", "e1 r e2", "a r b", "the relation tail"])

@@ -16,6 +16,7 @@ from mkgc.sequence import SequenceEncoder
 from mkgc.task import Optim
 from tasks.link_prediction.batch import TripleBatch
 from tasks.link_prediction.codec import LinkCodec
+from tasks.link_prediction.sequence_codec import SequenceCodec
 from tasks.link_prediction.sequences import SequencePrediction, Sequences, drawn
 
 NAMES = ["red apple", "green apple", "red cup", "green cup", "blue cup", "blue apple"]
@@ -23,8 +24,8 @@ DESCRIPTIONS = ["a red apple", "", "a red cup from which people drink", "", "a b
 RELATIONS = ["same colour as", "same thing as"]
 
 
-def codec_of(max_length: int, descriptions: list[str] = DESCRIPTIONS) -> LinkCodec:
-    return LinkCodec(
+def codec_of(max_length: int, descriptions: list[str] = DESCRIPTIONS, kind: type[LinkCodec] = LinkCodec) -> LinkCodec:
+    return kind(
         learned([*NAMES, *DESCRIPTIONS, *RELATIONS], vocab_size=120),
         descriptions,
         entities=NAMES,
@@ -243,3 +244,28 @@ def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tin
     assert torch.equal(again.scores(given), task.eval().scores(given))
     assert all(0 <= entity["score"] <= 1 for answer in again.predict(given) for entity in answer["entities"])
     assert corpus.coverage.rows == ()
+
+
+@pytest.mark.parametrize(("length", "cut"), [(40, False), (20, True)])
+def test_how_many_triples_are_cut_is_counted_by_their_three_texts(kg_root, tiny, length: int, cut: bool) -> None:
+    rows = "".join(f"e/{i}\t{'word ' * 9}\n" for i in range(12))  # of which a prompt of 20 pieces shows one whole
+    (kg_root / "entity2textlong.txt").write_text(rows)
+    corpus = read_corpus(tiny("link_prediction", kg_root, f"data.max_length={length}", "backbone=kg_bert"))
+    counts = {split: len(items.triples) for split, items in corpus.items.items()}
+    assert [note.text for note in corpus.notes if "beginning" in note.text] == [
+        f"{count} of {count} triples of {split} show the beginning of a text alone (data.max_length={length})"
+        for split, count in counts.items()
+        if cut
+    ]
+
+
+@pytest.mark.parametrize("end", ["head", "tail"])
+def test_a_described_entity_is_cut_as_its_sequence_is(end: str) -> None:
+    codec = codec_of(25, ["a red cup from which people drink red red red red", *DESCRIPTIONS[1:]], SequenceCodec)
+    record = {end: {"name": "it", "description": "blue " * 14}, "relation": RELATIONS[0]}
+    item = codec.parse(record, Path(), "1")
+    lengths = [14, len(codec.tokenizer.ids(RELATIONS[0])), max(map(len, codec.texts()["entities"]))]
+    texts = [[0] * n for n in (lengths if end == "head" else lengths[::-1])]
+    cut_as_released(*texts, 25 - 4)
+    assert item.cut.pieces == 14 - len(texts[0 if end == "head" else 2])
+    assert item.cut.mentions == (end,)

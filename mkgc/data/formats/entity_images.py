@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from mkgc.data.examples import Pictures
 from mkgc.data.formats.filenames import LONGEST, MORE, compose, decode, encode, released, stem
@@ -124,9 +125,10 @@ def _assign(
 
 
 def _shared(path: Path, one: str, other: str) -> DataError:
-    alone = " and ".join(repr(encode(entity)) for entity in (one, other))
+    said = ascii if normalize("NFC", one) == normalize("NFC", other) else repr  # é and é are not to be told apart
+    alone = " and ".join(said(encode(entity)) for entity in (one, other))
     return DataError(
-        f"the entities {one!r} and {other!r} would both take it: call what is theirs {alone} "
+        f"the entities {said(one)} and {said(other)} would both take it: call what is theirs {alone} "
         "(an empty folder where there is no image)",
         path,
     )

@@ -12,9 +12,9 @@ from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
 
 TITLES = {
-    "head": ("head", "h", "subject", "subj", "s", "source", "src", "from"),
-    "relation": ("relation", "rel", "r", "predicate", "pred", "p", "property", "edge"),
-    "tail": ("tail", "t", "object", "obj", "o", "target", "dst", "to"),
+    "head": ("head", "h", "subject", "subj", "s", "source", "src", "from", "lhs", "start", "entity1", "头实体"),
+    "relation": ("relation", "rel", "r", "relationship", "predicate", "pred", "p", "property", "edge", "关系"),
+    "tail": ("tail", "t", "object", "obj", "o", "target", "dst", "to", "rhs", "end", "entity2", "尾实体"),
 }
 """What columns are called, in any case; ``head_id``, ``Head entity`` and ``:subject`` are such, too."""
 

@@ -40,7 +40,7 @@ def _named(settings: DataSettings) -> Section:
 
 
 def _prompts(corpus: Corpus) -> list[Section]:
-    """Lengths of link prediction's prompts, those whose text is cut, and the vocabulary, where texts are read."""
+    """Lengths of prompts, or of whole triples, those whose text is cut, and the vocabulary, where texts are read."""
     texts, limit = corpus.codec.texts(), corpus.codec.settings.max_length
     if not texts:
         return []
@@ -48,6 +48,7 @@ def _prompts(corpus: Corpus) -> list[Section]:
     for split, items in corpus.items.items():
         lengths = items.whole_lengths.tolist()  # type: ignore[attr-defined]  # queries have it
         rows.append((split, len(lengths), *spread(lengths), sum(length > limit for length in lengths)))
-    columns = ("split", "prompts", "median", "90th percentile", "longest", f"over {limit}")
-    prompts = Section((Table("Prompts, in pieces", columns, tuple(rows)),))
+    (reads,) = {items.reads for items in corpus.items.values()}  # type: ignore[attr-defined]
+    columns = ("split", reads, "median", "90th percentile", "longest", f"over {limit}")
+    prompts = Section((Table(f"{reads.capitalize()}, in pieces", columns, tuple(rows)),))
     return [prompts, measure_vocabulary(corpus.codec.tokenizer, texts)]
