@@ -1,8 +1,9 @@
 """Images of any mode become RGB of eight bits: their range is found, transparency becomes white.
 
 Integers have the least of the usual widths that holds their largest value (a camera's 12 bits often lie in 16); a TIFF
-of another width says so. Floating-point values reach from 0 to 1, 255 or 65535, the least that they do not exceed
-twice: what resampling lets overshoot is cut off. Where values are negative, the range is as wide on either side of 0.
+of another width says so. Floating-point values reach from 0 to 1, 255, 65535 or what 10, 12 or 14 bits hold: the least
+that holds them, where those of 1, 255 and 65535 may exceed it up to twice (resampling overshoots): what does is cut
+off. Where values are negative, the range is as wide on either side of 0.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from PIL import Image, ImageCms
 WIDTHS = (8, 10, 12, 14, 16, 24, 32)
 """Bits of an integer that a file may mean, whatever it stores."""
 
-LIMITS = (1.0, 255.0, 65535.0)
-"""The largest values that floating-point images are made with."""
+LIMITS = {1.0: 2, 255.0: 2, 1023.0: 1, 4095.0: 1, 16383.0: 1, 65535.0: 2}
+"""The largest values that floating-point images are made with, and how many times that resampling may bring them to."""
 
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 """Tags of TIFF 6.0, sections 3 and 19."""
@@ -70,7 +71,7 @@ def from_floats(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     wide = values.astype(np.float64)
     finite = wide[np.isfinite(wide)]
     low, high = finite.min(initial=0.0), finite.max(initial=0.0)
-    limit = next((limit for limit in LIMITS if max(high, -low) <= 2 * limit), max(high, -low))
+    limit = next((limit for limit, over in LIMITS.items() if max(high, -low) <= over * limit), max(high, -low))
     wide = np.nan_to_num(wide / limit, nan=0.0, posinf=1.0, neginf=-1.0)
     wide = (wide + 1) / 2 if low < -limit / 2 else wide
     return np.floor(wide * 255 + 0.5).clip(0, 255).astype(np.uint8)
