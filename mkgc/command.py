@@ -66,7 +66,7 @@ def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], An
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
         try:
-            settle(config, HydraConfig.get().overrides.task)
+            settle(config, words())
             return function(config)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -76,6 +76,12 @@ def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], An
             drop_empty(folder())
 
     return wrapped
+
+
+def words() -> list[str]:
+    """What the user has typed of this job's configuration; as a list of Hydra's, it would resolve interpolations."""
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return typed
 
 
 def _begun(error: BaseException) -> bool:

@@ -19,12 +19,15 @@ from mkgc.keys import TRAIN, Keys
 from mkgc.overrides import quoted
 from mkgc.ranges import Range
 
+OWN = ("mkgc.", "tasks.")
+PLAIN = (str, int, float, bool, type(None))
 UNIONS = (typing.Union, types.UnionType)
 ABSENT = object()
 LONGEST = 200
 """Characters of a value that an error repeats."""
 
-GIVEN = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
+BUILT = ("task.source", "task.data", "task.model", "data", "backbone", "optim", "trainer", "logger", "size.tokenizer")
+"""The parts without which nothing is trained."""
 
 
 def check(config: DictConfig, keys: Keys = TRAIN) -> None:
@@ -36,6 +39,8 @@ def check(config: DictConfig, keys: Keys = TRAIN) -> None:
         ConfigError: One line for each key that does not, all in one message.
     """
     missing = sorted(OmegaConf.missing_keys(config))
+    if misbuilt := [*_misbuilt(config)]:
+        raise ConfigError("; ".join(misbuilt))
     problems = [f"{key} has no value: give {key}=…" for key in missing]
     problems += _misvalued(config, keys, missing)
     for path, node in _nodes(config):
@@ -57,6 +62,36 @@ def check_keys(config: DictConfig, keys: Keys, closed: bool = True) -> None:
     problems += _misvalued(config, keys, sorted(OmegaConf.missing_keys(config)))
     if problems:
         raise ConfigError("; ".join(problems))
+
+
+def _misbuilt(config: DictConfig) -> Iterator[str]:
+    """What keeps the parts from being looked at: one is no node that names what it builds, or names nothing."""
+    for key in BUILT if "task" in config else ():
+        node = OmegaConf.select(config, key)
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            yield f"{key}={_shortened(node)}: must be a node that names what it builds (_target_)"
+    for path, node in _nodes(config):
+        for key in GIVEN.keys() & node.keys():
+            if not GIVEN[key](value := _plain(node[key])):
+                wrong = "names nothing that can be built" if key == "_target_" else "is no such setting of Hydra's"
+                yield f"{path}.{key}={_shortened(value)}: {wrong}"
+
+
+def _is_target(name: Any) -> bool:
+    try:
+        return isinstance(name, str) and callable(get_object(name))
+    except Exception:  # importing what a user names may do anything
+        return False
+
+
+GIVEN: dict[str, Callable[[Any], bool]] = {
+    "_target_": _is_target,
+    "_partial_": lambda value: isinstance(value, bool),
+    "_args_": lambda value: isinstance(value, list),
+    "_recursive_": lambda value: isinstance(value, bool),
+    "_convert_": lambda value: value in ("none", "partial", "object", "all"),
+}
+"""Hydra's own keys of a node, and what they may be."""
 
 
 def _misvalued(config: DictConfig, keys: Keys, missing: list[str]) -> Iterator[str]:
@@ -115,12 +150,17 @@ def _strangers(config: DictConfig) -> Iterator[str]:
     if hint is None or any(_takes(kind, backbone, "_partial_" in config.backbone) for kind in wanted):
         return
     names = " or ".join(_made(kind).__name__ for kind in wanted)
-    yield f"backbone: task={config.task.name} needs one that is a {names}, and {backbone.__name__} is none"
+    given = config.backbone["_target_"].rpartition(".")[2]
+    yield f"backbone: task={config.task.name} needs one that is a {names}, and {given} is none"
 
 
 def _takes(kind: Any, backbone: type, partial: bool) -> bool:
     """Whether a class, or with ``partial`` what still has to make it, is of a kind."""
-    return partial == (typing.get_origin(kind) is Callable) and issubclass(backbone, _made(kind))
+    return (
+        partial == (typing.get_origin(kind) is Callable)
+        and isinstance(backbone, type)
+        and issubclass(backbone, _made(kind))
+    )
 
 
 def _made(kind: Any) -> type:
@@ -156,7 +196,10 @@ def fits(value: Any, hint: Any) -> bool:
     if hint in (int, float):
         number = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
         return number and value == value  # not a number is no number
-    return isinstance(value, hint) if hint in (bool, str, type(None)) else True
+    if hint in (bool, str, type(None)):
+        return isinstance(value, hint)
+    # What is built has a node of its own.
+    return not (isinstance(hint, type) and hint.__module__.startswith(OWN) and isinstance(value, PLAIN))
 
 
 def _said(hint: Any) -> str:

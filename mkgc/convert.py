@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mkgc.command import reported, require, run
+from mkgc.config import check
 from mkgc.encoders.weights import released_names, without_prefix
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.files import check_output, only_contents
@@ -203,12 +204,10 @@ def convert(config: DictConfig) -> str:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
     from mkgc.checkpoint import build_task, describe, save
-    from mkgc.config import check
     from mkgc.data.corpus import read_corpus
     from mkgc.encoders.numbering import row_orders
     from mkgc.encoders.weights import load_strictly, read_tensors, unwrapped
 
-    check(config, CONVERT)
     check_output(config.output, Path(config.input))
     state = read_tensors(Path(config.input))
     if any(name.startswith("model.unimo.") for name in state):
@@ -284,6 +283,7 @@ def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
 @reported
 def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")
+    check(config, CONVERT)
     with only_contents(config.output):
         say(f"converted: {convert(config)} of the released MKGformer, into {config.output}")
 

@@ -206,6 +206,8 @@ def _misplaced(name: str) -> str:
     """Why a name must not be joined to a folder, or nothing."""
     if re.search(r"[\0-\x1f\x7f]", name):
         return "has a control character in its name"
+    if not name:
+        return "has no name"
     if "\\" in name:
         return "has a backslash in its name"
     if name.startswith("/"):
@@ -230,7 +232,13 @@ def _zipped(archive: Path, meter: _Meter) -> Generator[_Member, None, None]:
     with zipfile.ZipFile(archive) as packed:
         for info in packed.infolist():
             read += info.compress_size
-            yield _Member(info.filename, info.is_dir(), _zip_trouble(info), partial(_entry, packed, info, meter), read)
+            yield _Member(
+                info.filename,
+                info.filename.endswith("/"),
+                _zip_trouble(info),
+                partial(_entry, packed, info, meter),
+                read,
+            )
 
 
 def _zip_trouble(info: zipfile.ZipInfo) -> str:

@@ -157,7 +157,10 @@ def _random_config(config: Mapping[str, Any]) -> PretrainedConfig:
     for key, value in settings.items():
         if not (value is None or isinstance(value, int | float) or (key in WORDED and isinstance(value, str))):
             raise ConfigError(f"{key}={value} is nothing that a text encoder with random weights is made of")
-    return AutoConfig.for_model(settings.pop("model_type", "bert"), **settings)
+    try:
+        return AutoConfig.for_model(settings.pop("model_type", "bert"), **settings)
+    except Exception as error:  # the library's checks raise errors of many kinds
+        raise ConfigError(f"no text encoder is made of these settings: {error}") from error
 
 
 def _pretrained_config(name: str) -> PretrainedConfig:

@@ -1,0 +1,171 @@
+"""Files that were cut, flipped, emptied or are a stranger's: archives, checkpoints, features, tables."""
+
+import io
+import json
+import random
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mkgc.checkpoint import read
+from mkgc.data import archive
+from mkgc.data.formats import features, mnre, tsv, twitter
+from mkgc.data.store import SizedStore
+from mkgc.encoders.weights import read_tensors
+from mkgc.metrics.queries import Queries
+from mkgc.reports.runs import list_runs, read_runs
+from mkgc.reports.tables import markdown
+from tests.fuzz.limits import failures
+from tests.test_report import finished, ranked
+
+BYTES = (
+    b"",
+    b"\0",
+    b"\xff",
+    b"\n",
+    b"\t",
+    b"[",
+    b"{",
+    b"*",
+    b"&a ",
+    b": ",
+    b"- ",
+    b"9" * 5000,
+    b"[" * 20_000,
+    b"\xff\xfe",
+    b"!!python/name:os ",
+)
+
+
+def damaged(data: bytes, seed: int, count: int) -> Iterator[bytes]:
+    """The bytes with a part cut, flipped, overwritten, doubled or put in."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        out = bytearray(data)
+        for _ in range(draw.choice((1, 1, 1, 8))):
+            start = draw.randrange(len(out) + 1)
+            end = min(len(out), start + draw.choice((1, 4, 64, 4096)))
+            kind = draw.randrange(5)
+            if kind == 0:
+                del out[start:]
+            elif kind == 1 and start < len(out):
+                out[start] ^= 1 << draw.randrange(8)
+            elif kind == 2:
+                out[start:end] = bytes(end - start)
+            elif kind == 3:
+                out[start:start] = out[start:end]
+            else:
+                out[start:end] = draw.choice(BYTES)
+        yield bytes(out)
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("data/a.txt", "text " * 100)
+        file.writestr("data/b.txt", "other")
+
+
+def tarred(path: Path) -> None:
+    with tarfile.open(path, "w:gz") as file:
+        info = tarfile.TarInfo("data/a.txt")
+        info.size = 500
+        file.addfile(info, io.BytesIO(b"text " * 100))
+
+
+def of_graph(path: Path) -> None:
+    path.write_text("".join(f"e{i}\tnear\te{i + 1}\n" for i in range(20)))
+
+
+def of_relations(path: Path) -> None:
+    mention = {"name": "Ada", "pos": [0, 1]}
+    row = {"token": ["Ada", "met", "Ada"], "h": mention, "t": {"name": "Ada", "pos": [2, 3]}, "img_id": "0.png"}
+    path.write_text("".join(f"{row | {'relation': '/a/b/knows'}!r}\n" for _ in range(5)))
+
+
+def of_tags(path: Path) -> None:
+    path.write_text("IMGID:1\nAda\tB-PER\nmet\tO\n\nIMGID:2\nRome\tB-LOC\n\n" * 3)
+
+
+def graph_at(path: Path) -> None:
+    for name in ("dev.tsv", "test.tsv"):
+        of_graph(path.with_name(name))
+    tsv.read(path.parent, ())
+
+
+def relations_at(path: Path) -> None:
+    (path.parents[1] / "ours_rel2id.json").write_text('{"None": 0, "/a/b/knows": 1}')
+    mnre.read(path.parents[1], "train", ())
+
+
+def reported(path: Path) -> None:
+    markdown([list_runs(read_runs(path.parents[1]))])
+
+
+def run_at(path: Path) -> None:
+    finished(path.parent, f1=0.5)
+
+
+def stored(path: Path) -> None:
+    rows = [{"path": f"{i}.png", "bytes": 9, "changed": 1, "row": i, "crc": 1} for i in range(4)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    path.with_suffix(".bin").write_bytes(bytes(4 * 3 * 8 * 8))
+
+
+KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]] = {
+    "zip": ("in/a.zip", zipped, lambda path: archive.unpack(path, path.parents[1] / "out")),
+    "tar": ("in/a.tar.gz", tarred, lambda path: archive.unpack(path, path.parents[1] / "out")),
+    "npy": ("visual.npy", lambda path: np.save(path, np.ones((4, 3), np.float32)), features.read_features),
+    "pth": ("visual.pth", lambda path: torch.save(torch.ones(4, 3), path), features.read_features),
+    "safetensors": (
+        "visual.safetensors",
+        lambda path: save_file({"x": torch.ones(4, 3)}, path),
+        features.read_features,
+    ),
+    "weights": ("pytorch_model.bin", lambda path: torch.save({"x": torch.ones(4, 3)}, path), read_tensors),
+    "checkpoint": ("best.ckpt", lambda path: torch.save({"mkgc": {"format": 1}, "state_dict": {}}, path), read),
+    "npz": ("run/queries.npz", lambda path: ranked(path.parent, [1.0, 2.0, 3.0]), Queries.load),
+    "tokens": (
+        "tokens.json",
+        lambda path: path.write_text('{"e1": [1, 2], "e2": []}'),
+        lambda path: features.read_tokens(path, {"e1": 0, "e2": 1}, 2),
+    ),
+    "tsv": ("train.tsv", of_graph, graph_at),
+    "mnre": ("txt/ours_train.txt", of_relations, relations_at),
+    "twitter": ("train.txt", of_tags, lambda path: twitter.read(path.parent, "train", ())),
+    "index": ("store/8.jsonl", stored, lambda path: SizedStore(path.parent, 8, path.parent).pixels()),
+    "figures": ("runs/one/metrics.json", run_at, reported),
+    "settings": ("runs/one/config.yaml", run_at, reported),
+}
+
+
+def tried(kind: str, folder: Path, seed: int, count: int) -> list[str]:
+    name, write, use = KINDS[kind]
+    path = folder / name
+    if kind not in ("figures", "settings"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write(path)
+
+    def attempt(data: bytes) -> None:
+        path.write_bytes(data)
+        use(path)
+
+    return failures(damaged(path.read_bytes(), seed, count), attempt)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_file_is_used_or_refused_in_a_line(kind: str, tmp_path) -> None:
+    assert tried(kind, tmp_path, 0, 15) == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("kind", KINDS)
+def test_hundreds_of_damaged_files_are_used_or_refused(kind: str, tmp_path) -> None:
+    assert tried(kind, tmp_path, 1, 400) == []
