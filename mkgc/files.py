@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 from mkgc.errors import ConfigError, MkgcError
@@ -113,8 +113,10 @@ def check_output_folder(output: str) -> None:
         raise ConfigError(f"output={output}: cannot be made: {getattr(error, 'strerror', None) or error}") from None
     if not there.is_dir():
         raise ConfigError(f"output={output}: {there} is a file, and a folder is wanted")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"output={output}: the folder {there} cannot be written to")
+    try:
+        _try(there)
+    except OSError as error:
+        raise ConfigError(f"output={output}: the folder {there} cannot be written to: {error.strerror}") from None
 
 
 def is_plain(path: Path) -> bool:
@@ -148,9 +150,15 @@ def _fault(output: str, read: tuple[Path, ...]) -> str | None:
         return f"there is no folder {path.parent}"
     if path.exists() and (path.is_socket() or not os.access(path, os.W_OK)):
         return "cannot be written to"
-    if is_plain(path) and not os.access(path.parent, os.W_OK | os.X_OK):
-        return f"the folder {path.parent} cannot be written to"
+    if is_plain(path):
+        _try(path.parent)
     return None
+
+
+def _try(folder: Path) -> None:
+    """Makes a file without a name in a folder: what the system allows, only trying tells."""
+    with TemporaryFile(dir=folder):
+        pass
 
 
 def _descriptor(path: Path) -> int | None:

@@ -62,6 +62,8 @@ class Predictor:
             ConfigError: ``novel_only`` is for link prediction, and needs the graph.
             DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
+        if root is not None and not (novel_only or self.task.codec.illustrates):
+            raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
         parsed = [self._parsed(*row, Path(folder)) for row in zip(records, named, strict=True)]

@@ -114,6 +114,9 @@ def test_places_that_cannot_be_written_to_are_one_line_each(tmp_path) -> None:
     ):
         assert refused(output) == fault
     assert refused(tmp_path / "loop").startswith("cannot be written: ")
+    assert refused("/proc/x.json").startswith("cannot be written")
+    with pytest.raises(ConfigError, match="the folder /proc cannot be written to"):
+        check_output_folder("/proc/x")
     assert refused("a\0b").endswith("cannot be written: embedded null byte")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from stat import S_ISREG
 from typing import Literal
@@ -143,8 +143,8 @@ def decode_all(
 ) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:
     """The pictures of several files in their order, decoded by several threads; an error where one cannot be used."""
     # The filter of warnings is the process's: it is set here once, not in each thread.
-    with warnings.catch_warnings(action="ignore"), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.imap(partial(_attempted, size=size, fit=fit), paths)
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.map(partial(_attempted, size=size, fit=fit), paths)
 
 
 def _attempted(path: Path, size: int, fit: Fit) -> np.ndarray | PictureError:
