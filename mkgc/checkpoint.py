@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -117,8 +118,30 @@ def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
     WholeCheckpointIO().save_checkpoint(contents, path)
 
 
+def open_trained(path: Path | str) -> tuple[Task, DictConfig]:
+    """The trained network of a checkpoint file, as :func:`restore` makes it; errors name the file.
+
+    Raises:
+        CheckpointError: It cannot be read or built.
+    """
+    contents = read(path)
+    with naming(path):
+        return restore(contents)
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Puts the file's name before what is said of its contents."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"'{path}': {error}") from error
+
+
 def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
     """The trained network of a checkpoint's contents, in evaluation mode, with what of its configuration is built.
+
+    It has the precision that it was trained in.
 
     Raises:
         CheckpointError: The contents are incomplete, of the wrong types, or name what is not built from a checkpoint.
@@ -166,12 +189,21 @@ def _restored(saved: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task,
     with no_larger_than(sum(storages.values()) + SPARE):
         config = OmegaConf.create(parts)
         task = build_task(config, codec)
+    task.to(_precision(state))
     task.load_state_dict(state)
     if diverged := next((name for name, value in task.named_parameters() if not value.isfinite().all()), None):
         raise CheckpointError(f"the checkpoint's weights are NaN or infinite ('{diverged}'): its training diverged")
     task.take_fitted(saved["fitted"])
     task.saved |= {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}
     return task.eval(), config
+
+
+def _precision(state: Mapping[str, Any]) -> torch.dtype:
+    """Of the weights; those of most numbers decide where some have another, as sums do."""
+    sizes: Counter[torch.dtype] = Counter()
+    for value in state.values():
+        sizes[value.dtype] += value.numel() if value.is_floating_point() else 0
+    return max(sizes, key=sizes.__getitem__, default=torch.float32)
 
 
 def _parts(saved: Mapping[str, Any]) -> dict[str, Any]:

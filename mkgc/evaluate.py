@@ -21,13 +21,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """The metrics of the checkpoint on ``config.split`` of its own data set, or of the one at ``config.root``."""
     import pytorch_lightning as pl
 
-    from mkgc.checkpoint import read, restore
+    from mkgc.checkpoint import open_trained
     from mkgc.data.corpus import found_again, read_corpus
     from mkgc.data.module import DataModule
     from mkgc.devices import accelerator, find_device
 
     device = find_device(config.device)
-    task, trained = restore(read(config.checkpoint))
+    task, trained = open_trained(config.checkpoint)
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
         trained.data.bad_images = config.bad_images

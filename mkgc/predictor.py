@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from omegaconf import DictConfig
 
-from mkgc.checkpoint import read, restore
+from mkgc.checkpoint import open_trained
 from mkgc.data.corpus import found_again, read_settings, read_source
 from mkgc.data.examples import Sentences
 from mkgc.data.graph import Graph
@@ -28,6 +28,7 @@ class Predictor:
         self.task, self.config = task.to(find_device(device)), config
         self.settings: DataSettings = task.codec.settings
         self._shown: Path | str | None = None
+        self._graph: Any = None
 
     @torch.inference_mode()
     def predict(
@@ -66,12 +67,8 @@ class Predictor:
             raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
-        parsed = [self._parsed(*row, Path(folder)) for row in zip(records, named, strict=True)]
-        if bad_records == "fail":
-            _raise_first(parsed)
-        items = [item for item in parsed if not isinstance(item, DataError)]
-        shown = wanted([item.pictures for item in items], self.settings)
-        store = PictureStore(shown, self.settings.pictures, fit=self.settings.fit)
+        store = PictureStore({}, self.settings.pictures, fit=self.settings.fit)
+        parsed = self._seen([*zip(records, named, strict=True)], Path(folder), store, bad_records)
         policy = bad_images or self.settings.bad_images
         parsed = [_judged(*row, store, policy) for row in zip(parsed, named, strict=True)]
         if bad_records == "fail" and policy == "fail":
@@ -83,6 +80,22 @@ class Predictor:
             {"error": str(item)} if isinstance(item, DataError) else next(answers) | self._told(item, store, unseen)
             for item in parsed
         ]
+
+    def _seen(self, rows: Sequence[tuple[Any, str]], folder: Path, store: PictureStore, bad_records: str) -> list[Any]:
+        """The items of records, or what is wrong with them, whose images are read into the store.
+
+        As in training, others of an entity's images take the place of those that prove to be broken.
+        """
+        known = -1
+        while known < len(store.problems):
+            if known >= 0 and self._graph is not None:
+                self.task.codec.show(self._graph, store.problems)
+            known = len(store.problems)
+            parsed = [self._parsed(record, place, folder) for record, place in rows]
+            if bad_records == "fail":
+                _raise_first(parsed)
+            store.read(wanted([item.pictures for item in parsed if not isinstance(item, DataError)], self.settings))
+        return parsed
 
     def _parsed(self, record: Mapping[str, Any] | DataError, place: str, folder: Path) -> Any:
         """The item of a record, or what is wrong with it."""
@@ -105,7 +118,8 @@ class Predictor:
         if not (codec.illustrates and self.settings.pictures) or (root == self._shown and not codec.awaited):
             return None
         try:
-            codec.show(self._source(root))
+            self._graph = self._source(root)
+            codec.show(self._graph)
         except ConfigError as error:
             if root is not None:
                 raise
@@ -146,7 +160,7 @@ def load(checkpoint: Path | str, device: str = "cpu", index: str | None = None) 
         ConfigError: There is no such device, or no such index for this model.
     """
     find_device(device)  # before anything is read
-    predictor = Predictor(*restore(read(checkpoint)), device=device)
+    predictor = Predictor(*open_trained(checkpoint), device=device)
     if index is not None:
         predictor.task.index(index)
     return predictor

@@ -10,7 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from mkgc import command
 from mkgc.command import reported
-from mkgc.errors import ConfigError
 from mkgc.files import whole, write_json
 from mkgc.folders import drop_stale
 from mkgc.signals import is_first
@@ -65,8 +64,6 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     corpus = read_corpus(config)
     task = build_task(config, corpus.codec)
     task.saved = describe(config, corpus.codec)
-    if config.resume is not None and not task.trains:
-        raise ConfigError("resume goes on with the epochs of a network, and this run trains none: give weights instead")
     notes = [] if start is None else start.enter(task)
     data = DataModule(corpus, config.data.batch_size, config.seed, config.data.workers)
     if trainer.is_global_zero:

@@ -155,3 +155,14 @@ def test_a_closed_pipe_ends_a_command_quietly(tmp_path) -> None:
     command = f"{sys.executable} -m mkgc.train task=mre --cfg job | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert (len(done.stdout), done.stderr) == (1, "")
+
+
+def test_a_full_device_is_named(tmp_path) -> None:
+    with pytest.raises(OSError, match="/dev/full"):
+        write_whole(Path("/dev/full"), "answers")
+
+
+def test_a_folder_that_takes_no_file_is_found_whatever_its_permissions_say() -> None:
+    assert refused("/proc/answers") == "the folder /proc cannot be written to"
+    with pytest.raises(ConfigError, match="output=/proc/report: the folder /proc cannot be written to"):
+        check_output_folder("/proc/report")

@@ -9,7 +9,7 @@ import torch
 import mkgc
 from mkgc.checkpoint import build_task, read
 from mkgc.data.corpus import read_corpus
-from mkgc.errors import CheckpointError, ConfigError, MkgcError
+from mkgc.errors import CheckpointError, MkgcError
 from mkgc.train import train
 
 TASKS = ["mre", "mner", "link_prediction"]
@@ -86,10 +86,17 @@ def test_an_interrupted_run_resumes_to_the_same_weights(task, roots, tiny, tmp_p
 
 
 def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> None:
-    train(tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=1"), tmp_path / "other")
-    config = tiny("link_prediction", kg_root, "task.stages=[1]", f"resume={tmp_path / 'other' / 'last.ckpt'}")
-    with pytest.raises(ConfigError, match="^resume goes on with the epochs of a network, and this run trains none"):
-        train(config, tmp_path / "run")
+    """Told before data are read, whichever of the two has none."""
+    keys = ("task.epochs=1", "task.model.stage1.epochs=1")
+    train(tiny("link_prediction", kg_root, *keys), tmp_path / "both")
+    train(tiny("link_prediction", kg_root, *keys, "task.stages=[1]"), tmp_path / "first")
+    for name, said in (
+        ("both/last", "was trained with task.model.stages=1, 2 there, 1 here"),
+        ("first/best", "holds w"),
+    ):
+        config = tiny("link_prediction", tmp_path / "none", *keys, "task.stages=[1]", f"resume={tmp_path}/{name}.ckpt")
+        with pytest.raises(CheckpointError, match=said):
+            train(config, tmp_path / "run")
 
 
 def test_what_cannot_be_resumed_is_named(mre_root, tiny, tmp_path) -> None:

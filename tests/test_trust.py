@@ -224,8 +224,9 @@ def test_an_attack_from_a_file_is_refused_too(name: str, contents, inside, tmp_p
 def test_a_checkpoint_that_lacks_something_is_refused(key: str, contents, tmp_path) -> None:
     del contents["mkgc"][key]
     WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
-    with pytest.raises(CheckpointError, match=key if key != "format" else "is not a checkpoint of mkgc"):
+    with pytest.raises(CheckpointError, match=key if key != "format" else "is not a checkpoint of mkgc") as error:
         mkgc.load(tmp_path / "evil.ckpt")
+    assert str(tmp_path / "evil.ckpt") in str(error.value)
 
 
 class _Evil:

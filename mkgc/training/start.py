@@ -24,6 +24,9 @@ FREE = frozenset({"_convert_", "name", "file", "vocab_size", "vocabulary", "trai
 }  # fmt: skip
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 
+LEARNING = frozenset({"trained", "side_trained"})
+"""Of these, what the state of an optimiser depends on."""
+
 GROWING = ("word piece", "entity")
 """Names of which a run may have others than its weights: rows of their own, which begin anew."""
 
@@ -56,6 +59,8 @@ class Start:
             raise CheckpointError(f"{start} is a run of task={trained}, not of task={config.task.name}")
         own: Any = OmegaConf.to_container(config, resolve=True)
         start._require_none(differences(saved.get("backbone"), own["backbone"], "backbone"))
+        if key == "resume":
+            start._require_same(saved, own)
         return start
 
     def __str__(self) -> str:
@@ -90,13 +95,27 @@ class Start:
             return
         raise CheckpointError(f"{self} has other names: {_difference(kind, theirs, ours)}")
 
+    def _require_same(self, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        """What a run that goes on has learned by: its state would be of no use to another, or outdo its settings."""
+        task, ours = saved["task"].get("model"), own["task"]["model"]
+        found = [
+            *differences(saved.get("backbone"), own["backbone"], "backbone", FREE - LEARNING),
+            *differences(saved.get("optim"), own["optim"], "optim", frozenset()),
+            *differences(task, ours, "task.model", frozenset({"top_k"})),
+            *differences(saved.get("seed"), own["seed"], "seed"),
+        ]
+        if found:
+            raise CheckpointError(
+                f"{self} was trained with {_first(found)}: a run goes on with its own settings; "
+                f"for other ones, give weights={self.path}"
+            )
+
     def _require_none(self, found: Iterator[str]) -> None:
         if listed := list(found):
-            more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
-            raise CheckpointError(f"{self} is of another network than the settings make: {'; '.join(listed[:3])}{more}")
+            raise CheckpointError(f"{self} is of another network than the settings make: {_first(listed)}")
 
 
-def differences(theirs: Any, ours: Any, path: str) -> Iterator[str]:
+def differences(theirs: Any, ours: Any, path: str, free: frozenset[str] = FREE) -> Iterator[str]:
     """In what two descriptions of networks differ; nodes that are made in another way are compared when they are."""
     if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
         if theirs != ours:
@@ -106,8 +125,8 @@ def differences(theirs: Any, ours: Any, path: str) -> Iterator[str]:
         if path.rpartition(".")[2] not in ("text", "side", "vision"):
             yield f"{path} is {theirs.get('_target_')} there, {ours.get('_target_')} here"
         return
-    for key in sorted(theirs.keys() & ours.keys() - FREE):
-        yield from differences(theirs[key], ours[key], f"{path}.{key}")
+    for key in sorted(theirs.keys() & ours.keys() - free):
+        yield from differences(theirs[key], ours[key], f"{path}.{key}", free)
     for key in sorted((theirs.keys() ^ ours.keys()) & {"side", "fusion"}):
         yield f"{path}.{key} is {'there' if key in theirs else 'here'} only"
 
@@ -166,5 +185,12 @@ def _difference(kind: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
     )
 
 
+def _first(found: Sequence[str]) -> str:
+    """The first three."""
+    return "; ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
 def _short(value: Any) -> str:
-    return f"a {type(value).__name__}" if isinstance(value, Mapping | list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_short, value))
+    return "a section" if isinstance(value, Mapping) else str(value)

@@ -155,3 +155,16 @@ def test_prepared_images_of_another_place_are_left_there(tiny, mre_root, tmp_pat
     config = tiny("mre", mre_root, f"data.store={tmp_path}")
     assert found_again(config).data.store == str(tmp_path)
     assert found_again(config, tmp_path).data.store is None
+
+
+def test_another_image_takes_a_broken_ones_place_in_predictions_too(checkpoint, kg_root) -> None:
+    """As it does in training; the broken one is told."""
+    folder, model = kg_root / "images" / "e.0", mkgc.load(checkpoint)
+    (whole,) = model.predict(ASKED[:1])
+    (folder / "0.png").rename(folder / "1.png")
+    (folder / "0.png").write_bytes(b"no image")
+    model = mkgc.load(checkpoint)
+    (answer,), (again,) = model.predict(ASKED[:1]), model.predict(ASKED[:1])
+    assert answer == again
+    assert "0.png: not a picture" in answer.pop("bad_pictures")[0]
+    assert answer == whole

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from mkgc.batch import Images
-from mkgc.checkpoint import build_task, read
+from mkgc.checkpoint import build_task, open_trained, read
 from mkgc.data.corpus import read_corpus
 from mkgc.errors import ConfigError
+from mkgc.evaluate import evaluate
+from mkgc.predictor import load
 from mkgc.train import train
 from mkgc.training.precision import precision_settings
+from tests.conftest import composed
 
 TASKS = ["mre", "mner", "link_prediction"]
 TRUE = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
@@ -23,6 +26,17 @@ def test_weights_have_the_precision_that_was_asked_for(precision: str, task: str
     train(tiny(task, roots[task], "task.epochs=1", f"trainer.precision={precision}"), tmp_path / "run")
     weights = read(tmp_path / "run" / "best.ckpt")["state_dict"].values()
     assert {value.dtype for value in weights if value.is_floating_point()} == {TRUE[precision]}
+
+
+@pytest.mark.parametrize("precision", TRUE)
+def test_a_trained_model_keeps_its_precision(precision: str, roots, tiny, tmp_path) -> None:
+    run = tmp_path / "run"
+    figures = train(tiny("mre", roots["mre"], "task.epochs=1", f"trainer.precision={precision}"), run)
+    task, _ = open_trained(run / "best.ckpt")
+    assert {p.dtype for p in task.parameters()} == {TRUE[precision]}
+    assert evaluate(composed(f"checkpoint={run / 'best.ckpt'}", name="evaluate")) == figures["test"]
+    (answer,) = load(run / "best.ckpt").predict([{"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}])
+    assert sum(answer["scores"].values()) == pytest.approx(1, abs=0.01)
 
 
 SLOW = [("64-true", "kge/transe"), *((p, f"kge/{name}") for p in TRUE for name in ("transae", "ikrl", "rotate"))]

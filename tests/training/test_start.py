@@ -191,6 +191,26 @@ def test_another_network_is_named_before_data_are_read(key, other, said, made, t
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("backbone.trained=1", "backbone.trained=None there, 1 here"),
+        ("optim.head_lr=0.1", "optim.head_lr=None there, 0.1 here"),
+        ("optim.lr=0.1", "optim.lr=0.001 there, 0.1 here"),
+        ("optim.algorithm=adagrad", "optim.algorithm=adamw there, adagrad here"),
+        ("seed=1", "seed=0 there, 1 here"),
+    ],
+)
+def test_a_run_goes_on_with_its_own_settings_alone(other, said, made, tiny, mre_root, tmp_path) -> None:
+    """The state of its optimiser would not fit, or go before them in silence: told before data are read."""
+    save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
+    assert Start.of(tiny("mre", tmp_path / "nowhere", f"resume={tmp_path / 'from.ckpt'}")) is not None
+    assert Start.of(tiny("mre", tmp_path / "nowhere", f"weights={tmp_path / 'from.ckpt'}", other)) is not None
+    with pytest.raises(CheckpointError, match="from.ckpt was trained with ") as error:
+        Start.of(tiny("mre", tmp_path / "nowhere", f"resume={tmp_path / 'from.ckpt'}", other))
+    assert said in str(error.value)
+
+
 def test_another_task_is_named_before_data_are_read(made, tiny, mre_root, tmp_path) -> None:
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
     for task in ("mner", "link_prediction"):

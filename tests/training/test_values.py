@@ -2,7 +2,7 @@
 
 import pytest
 
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, DataError
 from mkgc.train import train
 
 BAD = {
@@ -32,6 +32,12 @@ BAD = {
     "trainer.devices=0": "trainer: ",
     "+trainer.strategy=dpp": "invalid strategy name: `strategy='dpp'`",
 }
+
+
+@pytest.mark.parametrize("override", ["patience=null", "patience=0", "size.threads=null"])
+def test_what_a_message_offers_is_accepted(override: str, tiny, tmp_path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        train(tiny("mre", tmp_path / "no data", override), tmp_path / "run")
 
 
 @pytest.mark.parametrize("override", BAD)
