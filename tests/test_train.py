@@ -91,7 +91,7 @@ def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> 
     train(tiny("link_prediction", kg_root, *keys), tmp_path / "both")
     train(tiny("link_prediction", kg_root, *keys, "task.stages=[1]"), tmp_path / "first")
     for name, said in (
-        ("both/last", "was trained with task.model.stages=1, 2 there, 1 here"),
+        ("both/last", "task.model.stages=1, 2 there, 1 here"),
         ("first/best", "holds w"),
     ):
         config = tiny("link_prediction", tmp_path / "none", *keys, "task.stages=[1]", f"resume={tmp_path}/{name}.ckpt")

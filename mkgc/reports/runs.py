@@ -17,6 +17,7 @@ from mkgc.errors import DataError
 from mkgc.reports.saved import Run, read_run
 from mkgc.reports.tables import Cell, Spread, Table
 from mkgc.reports.varied import varied
+from mkgc.training.run import REPLACED
 
 SIZES = ("count", "support")  # figures that say how much was scored, not how well
 
@@ -26,13 +27,18 @@ def run_files(folder: Path) -> list[Path]:
     return [path for name in ("metrics.json", "config.yaml", "queries.npz") for path in folder.rglob(name)]
 
 
+def _below(folder: Path, name: str) -> list[Path]:
+    """The files of a name in all runs below a folder, but for those whose folder another run has taken."""
+    return [path for path in folder.rglob(name) if REPLACED not in path.relative_to(folder).parts]
+
+
 def read_runs(folder: Path) -> list[Run]:
     """All runs that have finished below a folder, by their path.
 
     Raises:
         DataError: There is none.
     """
-    found = [read_run(path.parent, folder) for path in sorted(folder.rglob("metrics.json"), key=_natural)]
+    found = [read_run(path.parent, folder) for path in sorted(_below(folder, "metrics.json"), key=_natural)]
     if not found:
         raise DataError("no metrics.json below this folder: no run has ended here", folder)
     return found
@@ -44,7 +50,7 @@ def read_jobs(folder: Path) -> list[Run]:
     Raises:
         DataError: There is none.
     """
-    places = {path.parent for name in ("metrics.json", "config.yaml") for path in folder.rglob(name)}
+    places = {path.parent for name in ("metrics.json", "config.yaml") for path in _below(folder, name)}
     if not places:
         raise DataError("no config.yaml below this folder: no run has begun here", folder)
     return [read_run(place, folder) for place in sorted(places, key=_natural)]

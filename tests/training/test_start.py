@@ -131,7 +131,7 @@ def test_entities_are_found_by_their_id(backbone: str, made, started, kg_root) -
     assert tuple(other.codec.entities) != tuple(model.codec.entities)
     found = []
     for each, read_ in ((model, corpus), (other, others)):
-        (item,) = each.codec.parse([{"head": "e/3", "relation": "near"}], Path(), ["record 1"])
+        item = each.codec.parse({"head": "e/3", "relation": "near"}, Path(), "record 1")
         with torch.no_grad():
             scores = each.scores(each.codec.collate([item], read_.store))[0].tolist()
         found.append(dict(zip(each.codec.entities, scores, strict=True)))
