@@ -62,6 +62,8 @@ def read_run(place: Path, folder: Path) -> Run:
         config = read_settings(place / "config.yaml")
     except DataError as error:
         return Run(name, place, config, figures, str(error))
+    if figures.get("run", config.get("run")) != config.get("run"):
+        return Run(name, place, config, {}, "its figures are another run's than its settings")
     return Run(name, place, config, figures)
 
 
