@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,8 +56,8 @@ class Codec(ABC):
     def named(self) -> dict[str, Sequence[str]]:
         """The names behind its numbers, in order, by what they are names of (word piece, relation, entity …)."""
 
-    def show(self, source: Any) -> None:  # noqa: B027  # most have none to take
-        """Takes the images of a data set just read."""
+    def show(self, source: Any, broken: Collection[Path] = ()) -> None:  # noqa: B027  # most have none to take
+        """Takes the images of a data set just read, but for ``broken`` ones."""
 
     def unshown(self, item: Any) -> bool:
         """Whether an item lacks images that are awaited."""
