@@ -182,8 +182,12 @@ def _writable(number: int) -> bool:
 
 def _pour(source: Path, path: Path) -> None:
     sys.stdout.flush()
-    with suppress(BrokenPipeError), source.open("rb") as file, _opened(path) as stream:
-        shutil.copyfileobj(file, stream)
+    try:
+        with suppress(BrokenPipeError), source.open("rb") as file, _opened(path) as stream:
+            shutil.copyfileobj(file, stream)
+    except OSError as error:
+        _name(error, path, source)
+        raise
 
 
 def _opened(path: Path) -> BinaryIO:
