@@ -1,5 +1,6 @@
 """Checkpoints are read as they were written, to the last bit, or not at all."""
 
+import errno
 import os
 import random
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_a_broken_checkpoint_is_never_written_anew(path) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(path) -> None:
     def fails(file) -> None:
         file.write(b"half")
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
     before = path.read_bytes()
     with pytest.raises(OSError, match="no space"):

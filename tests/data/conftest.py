@@ -23,3 +23,11 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return folder / name
 
     return unpacked
+
+
+@pytest.hookimpl(tryfirst=True)  # before the markers decide what is run
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Reading whole public data sets takes minutes under the checks of shapes: that is for the slow tier."""
+    for item in items:
+        if "real" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

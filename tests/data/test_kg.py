@@ -145,6 +145,7 @@ def test_a_missing_split_or_folder_is_an_error(root: Path) -> None:
     assert refused(root / "nowhere") == f"{root / 'nowhere'}: no such folder"
 
 
+@pytest.mark.slow
 def test_a_broken_line_at_the_end_of_a_million_is_named(root: Path) -> None:
     (root / "train.tsv").write_text("/m/a\tborders\t/m/b\n" * 999_999 + "/m/a\tborders")
     assert refused(root) == "train.tsv:1000000: 2 columns instead of 3 filled ones between tabs"

@@ -262,7 +262,7 @@ def test_what_is_rebuilt_is_the_mean_picture_of_each_entity_of_the_triples() -> 
     picture = F.normalize(torch.stack(of(7)).sum(0, keepdim=True)) * math.sqrt(FEATURES)
     hidden = model.middle((picture @ model.first + model.first_bias).sigmoid()).sigmoid()
     again = model.back(hidden).sigmoid() @ model.last + model.last_bias
-    error = float((again - picture).square().mean())
+    error = float((again - picture).detach().square().mean())
     heads, tails = torch.cat([some, none, some]), torch.cat([none, none, some])
     assert_close(model.own_loss(heads, heads, tails), torch.tensor([error, 0.0, error]))
 
