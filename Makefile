@@ -31,7 +31,7 @@ type: $(VENV)/.ready  ## type checks
 	@$(VENV)/bin/mypy
 
 test: lint type  ## lint, type-check, fast tests: what CI runs
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist loadfile
 
 test-slow: $(VENV)/.ready  ## the tests that take minutes
 	$(RUN) -m pytest -m slow
