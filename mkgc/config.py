@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from hydra.utils import get_object
@@ -18,6 +18,9 @@ from mkgc.errors import ConfigError
 from mkgc.keys import TRAIN, Keys
 from mkgc.overrides import quoted
 from mkgc.ranges import Range
+
+CALLED = {"task.source": "settings", "task.data": "settings", "task.model": "backbone"}
+"""Parts that are called, and a name of what they are called with."""
 
 OWN = ("mkgc.", "tasks.")
 PLAIN = (str, int, float, bool, type(None))
@@ -71,10 +74,24 @@ def _misbuilt(config: DictConfig) -> Iterator[str]:
         if not isinstance(node, DictConfig) or "_target_" not in node:
             yield f"{key}={_shortened(node)}: must be a node that names what it builds (_target_)"
     for path, node in _nodes(config):
+        yield from _uncallable(path, node)
         for key in GIVEN.keys() & node.keys():
             if not GIVEN[key](value := _plain(node[key])):
                 wrong = "names nothing that can be built" if key == "_target_" else "is no such setting of Hydra's"
                 yield f"{path}.{key}={_shortened(value)}: {wrong}"
+
+
+def _uncallable(path: str, node: DictConfig) -> Iterator[str]:
+    name = CALLED.get(path)
+    if name is not None and _is_target(target := node["_target_"]) and name not in _parameters(get_object(target)):
+        yield f"{path}._target_={_shortened(target)}: is called with {name}=…, which it does not take"
+
+
+def _parameters(target: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(target).parameters
+    except (ValueError, TypeError):  # of some functions in C nothing is known
+        return {}
 
 
 def _is_target(name: Any) -> bool:
@@ -128,7 +145,7 @@ def _nodes(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
 
 def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
     target = get_object(node["_target_"])
-    parameters = inspect.signature(target).parameters
+    parameters = _parameters(target)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = _hints(target)
     for key in node:
@@ -154,7 +171,7 @@ def _strangers(config: DictConfig) -> Iterator[str]:
     yield f"backbone: task={config.task.name} needs one that is a {names}, and {given} is none"
 
 
-def _takes(kind: Any, backbone: type, partial: bool) -> bool:
+def _takes(kind: Any, backbone: Any, partial: bool) -> bool:
     """Whether a class, or with ``partial`` what still has to make it, is of a kind."""
     return (
         partial == (typing.get_origin(kind) is Callable)

@@ -21,6 +21,8 @@ TRAIN: Keys = {
     "trainer.check_val_every_n_epoch": Count,
     "weights": str | None,
     "resume": str | None,
+    "task.name": str,
+    "task.metric": str,
     "task.epochs": Count,
     "task.vocab_size": Count,
     "size.lr": Positive,

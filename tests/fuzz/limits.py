@@ -47,4 +47,5 @@ def failures(inputs: Iterable[Input], attempt: Callable[[Input], object]) -> lis
                 found.append(f"{given!r:.300}: more than a line: {str(error)[:300]!r}")
         except (Exception, TooLongError) as error:
             found.append(f"{given!r:.300}: {''.join(traceback.format_exception(error)[-2:])}")
+    print(*found, sep="\n")  # whole, where pytest would shorten it
     return found
