@@ -21,6 +21,7 @@ TRAIN: Keys = {
     "trainer.check_val_every_n_epoch": Count,
     "weights": str | None,
     "resume": str | None,
+    "data.pictures": dict[str, Count],
     "task.name": str,
     "task.metric": str,
     "task.epochs": Count,

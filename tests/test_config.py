@@ -109,3 +109,11 @@ def test_numbers_are_not_truth_values() -> None:
     assert not fits(1.5, int)
     assert fits(None, int | None)
     assert not fits("x", int | None)
+
+
+@pytest.mark.parametrize("size", ["1e400", "0", "a", "1.5"])
+def test_sizes_of_pictures_are_whole_numbers(size: str) -> None:
+    with pytest.raises(
+        ConfigError, match="^data.pictures=.*: must be a mapping of keys to a whole number of at least 1"
+    ):
+        check(composed(f"data.pictures.image={size}"))
