@@ -113,7 +113,5 @@ def test_numbers_are_not_truth_values() -> None:
 
 @pytest.mark.parametrize("size", ["1e400", "0", "a", "1.5"])
 def test_sizes_of_pictures_are_whole_numbers(size: str) -> None:
-    with pytest.raises(
-        ConfigError, match="^data.pictures=.*: must be a mapping of keys to a whole number"
-    ):
+    with pytest.raises(ConfigError, match="^data.pictures=.*: must be a mapping of keys to a whole number"):
         check(composed(f"data.pictures.image={size}"))
