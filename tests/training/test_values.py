@@ -26,7 +26,7 @@ BAD = {
     "optim.lr=-1.0": "optim.lr=-1.0 must be positive",
     "optim.warmup=1.0": "optim.warmup=1.0 is a share of all steps",
     "data.pictures.image=33": "data.pictures.image=33: patches are 16 pixels wide, so choose 32, say",
-    "data.pictures.image=0": "data.pictures={'image': 0, 'crops': None, 'objects': None}: must be a mapping of keys to a whole number",
+    "data.pictures.image=0": "must be a mapping of keys to a whole number of at least 1",
     "trainer.precision=half": "trainer.precision=half: must be one of",
     "trainer.accelerator=abacus": "invalid accelerator name: `accelerator='abacus'`",
     "trainer.devices=0": "trainer: ",
