@@ -37,21 +37,14 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     import torch
 
     from mkgc.checkpoint import build_task, describe
-    from mkgc.config import check
     from mkgc.data.corpus import read_corpus
     from mkgc.data.module import DataModule
-    from mkgc.encoders.text import check_length
-    from mkgc.encoders.vision import check_sizes
     from mkgc.training.diverged import check_weights
     from mkgc.training.ledger import Ledger
     from mkgc.training.start import Start
     from mkgc.training.trainer import logged, telling_the_way_on
-    from mkgc.training.values import check_values
 
-    check(config)
-    check_values(config)
-    check_length(config.backbone, config.data.max_length)
-    check_sizes(config.backbone, config.data.pictures)
+    _check(config)
     trainer = build_trainer(config, folder)
     check_processes(trainer.num_devices)
     start = Start.of(config)
@@ -87,6 +80,19 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if trainer.is_global_zero:
         write_json(folder / "metrics.json", figures)
     return figures
+
+
+def _check(config: DictConfig) -> None:
+    """Checks all that a configuration can be wrong about before anything is read."""
+    from mkgc.config import check
+    from mkgc.encoders.text import check_length
+    from mkgc.encoders.vision import check_sizes
+    from mkgc.training.values import check_values
+
+    check(config)
+    check_values(config)
+    check_length(config.backbone, config.data.max_length)
+    check_sizes(config.backbone, config.data.pictures)
 
 
 def _identify(config: DictConfig, folder: Path, start: Start | None) -> Run:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -61,6 +62,22 @@ def tiny() -> Callable[..., DictConfig]:
         return composed(f"task={task}", f"data.root={root}", *TINY, *overrides)
 
     return config
+
+
+@pytest.fixture
+def made(tiny) -> Callable[..., tuple[Any, ...]]:
+    """A task's network as it is before training, with its data and its configuration."""
+    from mkgc.checkpoint import build_task, describe
+    from mkgc.data.corpus import read_corpus
+
+    def make(task: str, root: Path, *overrides: str) -> tuple[Any, ...]:
+        config = tiny(task, root, *overrides)
+        corpus = read_corpus(config)
+        model = build_task(config, corpus.codec).eval()
+        model.saved = describe(config, corpus.codec)
+        return model, corpus, config
+
+    return make
 
 
 def paint(path: Path, colour: str) -> None:

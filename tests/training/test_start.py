@@ -7,26 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.checkpoint import WholeCheckpointIO, build_task, describe, read, save
-from mkgc.data.corpus import read_corpus
+from mkgc.checkpoint import WholeCheckpointIO, build_task, read, save
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
 from mkgc.training.start import Start, by_name
 from tasks.mner.data import TaggingCodec
-
-
-@pytest.fixture
-def made(tiny):
-    """A task's network as it is before training, over some data."""
-
-    def make(task: str, root: Path, *overrides: str):
-        config = tiny(task, root, *overrides)
-        corpus = read_corpus(config)
-        model = build_task(config, corpus.codec).eval()
-        model.saved = describe(config, model.codec)
-        return model, corpus, config
-
-    return make
 
 
 @pytest.fixture
