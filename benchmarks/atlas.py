@@ -155,8 +155,8 @@ def _where_the_picture_decides(checkpoint: Path, task: str) -> dict[str, float]:
     """The task's measures over the test examples that the data set lists as decided by their picture."""
     if task == "mre":  # all of them
         return {}
-    from mkgc.checkpoint import read, restore
-    from mkgc.data.corpus import read_corpus
+    from mkgc.data.dataset import read_corpus
+    from mkgc.training.checkpoint import read, restore
 
     model, config = restore(read(checkpoint))
     corpus = read_corpus(config, model.codec)

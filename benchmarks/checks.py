@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from benchmarks.runs import composed, fill
 from mkgc.check import check_data
-from mkgc.data.inspect.report import Report, Table, shown, verdict
+from mkgc.inspect.report import Report, Table, shown, verdict
 
 PAGES = Path("docs/checks").resolve()
 BEGIN, END = "<!-- table: python -m benchmarks.checks -->", "<!-- end of table -->"

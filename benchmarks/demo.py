@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.runs import composed, trained
-from mkgc.command import quiet
+from mkgc.app.command import quiet
 from mkgc.data.formats import kg, mnre, twitter
 from mkgc.predict import predict
 

@@ -19,10 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks.runs import unpacked
-from mkgc.data.images import FITS, Fit
-from mkgc.data.pictures import PictureStore
-from mkgc.encoders.features import picture_vectors
 from mkgc.encoders.vision import VisionEncoder, pretrained_vision
+from mkgc.images.decode import FITS, Fit
+from mkgc.images.features import picture_vectors
+from mkgc.images.loaded import PictureStore
 
 SIZE = 224
 

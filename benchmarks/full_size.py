@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.runs import composed
-from mkgc.checkpoint import build_task
-from mkgc.data.archive import unpack
-from mkgc.data.corpus import read_corpus
-from mkgc.data.module import LengthBatches
+from mkgc.data.dataset import read_corpus
+from mkgc.tools.archive import unpack
+from mkgc.training.checkpoint import build_task
+from mkgc.training.datamodule import LengthBatches
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.queries import QuerySet
 from tasks.link_prediction.task import LinkPrediction

@@ -22,12 +22,12 @@ from PIL import Image
 
 from benchmarks.runs import composed, fill, machine
 from mkgc.batch import Images
-from mkgc.data import store
-from mkgc.data.archive import unpack
-from mkgc.data.corpus import read_corpus
-from mkgc.data.images import read_picture
-from mkgc.data.module import LengthBatches
-from mkgc.data.pictures import PictureStore
+from mkgc.data.dataset import read_corpus
+from mkgc.images import store
+from mkgc.images.decode import read_picture
+from mkgc.images.loaded import PictureStore
+from mkgc.tools.archive import unpack
+from mkgc.training.datamodule import LengthBatches
 
 RESULTS = Path("benchmarks/input_pipeline.json")
 PAGE = Path("docs/benchmarks.md")

@@ -27,10 +27,10 @@ import numpy as np
 import torch
 
 from benchmarks.runs import composed, fill, machine
-from mkgc.data.archive import unpack
-from mkgc.data.corpus import Corpus, read_corpus
+from mkgc.data.dataset import Corpus, read_corpus
 from mkgc.data.formats import kg
 from mkgc.data.graph import Graph
+from mkgc.tools.archive import unpack
 
 RESULTS = Path("benchmarks/kge.json")
 PAGE = Path("docs/benchmarks.md")
@@ -158,8 +158,8 @@ def ours(root: Path, row: Row) -> Cost:
     from hydra.utils import instantiate
     from pytorch_lightning.callbacks import LambdaCallback
 
-    from mkgc.checkpoint import build_task
-    from mkgc.data.module import DataModule
+    from mkgc.training.checkpoint import build_task
+    from mkgc.training.datamodule import DataModule
 
     config = composed(*_overrides(root, row))
     corpus = _corpus(root, row.data, row.objective)

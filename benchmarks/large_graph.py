@@ -124,10 +124,10 @@ def graph(root: Path) -> dict[str, Any]:
     import pytorch_lightning as pl
 
     import mkgc
-    from mkgc.checkpoint import build_task, describe
-    from mkgc.data.corpus import read_corpus
-    from mkgc.data.module import DataModule
+    from mkgc.data.dataset import read_corpus
     from mkgc.train import build_trainer
+    from mkgc.training.checkpoint import build_task, describe
+    from mkgc.training.datamodule import DataModule
 
     torch.set_num_threads(1)
     config, stages = composed(*OVERRIDES, f"data.root={root}"), Stages()

@@ -30,10 +30,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.full_size import BATCH, TRAINED_BATCH, Drawn, batch_of, batches, orders, prepared, sharing, train_set
 from benchmarks.runs import chosen, fill, machine
-from mkgc.backbone import Backbone
 from mkgc.batch import Images
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
+from mkgc.models.fusion_encoder import Backbone
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.task import LinkPrediction
 
@@ -193,7 +193,7 @@ def each_on_its_own() -> Iterator[None]:
     def plain(images: Sequence[Images], size: int) -> tuple[list[Images], Tensor]:
         return list(images), torch.arange(size)
 
-    with patch("mkgc.backbone.distinct", plain):
+    with patch("mkgc.models.fusion_encoder.distinct", plain):
         yield
 
 

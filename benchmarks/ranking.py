@@ -33,7 +33,7 @@ def main() -> None:
     if len(sys.argv) == 3:
         print(json.dumps({"mkgc": ours, "pykeen": theirs}[sys.argv[2]](Path(sys.argv[1]))))
         return
-    from mkgc.data.archive import unpack
+    from mkgc.tools.archive import unpack
 
     with TemporaryDirectory() as folder:
         unpack(Path(sys.argv[1]) / "fb15k237.tar.xz", Path(folder) / "data")
@@ -69,8 +69,8 @@ def ours(root: Path) -> dict[str, float]:
     """From the triples in memory to the measures: queries, filter, scores, ranks."""
     torch.set_num_threads(1)
     from benchmarks.runs import composed
-    from mkgc.checkpoint import build_task
-    from mkgc.data.corpus import read_corpus
+    from mkgc.data.dataset import read_corpus
+    from mkgc.training.checkpoint import build_task
     from tasks.link_prediction.queries import query_sets
 
     data = ("task=link_prediction", "data=fb15k237_img", f"data.root={root}")

@@ -13,8 +13,8 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
 
-from mkgc.data.archive import unpack
 from mkgc.errors import MkgcError
+from mkgc.tools.archive import unpack
 
 
 def composed(*overrides: str, name: str = "train") -> DictConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mkgc.predictor import load as load
+    from mkgc.inference import load as load
 
 __all__ = ["load"]
 
@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     """Imports the predictor, and with it torch, only when it is asked for."""
     if name != "load":
         raise AttributeError(f"module 'mkgc' has no attribute '{name}'")
-    from mkgc.predictor import load
+    from mkgc.inference import load
 
     return load

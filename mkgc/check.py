@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc.command import reported, run
-from mkgc.files import check_output_folder, json_text, write_whole
+from mkgc.app.command import reported, run
+from mkgc.app.files import check_output_folder, json_text, write_whole
 from mkgc.terminal import say
 
 if TYPE_CHECKING:
-    from mkgc.data.inspect.report import Report
+    from mkgc.inspect.report import Report
 
 UNFIT = 1
 
@@ -32,11 +32,11 @@ def check_data(config: DictConfig) -> Report:
     """
     from hydra.utils import instantiate
 
-    from mkgc.config import check
-    from mkgc.data.corpus import read_corpus
-    from mkgc.data.inspect.overview import inspect_corpus
+    from mkgc.app.config import check
+    from mkgc.app.keys import CHECK
+    from mkgc.data.dataset import read_corpus
     from mkgc.encoders.text import check_length
-    from mkgc.keys import CHECK
+    from mkgc.inspect.overview import inspect_corpus
 
     check(config, CHECK)
     check_output_folder(config.output)
@@ -49,7 +49,7 @@ def check_data(config: DictConfig) -> Report:
 
 def write(report: Report, folder: Path) -> None:
     """Writes ``report.html`` and ``report.json``."""
-    from mkgc.data.inspect import html
+    from mkgc.inspect import html
 
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "report.html", html.page(report))
@@ -61,7 +61,7 @@ def write(report: Report, folder: Path) -> None:
 def _main(config: DictConfig) -> None:
     from rich.console import Console
 
-    from mkgc.data.inspect.terminal import show
+    from mkgc.inspect.terminal import show
 
     report, folder = check_data(config), Path(config.output)
     write(report, folder)

@@ -16,16 +16,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from mkgc.command import reported, require, run
-from mkgc.config import check
-from mkgc.encoders.weights import released_names, without_prefix
+from mkgc.app.command import reported, require, run
+from mkgc.app.config import check
+from mkgc.app.files import check_output, only_contents
+from mkgc.app.keys import CONVERT
 from mkgc.errors import CheckpointError, ConfigError
-from mkgc.files import check_output, only_contents
-from mkgc.keys import CONVERT
+from mkgc.released.weights import released_names, without_prefix
 from mkgc.terminal import say
 
 if TYPE_CHECKING:
-    from mkgc.data.codec import Codec
+    from mkgc.data.processor import Codec
 
 PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
 FUSED = 4
@@ -203,10 +203,10 @@ def convert(config: DictConfig) -> str:
     Raises:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
-    from mkgc.checkpoint import build_task, describe, save
-    from mkgc.data.corpus import read_corpus
-    from mkgc.encoders.numbering import row_orders
-    from mkgc.encoders.weights import load_strictly, read_tensors, unwrapped
+    from mkgc.data.dataset import read_corpus
+    from mkgc.released.numbering import row_orders
+    from mkgc.released.weights import load_strictly, read_tensors, unwrapped
+    from mkgc.training.checkpoint import build_task, describe, save
 
     check_output(config.output, Path(config.input))
     state = read_tensors(Path(config.input))
@@ -271,11 +271,11 @@ def _vocabulary(rows: int, tables: Mapping[str, int], codec: Codec, name: str) -
 def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
     text = {"_target_": "mkgc.encoders.text.random_text", "_convert_": "all", "config": found["text"]}
     return {
-        "_target_": "mkgc.backbone.Backbone",
+        "_target_": "mkgc.models.fusion_encoder.Backbone",
         "text": text,
-        "side": {"_target_": "mkgc.encoders.released.ReleasedVision", "_convert_": "all", **found["side"]},
+        "side": {"_target_": "mkgc.released.vision.ReleasedVision", "_convert_": "all", **found["side"]},
         "fused": FUSED,
-        "fusion": {"_target_": "mkgc.fusion.released.ReleasedFusion", "_partial_": True},
+        "fusion": {"_target_": "mkgc.released.fusion.ReleasedFusion", "_partial_": True},
     }
 
 

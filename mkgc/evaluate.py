@@ -7,10 +7,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.command import reported, require, run
-from mkgc.config import check_keys
-from mkgc.files import check_output, only_contents, write_json
-from mkgc.keys import EVALUATE
+from mkgc.app.command import reported, require, run
+from mkgc.app.config import check_keys
+from mkgc.app.files import check_output, only_contents, write_json
+from mkgc.app.keys import EVALUATE
 from mkgc.terminal import say
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
@@ -21,10 +21,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """The metrics of the checkpoint on ``config.split`` of its own data set, or of the one at ``config.root``."""
     import pytorch_lightning as pl
 
-    from mkgc.checkpoint import open_trained
-    from mkgc.data.corpus import found_again, read_corpus
-    from mkgc.data.module import DataModule
-    from mkgc.devices import accelerator, find_device
+    from mkgc.app.devices import accelerator, find_device
+    from mkgc.data.dataset import found_again, read_corpus
+    from mkgc.training.checkpoint import open_trained
+    from mkgc.training.datamodule import DataModule
 
     device = find_device(config.device)
     task, trained = open_trained(config.checkpoint)

@@ -10,13 +10,13 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.command import reported, require, run
-from mkgc.config import check_keys
+from mkgc.app.command import reported, require, run
+from mkgc.app.config import check_keys
+from mkgc.app.files import check_output, json_text, only_contents, write_whole
+from mkgc.app.keys import PREDICT
 from mkgc.data.formats.fields import is_plain
 from mkgc.data.formats.jsonl import Line, read_records, require_records
 from mkgc.errors import DataError
-from mkgc.files import check_output, json_text, only_contents, write_whole
-from mkgc.keys import PREDICT
 from mkgc.terminal import say
 
 FLAGS = {"--novel-only": "novel_only=true"}
@@ -33,8 +33,8 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
     check_keys(config, PREDICT)
     source, target = Path(config.input), Path(config.output)
     check_output(config.output, source, Path(config.checkpoint))
-    from mkgc.devices import find_device
-    from mkgc.predictor import load
+    from mkgc.app.devices import find_device
+    from mkgc.inference import load
 
     find_device(config.device)
     lines = read_records(source)

@@ -8,11 +8,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.command import reported, require_one, run
-from mkgc.config import check, check_keys
+from mkgc.app.command import reported, require_one, run
+from mkgc.app.config import check, check_keys
+from mkgc.app.files import check_output_folder
+from mkgc.app.keys import PREPARE
 from mkgc.errors import ConfigError
-from mkgc.files import check_output_folder
-from mkgc.keys import PREPARE
 from mkgc.terminal import say
 
 
@@ -33,13 +33,13 @@ def prepare(config: DictConfig) -> None:
 
 
 def _weights(config: DictConfig) -> None:
-    from mkgc.encoders import packages
+    from mkgc.tools import packages
 
     packages.prepare(config.weights, Path(config.output or f"weights/{config.weights}"))
 
 
 def _archive(config: DictConfig) -> None:
-    from mkgc.data.archive import unpack
+    from mkgc.tools.archive import unpack
 
     if config.output is None:
         raise ConfigError("give output=…: the folder that the archive's files go to")
@@ -50,7 +50,7 @@ def _archive(config: DictConfig) -> None:
 def _subsets(config: DictConfig) -> None:
     from dataclasses import replace
 
-    from mkgc.data.corpus import read_settings, read_source
+    from mkgc.data.dataset import read_settings, read_source
     from mkgc.data.subsets import write_subsets
 
     settings = replace(read_settings(config), pictures={})
@@ -64,9 +64,9 @@ def _subsets(config: DictConfig) -> None:
 def _pictures(config: DictConfig) -> None:
     from rich.progress import track
 
-    from mkgc.data import store
-    from mkgc.data.corpus import read_settings, read_source
-    from mkgc.data.survey import used, wanted
+    from mkgc.data.dataset import read_settings, read_source
+    from mkgc.images import store
+    from mkgc.images.policy import used, wanted
 
     settings = read_settings(config)
     source, sizes = read_source(config, settings), sorted(set(settings.pictures.values()))

@@ -8,11 +8,11 @@ import hydra
 from omegaconf import DictConfig
 from rich.console import Console
 
-from mkgc.command import reported, require_one, run
-from mkgc.config import check_keys
+from mkgc.app.command import reported, require_one, run
+from mkgc.app.config import check_keys
+from mkgc.app.files import check_output, only_contents
+from mkgc.app.keys import REPORT
 from mkgc.errors import ConfigError
-from mkgc.files import check_output, only_contents
-from mkgc.keys import REPORT
 from mkgc.reports.comparison import compare_runs
 from mkgc.reports.runs import list_runs, read_runs, run_files
 from mkgc.reports.systems import list_systems

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc import command
-from mkgc.command import reported
-from mkgc.files import whole, write_json
-from mkgc.folders import drop_stale
-from mkgc.signals import is_first
-from mkgc.sweeps import check_processes
+from mkgc.app import command
+from mkgc.app.command import reported
+from mkgc.app.files import whole, write_json
+from mkgc.app.folders import drop_stale
+from mkgc.app.signals import is_first
+from mkgc.app.sweeps import check_processes
 from mkgc.terminal import say
 from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from mkgc.data.corpus import Corpus
-    from mkgc.data.module import DataModule
-    from mkgc.task import Task
+    from mkgc.data.dataset import Corpus
+    from mkgc.training.datamodule import DataModule
     from mkgc.training.run import Run
     from mkgc.training.start import Start
+    from mkgc.training.task import Task
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     import pytorch_lightning as pl
     import torch
 
-    from mkgc.checkpoint import build_task, describe
-    from mkgc.data.corpus import read_corpus
-    from mkgc.data.module import DataModule
+    from mkgc.data.dataset import read_corpus
+    from mkgc.training.checkpoint import build_task, describe
+    from mkgc.training.datamodule import DataModule
     from mkgc.training.diverged import check_weights
     from mkgc.training.ledger import Ledger
     from mkgc.training.start import Start
@@ -84,7 +84,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 def _check(config: DictConfig) -> None:
     """Checks all that a configuration can be wrong about before anything is read."""
-    from mkgc.config import check
+    from mkgc.app.config import check
     from mkgc.encoders.text import check_length
     from mkgc.encoders.vision import check_sizes
     from mkgc.training.values import check_values
@@ -119,7 +119,7 @@ def _claim(run: Run, config: DictConfig) -> None:
 
 def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, Any]:
     """Trains the network, if there is one to be trained; the figures are those of its best weights on dev."""
-    from mkgc.checkpoint import read
+    from mkgc.training.checkpoint import read
 
     best = folder / "best.ckpt"
     if task.trains:
@@ -133,7 +133,7 @@ def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data
 
 def _after_fit(task: Task, corpus: Corpus, trainer: pl.Trainer, best: Path) -> dict[str, Any]:
     """What the task finds out about its best weights; from here on their checkpoint has it, too."""
-    from mkgc.checkpoint import add_fitted
+    from mkgc.training.checkpoint import add_fitted
 
     fitted = task.to(trainer.strategy.root_device).after_fit(corpus)  # Lightning has taken it off an accelerator
     task.saved["fitted"] = fitted

@@ -67,8 +67,8 @@ def tiny() -> Callable[..., DictConfig]:
 @pytest.fixture
 def made(tiny) -> Callable[..., tuple[Any, ...]]:
     """A task's network as it is before training, with its data and its configuration."""
-    from mkgc.checkpoint import build_task, describe
-    from mkgc.data.corpus import read_corpus
+    from mkgc.data.dataset import read_corpus
+    from mkgc.training.checkpoint import build_task, describe
 
     def make(task: str, root: Path, *overrides: str) -> tuple[Any, ...]:
         config = tiny(task, root, *overrides)

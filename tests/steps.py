@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from mkgc.checkpoint import build_task, describe
-from mkgc.data.corpus import Corpus, read_corpus
+from mkgc.data.dataset import Corpus, read_corpus
 from mkgc.kge.negatives import Negatives
-from mkgc.steps import LargeBatch
-from mkgc.task import Task
+from mkgc.training.checkpoint import build_task, describe
+from mkgc.training.steps import LargeBatch
+from mkgc.training.task import Task
 from tasks.link_prediction import sequences
 from tasks.link_prediction.structure import StructurePrediction
 

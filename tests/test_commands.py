@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mkgc import __main__
-from mkgc.devices import accelerator, find_device
+from mkgc.app.devices import accelerator, find_device
 from mkgc.errors import ConfigError
 from mkgc.train import train
 from tests.conftest import TINY, said

@@ -12,12 +12,12 @@ from torchcrf import CRF
 import mkgc
 from mkgc import convert
 from mkgc.data.examples import TaggedExample
-from mkgc.data.pictures import PictureStore
-from mkgc.encoders.weights import without_prefix
-from mkgc.predictor import Predictor
+from mkgc.images.loaded import PictureStore
+from mkgc.inference import Predictor
+from mkgc.released.weights import without_prefix
 from tests.conftest import said
-from tests.nn.released_reference import linear, norm, run
-from tests.nn.test_released import HEADS, PREFIX, random_state
+from tests.released.reference import linear, norm, run
+from tests.released.test_released import HEADS, PREFIX, random_state
 
 
 def tokenizer(folder: Path, words: int) -> str:

@@ -12,10 +12,10 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from mkgc.bugs import explain_disk
-from mkgc.files import whole
-from mkgc.folders import drop_stale
-from mkgc.signals import Ended, in_order
+from mkgc.app.bugs import explain_disk
+from mkgc.app.files import whole
+from mkgc.app.folders import drop_stale
+from mkgc.app.signals import Ended, in_order
 from mkgc.training.kept import KeepBest
 from tests.conftest import TINY, said
 

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 from hydra.utils import instantiate
 
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from tests.conftest import TINY, said
 
 
@@ -15,7 +15,7 @@ def test_training_decodes_nothing_that_was_prepared(run, roots, task, tiny, monk
     code, out, _ = run("prepare", f"task={task}", f"data.root={roots[task]}", *TINY)
     assert code == 0
     assert "pictures of 32 pixels; cannot be used: none" in out
-    monkeypatch.setattr("mkgc.data.images._decoded", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("mkgc.images.decode._decoded", lambda *_: pytest.fail("decoded"))
     store = read_corpus(tiny(task, roots[task])).store
     assert store.count(32) == {"mre": 40, "mner": 40, "link_prediction": 6}[task]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mkgc.metrics.queries import Queries
+from mkgc.analysis.queries import Queries
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 import pytest
 from hydra.utils import instantiate
 
-from mkgc.config import check
+from mkgc.app.config import check
 from tests.conftest import composed
 
 GROUPS = "data.pictures={image: 224, crops: 128, objects: 64}"

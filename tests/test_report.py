@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from mkgc.metrics.queries import RECORD, Queries
+from mkgc.analysis.queries import RECORD, Queries
 from mkgc.reports.runs import list_runs, read_runs
 from mkgc.reports.systems import list_systems
 from mkgc.reports.tables import Spread, Table, show, shown
@@ -18,11 +18,11 @@ from tests.conftest import said
 TOO_DEEP = "is nested more than 50 levels deep, which the settings of a run are not"
 BESIDE = "cannot be read: a run's folder has its settings beside metrics.json"
 HYBRID = {
-    "_target_": "mkgc.backbone.Backbone",
+    "_target_": "mkgc.models.fusion_encoder.Backbone",
     "text": {},
     "fusion": {"_target_": "mkgc.fusion.prefix.PrefixFusion", "_partial_": True, "pgi": True, "caf": False},
 }
-TEXT = {"_target_": "mkgc.backbone.Backbone", "text": {}}
+TEXT = {"_target_": "mkgc.models.fusion_encoder.Backbone", "text": {}}
 ROTATE = {"_target_": "mkgc.kge.RotatE", "dimension": 8}
 
 

@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.utils import JobReturn, JobStatus
 
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.reports.callback import SystemsTable, show_systems
 from mkgc.reports.systems import list_systems
 from mkgc.train import train

@@ -94,7 +94,7 @@ def test_no_command_lets_names_of_a_graph_act_on_the_terminal(run, acting_kg: Pa
 
 
 def test_answers_on_the_standard_output_hold_escapes_where_json_allows_both(run, tmp_path: Path) -> None:
-    from mkgc.files import json_text
+    from mkgc.app.files import json_text
 
     text = json_text({"label": f"中{ACTING}\x9b\U000e0001"}, ensure_ascii=False)
     _inert(text)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mkgc.steps import LargeBatch
+from mkgc.training.steps import LargeBatch
 from tests.conftest import TINY, composed
 from tests.steps import ENOUGH, REST, built, collated, of_one_step, without_chance
 

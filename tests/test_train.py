@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.checkpoint import build_task, read
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.train import train
+from mkgc.training.checkpoint import build_task, read
 
 TASKS = ["mre", "mner", "link_prediction"]
 METRIC = {"mre": "f1", "mner": "f1", "link_prediction": "mrr"}
@@ -160,8 +160,8 @@ def _corpus(config):
 
 
 def _built(config):
-    from mkgc.checkpoint import describe
-    from mkgc.data.module import DataModule
+    from mkgc.training.checkpoint import describe
+    from mkgc.training.datamodule import DataModule
 
     corpus = _corpus(config)
     model = build_task(config, corpus.codec)

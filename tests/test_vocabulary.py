@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from mkgc.checkpoint import build_task, describe, restore
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.encoders.text import check_length, pretrained_text, random_text
 from mkgc.errors import ConfigError
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.train import train
+from mkgc.training.checkpoint import build_task, describe, restore
 from tests.conftest import said
 
 KEYS = {"生": "born", "爱": "loves", "恨": "hates", "师": "teaches"}

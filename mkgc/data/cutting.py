@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import ConfigError
+from mkgc.inspect.report import Finding
 
 SPARED = 8
 """Pieces of an ordinary word: rather than that one loses any of these, words are left out."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mkgc.data.inspect.report import Finding
+from mkgc.inspect.report import Finding
 
 Pictures = Mapping[str, tuple[Path, ...]]
 """Group name (``image``, ``crops``, ``objects``) to the picture files of that group, in order."""

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.data.examples import Pictures
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.inspect.report import Finding
 
 Triples = Int[np.ndarray, "n 3"]
 """Rows of (head, relation, tail) indices."""

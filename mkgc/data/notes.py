@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from mkgc.data.graph import Graph, Triples
-from mkgc.data.inspect.report import Finding
+from mkgc.inspect.report import Finding
 
 
 def note_graph(graph: Graph) -> tuple[Finding, ...]:

@@ -7,19 +7,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from mkgc.data.codec import Codec
-from mkgc.data.corpus import Corpus
 from mkgc.data.cutting import note_cuts
+from mkgc.data.dataset import Corpus
 from mkgc.data.examples import Sentences
 from mkgc.data.formats import chosen
 from mkgc.data.formats.files import note_unmatched
 from mkgc.data.formats.locate import find_unnamed
-from mkgc.data.inspect.report import Finding
+from mkgc.data.processor import Codec
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_sentences
-from mkgc.data.survey import survey
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import ConfigError, DataError
+from mkgc.images.policy import survey
+from mkgc.inspect.report import Finding
 
 
 class SentenceFormat(NamedTuple):

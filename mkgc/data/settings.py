@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mkgc.data.images import FITS, Fit
 from mkgc.errors import CheckpointError, ConfigError
+from mkgc.images.decode import FITS, Fit
 
 GROUPS = ("image", "crops", "objects")
 

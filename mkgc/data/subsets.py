@@ -15,12 +15,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from mkgc.app.files import whole
 from mkgc.data.examples import RelationExample, Sentences, TaggedExample
 from mkgc.data.formats.files import read_lines
 from mkgc.data.graph import Graph, Triples
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
-from mkgc.files import whole
 
 Example = TypeVar("Example", RelationExample, TaggedExample)
 

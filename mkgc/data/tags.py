@@ -20,8 +20,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from mkgc.data.examples import Sentences, TaggedExample
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.inspect.report import Finding
 from mkgc.nn.crf import repair_bio
 
 Splits = Mapping[str, Sequence[TaggedExample]]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mkgc.nn.attention import join_heads, mix, split_heads, taken
 from mkgc.nn.layers import TextLayer, VisionLayer
-from mkgc.streams import KeyValue, Streams
+from mkgc.nn.streams import KeyValue, Streams
 
 
 class CrossAttention(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mkgc.nn.attention import aggregate, join_heads, split_heads, taken
 from mkgc.nn.layers import TextLayer, VisionLayer
-from mkgc.streams import KeyValue, Streams
+from mkgc.nn.streams import KeyValue, Streams
 
 
 def _adapter(width: int, other: int) -> nn.Module:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Comparison, Euclidean, Lengths
 from mkgc.kge.complex import multiply
-from mkgc.kge.scorer import Scorer, Side
+from mkgc.kge.model import Scorer, Side
 
 
 def _spread(margin: float, width: int) -> float:

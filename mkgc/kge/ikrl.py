@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.kge.comparisons import Lengths
-from mkgc.kge.pictured import Pictured
-from mkgc.kge.scorer import Side
+from mkgc.kge.image_aware import Pictured
+from mkgc.kge.model import Side
 
 
 @final

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Kind
-from mkgc.kge.scorer import Scorer
+from mkgc.kge.model import Scorer
 from mkgc.metrics import MetricError
 
 Rows = Float32[np.ndarray, "n W"]

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mkgc.errors import DataError
-from mkgc.kge.scorer import Side
+from mkgc.kge.model import Side
 
 SIDES: tuple[Side, ...] = ("head", "tail")
 DRAWS = 1 << 62  # so many that what remains after division by the number of entities is uniform

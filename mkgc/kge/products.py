@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mkgc.kge.comparisons import Product
 from mkgc.kge.complex import moduli, multiply
-from mkgc.kge.scorer import Scorer, Side
+from mkgc.kge.model import Scorer, Side
 
 
 @final

@@ -13,9 +13,9 @@ from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Product
 from mkgc.kge.complex import moduli, multiply
-from mkgc.kge.pictured import Pictured
+from mkgc.kge.image_aware import Pictured
+from mkgc.kge.model import Side
 from mkgc.kge.relevance import mean_rank_percentage, typical
-from mkgc.kge.scorer import Side
 
 
 @final

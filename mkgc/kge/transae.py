@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Lengths
-from mkgc.kge.pictured import Pictured
-from mkgc.kge.scorer import Side
+from mkgc.kge.image_aware import Pictured
+from mkgc.kge.model import Side
 
 SIGMOID_SPREAD = 0.208
 """The deviation of the sigmoid of a standard normal variable."""

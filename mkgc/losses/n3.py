@@ -13,7 +13,7 @@ def n3(factors: Sequence[Float[Tensor, "B _"]]) -> Float[Tensor, " B"]:
     """The sum of the factors' absolute values to the third power, for each triple of a batch.
 
     The factors are the vectors of heads, relations and tails, of complex numbers their moduli
-    (:meth:`mkgc.kge.scorer.Scorer.factors`).
+    (:meth:`mkgc.kge.model.Scorer.factors`).
 
     Source: Lacroix et al. (2018), "Canonical Tensor Decomposition for Knowledge Base Completion", eq. 9 (weighted).
     """

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from mkgc.streams import KeyValue
+from mkgc.nn.streams import KeyValue
 
 
 def split_heads(x: Float[Tensor, "B S A"], heads: int) -> Float[Tensor, "B H S d"]:

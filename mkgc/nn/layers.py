@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
 from mkgc.nn.attention import join_heads, mix, split_heads, taken
-from mkgc.streams import Attended, KeyValue
+from mkgc.nn.streams import Attended, KeyValue
 
 
 class TextLayer(nn.Module):

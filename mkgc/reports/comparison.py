@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mkgc.reports.tables import Table
 
 if TYPE_CHECKING:
-    from mkgc.metrics.confidence import Comparison
+    from mkgc.analysis.confidence import Comparison
 
 MOST = 10  # relations that a comparison names
 
@@ -23,9 +23,9 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
         DataError: A folder has no ranked queries.
         MetricError: The runs ranked different ones.
     """
-    from mkgc.metrics.breakdown import changes
-    from mkgc.metrics.confidence import compare
-    from mkgc.metrics.queries import Queries
+    from mkgc.analysis.breakdown import changes
+    from mkgc.analysis.confidence import compare
+    from mkgc.analysis.queries import Queries
 
     first, second = (Queries.load(folder / "queries.npz").ordered() for folder in folders)
     title = f"A: {folders[0]}, B: {folders[1]}; {len(first.table):,} queries, 95 % intervals"

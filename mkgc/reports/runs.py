@@ -113,7 +113,7 @@ def _clean(one: Run) -> dict[str, float]:
     """The measures on the clean subset, none if it is everything, or nothing, or not recorded."""
     if not (one.folder / "queries.npz").exists():
         return {}
-    from mkgc.metrics.queries import Queries
+    from mkgc.analysis.queries import Queries
 
     try:
         queries = Queries.load(one.folder / "queries.npz")

@@ -12,7 +12,7 @@ from mkgc.reports.saved import Run
 from mkgc.reports.tables import Cell, Table
 
 if TYPE_CHECKING:
-    from mkgc.metrics.queries import Queries
+    from mkgc.analysis.queries import Queries
 
 SHOWN = ("mr", "mrr", "hits@1", "hits@3", "hits@10")
 
@@ -29,7 +29,7 @@ def list_systems(folder: Path, resamples: int = 10000, seed: int = 0) -> list[Ta
     """For each data set below a folder a table of its systems, and one of its clean subset where queries leak.
 
     A figure is the mean over a system's seeds. Its interval is over test triples, each with its mean over the seeds
-    (:func:`mkgc.metrics.confidence.pooled`): of what these runs would reach on other triples, not of what other seeds
+    (:func:`mkgc.analysis.confidence.pooled`): of what these runs would reach on other triples, not of what other seeds
     would. The best figure of a column stands out. A run that has settings but no figures is said not to have finished.
 
     Raises:
@@ -63,7 +63,7 @@ def _tables(name: str, runs: list[Run], resamples: int, seed: int) -> list[Table
 
 
 def _read(group: list[Run]) -> System:
-    from mkgc.metrics.queries import Queries
+    from mkgc.analysis.queries import Queries
 
     ended = [one for one in group if one.figures and one.problem is None]
     problems = [one.problem for one in group if one.problem is not None]
@@ -96,7 +96,7 @@ def _same(systems: list[System]) -> Queries | None:
 
 
 def _table(title: str, systems: list[System], resamples: int, seed: int) -> Table:
-    from mkgc.metrics.confidence import pooled
+    from mkgc.analysis.confidence import pooled
 
     rows: list[tuple[Cell, ...]] = []
     for one in systems:

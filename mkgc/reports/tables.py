@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from mkgc.app.files import is_plain, json_text, write_whole
 from mkgc.errors import ConfigError, printable
-from mkgc.files import is_plain, json_text, write_whole
 from mkgc.terminal import grid, plain
 
 TEX = str.maketrans(

@@ -9,8 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from mkgc.app.overrides import quoted
 from mkgc.errors import CheckpointError, ConfigError
-from mkgc.overrides import quoted
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mkgc import signals
-from mkgc.signals import Ended, children, end_others, is_first
+from mkgc.app import signals
+from mkgc.app.signals import Ended, children, end_others, is_first
 from mkgc.terminal import say
 
 SHORTLY = 3.0

@@ -14,9 +14,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from mkgc.checkpoint import carried_codec, described, read
 from mkgc.errors import CheckpointError, ConfigError
-from mkgc.task import Rows, Task
+from mkgc.training.checkpoint import carried_codec, described, read
+from mkgc.training.task import Rows, Task
 
 FREE = frozenset({"_convert_", "name", "file", "vocab_size", "vocabulary", "trained", "side_trained", "keep"}) | {
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "spread", "margin", "chunk",

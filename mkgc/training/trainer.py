@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from mkgc.signals import Ended
+from mkgc.app.signals import Ended
 from mkgc.training.values import refused
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     """
     import torch
 
-    from mkgc.checkpoint import WholeCheckpointIO
+    from mkgc.training.checkpoint import WholeCheckpointIO
     from mkgc.training.diverged import Divergence
     from mkgc.training.kept import KeepBest
     from mkgc.training.precision import precision_settings

@@ -11,7 +11,7 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.cutting import Cut
 from mkgc.data.examples import Pictures
-from mkgc.kge.scorer import Side
+from mkgc.kge.model import Side
 
 UNSEEN = -1
 """The number of an entity that the graph does not have."""

@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mkgc.data.corpus import Corpus
+from mkgc.data.dataset import Corpus
 from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph
-from mkgc.data.inspect.report import Finding
 from mkgc.data.notes import note_graph
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_graph
-from mkgc.data.survey import survey_graph
 from mkgc.data.tokens import Tokenizer, learned
-from tasks.link_prediction.codec import LinkCodec, TripleCodec
+from mkgc.images.policy import survey_graph
+from mkgc.inspect.report import Finding
+from tasks.link_prediction.processor import LinkCodec, TripleCodec
 from tasks.link_prediction.queries import QuerySet, query_sets
-from tasks.link_prediction.sequence_codec import SequenceCodec
+from tasks.link_prediction.sequence_processor import SequenceCodec
 
 FORMATS = {"kg": kg.read, "mmkg": mmkg.read, "tsv": tsv.read}
 

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mkgc.data.pictures import PictureStore
+from mkgc.analysis.calibration import Calibration
+from mkgc.images.loaded import PictureStore
 from mkgc.kge.index import EntityIndex
-from mkgc.metrics.calibration import Calibration
 from tasks.link_prediction import relations
 from tasks.link_prediction.batch import UNSEEN, PairItem, TripleBatch, Unseen, side_of
 from tasks.link_prediction.scoring import Scoring

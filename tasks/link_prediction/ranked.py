@@ -13,22 +13,22 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mkgc.data.corpus import Corpus
+from mkgc.analysis.breakdown import judged
+from mkgc.analysis.calibration import Calibration
+from mkgc.analysis.queries import Records, record
+from mkgc.data.dataset import Corpus
 from mkgc.data.graph import Graph
-from mkgc.data.pictures import PictureStore
 from mkgc.errors import ConfigError
+from mkgc.images.loaded import PictureStore
 from mkgc.kge.index import EntityIndex
 from mkgc.kge.negatives import SIDES
-from mkgc.metrics.breakdown import judged
-from mkgc.metrics.calibration import Calibration
-from mkgc.metrics.queries import Records, record
 from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
-from mkgc.task import Encoder, Optim, Task
+from mkgc.training.task import Encoder, Optim, Task
 from tasks.link_prediction import prediction
 from tasks.link_prediction.batch import PairItem, TripleBatch
-from tasks.link_prediction.calibrating import calibrated, restored
-from tasks.link_prediction.codec import TripleCodec
+from tasks.link_prediction.calibration import calibrated, restored
 from tasks.link_prediction.known import Known
+from tasks.link_prediction.processor import TripleCodec
 from tasks.link_prediction.scoring import CACHED
 
 AT_ONCE = 1 << 25

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mkgc.data.pictures import PictureStore
+from mkgc.images.loaded import PictureStore
 from tasks.link_prediction.batch import PairItem, Side, Unseen
 from tasks.link_prediction.scoring import Scoring
 

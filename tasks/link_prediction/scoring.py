@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mkgc.analysis.calibration import Calibration
 from mkgc.kge.index import EntityIndex
-from mkgc.metrics.calibration import Calibration
-from tasks.link_prediction.codec import TripleCodec
+from tasks.link_prediction.processor import TripleCodec
 
 CACHED = 1 << 20
 """Scores that a CPU is given at a time where there are more: in its cache, they are ranked and fitted three times as

@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from mkgc.analysis.calibration import Calibration
 from mkgc.batch import Text
-from mkgc.data.codec import pad
+from mkgc.data.processor import pad
 from mkgc.kge.negatives import SIDES, Negatives
-from mkgc.metrics.calibration import Calibration
+from mkgc.models.cross_encoder import SequenceEncoder
 from mkgc.nn.products import full_products
-from mkgc.sequence import SequenceEncoder
-from mkgc.task import Optim
+from mkgc.training.task import Optim
 from tasks.link_prediction.batch import UNSEEN, LinkBatch, TripleBatch
-from tasks.link_prediction.codec import LinkCodec
+from tasks.link_prediction.processor import LinkCodec
 from tasks.link_prediction.ranked import Ranked
-from tasks.link_prediction.sequence_codec import MARKS, shares
+from tasks.link_prediction.sequence_processor import MARKS, shares
 
 Piece = tuple[Int[Tensor, "K _"], Int[Tensor, " K"], int]
 """Token ids, how many of them count, and their segment."""

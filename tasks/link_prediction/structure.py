@@ -10,21 +10,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mkgc.data.corpus import Corpus
+from mkgc.analysis.calibration import Calibration
+from mkgc.data.dataset import Corpus
 from mkgc.errors import ConfigError
+from mkgc.kge.image_aware import Pictured
 from mkgc.kge.index import EntityIndex, index_of
+from mkgc.kge.model import Scorer, Side
 from mkgc.kge.negatives import SIDES, Negatives, Subsampling
-from mkgc.kge.pictured import Pictured
-from mkgc.kge.scorer import Scorer, Side
 from mkgc.losses.adversarial import self_adversarial
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.margin import margin_ranking
 from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
-from mkgc.metrics.calibration import Calibration
-from mkgc.task import Optim
+from mkgc.training.task import Optim
 from tasks.link_prediction.batch import TripleBatch
-from tasks.link_prediction.codec import TripleCodec
+from tasks.link_prediction.processor import TripleCodec
 from tasks.link_prediction.ranked import Ranked
 
 OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")

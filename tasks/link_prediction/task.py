@@ -12,23 +12,23 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mkgc.backbone import Backbone
-from mkgc.data.corpus import Corpus
+from mkgc.analysis.calibration import Calibration
+from mkgc.data.dataset import Corpus
 from mkgc.errors import ConfigError
 from mkgc.kge.index import EntityIndex
-from mkgc.kge.scorer import Scorer
+from mkgc.kge.model import Scorer
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
-from mkgc.metrics.calibration import Calibration
+from mkgc.models.cross_encoder import SequenceEncoder
+from mkgc.models.fusion_encoder import Backbone
 from mkgc.nn.embeddings import some_rows
 from mkgc.nn.products import full_products
-from mkgc.sequence import SequenceEncoder
-from mkgc.task import Optim
+from mkgc.training.task import Optim
 from tasks.link_prediction.batch import LinkBatch
-from tasks.link_prediction.codec import LinkCodec, TripleCodec
-from tasks.link_prediction.modelling import Stage1, fit_entities
+from tasks.link_prediction.processor import LinkCodec, TripleCodec
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.sequences import SequencePrediction
+from tasks.link_prediction.stage1 import Stage1, fit_entities
 from tasks.link_prediction.structure import Structure, StructurePrediction
 
 

@@ -11,18 +11,18 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
-from mkgc.data.codec import image_batch, pad, text_batch
-from mkgc.data.corpus import Corpus
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
+from mkgc.data.dataset import Corpus
 from mkgc.data.examples import Pictures, Sentences, TaggedExample
 from mkgc.data.formats import jsonl, labelled, twitter
 from mkgc.data.notes import note_twins
-from mkgc.data.pictures import PictureStore
+from mkgc.data.processor import image_batch, pad, text_batch
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tags import in_one_scheme
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
+from mkgc.images.loaded import PictureStore
 from mkgc.metrics.spans import bio_spans
 from mkgc.nn.crf import repair_bio
 

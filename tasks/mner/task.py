@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mkgc.backbone import Backbone
-from mkgc.data.codec import Codec
+from mkgc.data.processor import Codec
 from mkgc.errors import ConfigError
 from mkgc.metrics.spans import SpanF1, bio_spans
+from mkgc.models.fusion_encoder import Backbone
 from mkgc.nn.crf import Crf, select_words
-from mkgc.task import Optim, Task
+from mkgc.training.task import Optim, Task
 from tasks.mner.data import TaggedBatch, TaggingCodec
 
 

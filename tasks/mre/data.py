@@ -13,17 +13,17 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
-from mkgc.data.codec import image_batch, text_batch
-from mkgc.data.corpus import Corpus
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
+from mkgc.data.dataset import Corpus
 from mkgc.data.examples import Pictures, RelationExample, Sentences
 from mkgc.data.formats import jsonl, labelled, mnre
 from mkgc.data.notes import note_twins
-from mkgc.data.pictures import PictureStore
+from mkgc.data.processor import image_batch, text_batch
 from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError, DataError
+from mkgc.images.loaded import PictureStore
 from tasks.mre.null import find_null, note_null
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")

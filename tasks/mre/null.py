@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import ConfigError
+from mkgc.inspect.report import Finding
 
 KEY = "task.data.null_relation"
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mkgc.backbone import Backbone
 from mkgc.errors import ConfigError
 from mkgc.metrics.relation import RelationF1
-from mkgc.task import Optim, Task
+from mkgc.models.fusion_encoder import Backbone
+from mkgc.training.task import Optim, Task
 from tasks.mre.data import RelationBatch, RelationCodec
 
 

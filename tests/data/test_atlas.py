@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mkgc.command import run as command
+from mkgc.app.command import run as command
 from mkgc.data import atlas as atlas_package
 from mkgc.data.atlas import build, mentions, relations, triples
 from mkgc.data.atlas.__main__ import main

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mkgc.checkpoint import build_task
-from mkgc.data.corpus import read_corpus
 from mkgc.data.cutting import cut_words, describe_cut, note_cuts
+from mkgc.data.dataset import read_corpus
 from mkgc.data.examples import RelationExample, Span, TaggedExample
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError
-from mkgc.predictor import Predictor
+from mkgc.inference import Predictor
+from mkgc.training.checkpoint import build_task
 from tasks.mner.data import TaggingCodec
 from tasks.mre.data import RelationCodec
 

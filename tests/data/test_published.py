@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra.utils import instantiate
 
-from mkgc.config import check
+from mkgc.app.config import check
 from mkgc.data.formats import crops, kg, mnre, twitter
 from mkgc.data.formats.files import read_lines
 from tasks.link_prediction.data import FORMATS as GRAPHS

@@ -13,14 +13,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mkgc.checkpoint import read
-from mkgc.data import archive
+from mkgc.analysis.queries import Queries
 from mkgc.data.formats import features, mnre, tsv, twitter
-from mkgc.data.store import SizedStore
-from mkgc.encoders.weights import read_tensors
-from mkgc.metrics.queries import Queries
+from mkgc.images.store import SizedStore
+from mkgc.released.weights import read_tensors
 from mkgc.reports.runs import list_runs, read_runs
 from mkgc.reports.tables import markdown
+from mkgc.tools import archive
+from mkgc.training.checkpoint import read
 from tests.fuzz.limits import failures
 from tests.test_report import finished, ranked
 

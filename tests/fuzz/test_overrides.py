@@ -54,7 +54,7 @@ VALUES = (
         "1_0",
         "-0",
         "os.system",
-        "mkgc.task.Optim",
+        "mkgc.training.task.Optim",
         "\u200b",
         "😀",
         "a\nb",
@@ -112,7 +112,7 @@ def attempt(run, monkeypatch):
     def stop(*_: object, **__: object) -> None:
         raise ConfigError("training would begin")
 
-    monkeypatch.setattr("mkgc.command.record_bug", bug)
+    monkeypatch.setattr("mkgc.app.command.record_bug", bug)
     monkeypatch.setattr("mkgc.train.build_trainer", stop)
     monkeypatch.setattr("mkgc.data.atlas.build", stop)
 

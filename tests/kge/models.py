@@ -16,8 +16,8 @@ from pykeen.nn.modules import (
 from torch import Tensor
 
 from mkgc.kge.distances import RotatE, TransE
+from mkgc.kge.model import Scorer, Side
 from mkgc.kge.products import RESCAL, ComplEx, DistMult
-from mkgc.kge.scorer import Scorer, Side
 
 ENTITIES, RELATIONS, WIDTH, BATCH, COUNT = 23, 5, 6, 9, 7
 

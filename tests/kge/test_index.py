@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from mkgc.errors import ConfigError
 from mkgc.kge.index import EntityIndex, index_of
-from mkgc.kge.scorer import Scorer
+from mkgc.kge.model import Scorer
 from mkgc.metrics import MetricError
 from tests.kge.models import MODELS, built, queries
 

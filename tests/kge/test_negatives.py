@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mkgc.errors import DataError
+from mkgc.kge.model import Side
 from mkgc.kge.negatives import Negatives, Subsampling
-from mkgc.kge.scorer import Side
 
 ENTITIES, RELATIONS = 11, 3
 BOTH_SIDES = pytest.mark.parametrize("side", ["head", "tail"])

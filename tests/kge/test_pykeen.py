@@ -8,7 +8,7 @@ from pykeen.utils import negative_norm
 from torch import Tensor
 from torch.testing import assert_close
 
-from mkgc.kge.scorer import Scorer, Side
+from mkgc.kge.model import Scorer, Side
 from tests.kge.models import INTERACTIONS, built, candidates, queries, representations, triples
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}

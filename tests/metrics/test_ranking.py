@@ -8,9 +8,9 @@ import torch
 from pykeen.evaluation import RankBasedEvaluator
 from torch import Tensor
 
+from mkgc.analysis.queries import PICTURES, RECORD, Queries, record
 from mkgc.errors import ConfigError, DataError
 from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.queries import PICTURES, RECORD, Queries, record
 from mkgc.metrics.ranking import RankingMetrics, Ranks, filter_splits, ranks, ranks_by_chunks
 
 PYKEEN = {

@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModel, VisualBertConfig, VisualBertModel
 
-from mkgc.backbone import Backbone
 from mkgc.batch import Images, Text
-from mkgc.checkpoint import build_task, describe, restore
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.encoders.text import TextEncoder, random_text
 from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
 from mkgc.fusion.coattention import CoAttention
-from mkgc.single import SingleStream
-from mkgc.streams import Streams
+from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.single_stream import SingleStream
+from mkgc.nn.streams import Streams
+from mkgc.training.checkpoint import build_task, describe, restore
 from tests.nn.test_fusion import GROUPS, LENGTHS, only, pictures, words
 
 near = {"rtol": 0, "atol": 1e-5}

@@ -7,11 +7,11 @@ import torch
 from hydra.utils import instantiate
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel
 
-from mkgc.backbone import Backbone
 from mkgc.batch import Images, Text
 from mkgc.encoders.text import TextEncoder, pretrained_text, random_text
 from mkgc.encoders.vision import VisionEncoder, pretrained_vision, random_vision
 from mkgc.errors import ConfigError
+from mkgc.models.fusion_encoder import Backbone
 
 near = {"rtol": 0, "atol": 1e-5}
 SMALL = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}

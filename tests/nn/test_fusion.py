@@ -5,16 +5,16 @@ import math
 import pytest
 import torch
 
-from mkgc.backbone import Backbone
 from mkgc.batch import Images, Text
 from mkgc.encoders.text import random_text
 from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
 from mkgc.fusion.prefix import PrefixFusion
-from mkgc.fusion.released import ReleasedFusion
+from mkgc.models.fusion_encoder import Backbone
 from mkgc.nn.attention import aggregate, mix, split_heads
 from mkgc.nn.embeddings import ExtendedEmbedding
-from mkgc.streams import KeyValue
+from mkgc.nn.streams import KeyValue
+from mkgc.released.fusion import ReleasedFusion
 
 near = {"rtol": 0, "atol": 1e-5}
 

@@ -11,8 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from mkgc.backbone import Backbone
 from mkgc.batch import Images, Text
+from mkgc.models.fusion_encoder import Backbone
 from mkgc.nn.kept import KeptStates
 from mkgc.train import train
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mkgc.predictor import Predictor
+from mkgc.inference import Predictor
 
 
 @pytest.fixture

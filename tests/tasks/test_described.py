@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mkgc.errors import DataError
-from mkgc.predictor import Predictor
+from mkgc.inference import Predictor
 from tasks.link_prediction.batch import Unseen
 from tasks.link_prediction.known import Known
 from tests.conftest import paint

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from hydra.utils import instantiate
 from PIL import Image
 
-from mkgc.checkpoint import build_task, describe
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.data.formats import kg
 from mkgc.data.formats.jsonl import Described
 from mkgc.errors import ConfigError, DataError
-from tasks.link_prediction.modelling import mask_vectors
+from mkgc.training.checkpoint import build_task, describe
+from tasks.link_prediction.stage1 import mask_vectors
 from tasks.link_prediction.task import LinkPrediction
 from tests.conftest import COLOURS, paint
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import mkgc
-from mkgc.checkpoint import build_task, describe, read, save
-from mkgc.data.corpus import found_again, read_corpus
+from mkgc.data.dataset import found_again, read_corpus
 from mkgc.errors import ConfigError, DataError
 from mkgc.evaluate import evaluate
+from mkgc.training.checkpoint import build_task, describe, read, save
 from tests.conftest import composed
 
 ASKED = [{"head": "e/0", "relation": "near"}, {"head": "e/1", "relation": "near"}, {"head": "e/2", "tail": "e/4"}]

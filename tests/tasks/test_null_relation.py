@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.checkpoint import build_task
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.errors import ConfigError, DataError
+from mkgc.training.checkpoint import build_task
 from tasks.mre.data import RelationCodec
 from tasks.mre.null import find_null
 from tests.conftest import composed

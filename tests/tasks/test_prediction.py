@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.checkpoint import FORMAT, WholeCheckpointIO, add_fitted, build_task, read, save
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
-from mkgc.predictor import Predictor
+from mkgc.inference import Predictor
 from mkgc.train import train
-from tasks.link_prediction import calibrating, relations
+from mkgc.training.checkpoint import FORMAT, WholeCheckpointIO, add_fitted, build_task, read, save
+from tasks.link_prediction import calibration as calibrating
+from tasks.link_prediction import relations
 from tasks.link_prediction.batch import triple_batch
 from tasks.link_prediction.known import Relations
 from tests.conftest import said

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mkgc.checkpoint import build_task
 from mkgc.data.answers import Asked
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError, DataError
+from mkgc.training.checkpoint import build_task
 from tasks.link_prediction.batch import TripleBatch, side_of
-from tasks.link_prediction.codec import TripleCodec
+from tasks.link_prediction.processor import TripleCodec
 from tasks.link_prediction.queries import QuerySet, query_sets
 
 TRAIN = np.array([[0, 0, 1], [0, 0, 2], [1, 1, 0]])

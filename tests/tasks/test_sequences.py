@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.checkpoint import build_task, describe, restore
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.encoders.text import random_text
 from mkgc.errors import ConfigError
-from mkgc.sequence import SequenceEncoder
-from mkgc.task import Optim
+from mkgc.models.cross_encoder import SequenceEncoder
+from mkgc.training.checkpoint import build_task, describe, restore
+from mkgc.training.task import Optim
 from tasks.link_prediction.batch import TripleBatch
-from tasks.link_prediction.codec import LinkCodec
-from tasks.link_prediction.sequence_codec import SequenceCodec
+from tasks.link_prediction.processor import LinkCodec
+from tasks.link_prediction.sequence_processor import SequenceCodec
 from tasks.link_prediction.sequences import SequencePrediction, Sequences, drawn
 
 NAMES = ["red apple", "green apple", "red cup", "green cup", "blue cup", "blue apple"]

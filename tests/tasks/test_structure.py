@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.checkpoint import build_task
-from mkgc.data.corpus import read_corpus
+from mkgc.analysis.breakdown import breakdown
+from mkgc.analysis.queries import Queries
+from mkgc.data.dataset import read_corpus
 from mkgc.errors import ConfigError
-from mkgc.metrics.breakdown import breakdown
-from mkgc.metrics.queries import Queries
 from mkgc.train import train
-from tasks.link_prediction.codec import TripleCodec
+from mkgc.training.checkpoint import build_task
+from tasks.link_prediction.processor import TripleCodec
 from tasks.link_prediction.structure import OBJECTIVES
 
 MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
@@ -23,7 +23,7 @@ def test_every_model_learns_the_triples_it_is_given(model: str, kg_root: Path, t
     keys = (f"backbone=kge/{model}", "backbone.width=16", "task.epochs=60", "patience=60", "optim.lr=0.1")
     config = tiny("link_prediction", kg_root, *keys, "optim.weight_decay=0.0", "data.batch_size=16")
     train(config, tmp_path)
-    task, _ = mkgc.checkpoint.restore(mkgc.checkpoint.read(tmp_path / "last.ckpt"))
+    task, _ = mkgc.training.checkpoint.restore(mkgc.training.checkpoint.read(tmp_path / "last.ckpt"))
     metric = task.make_metric()
     corpus = read_corpus(config)
     task.score(task.codec.collate(corpus.items["train"], corpus.store), metric)

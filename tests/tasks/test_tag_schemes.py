@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.errors import DataError
 from tests.conftest import composed
 

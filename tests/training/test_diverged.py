@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from mkgc.checkpoint import read
+from mkgc.app.files import write_json
 from mkgc.errors import DivergedError, MkgcError
-from mkgc.files import write_json
 from mkgc.train import train
+from mkgc.training.checkpoint import read
 from mkgc.training.diverged import all_finite
 from tests.conftest import said
 

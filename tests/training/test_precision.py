@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from mkgc.batch import Images
-from mkgc.checkpoint import build_task, open_trained, read
-from mkgc.data.corpus import read_corpus
+from mkgc.data.dataset import read_corpus
 from mkgc.errors import ConfigError
 from mkgc.evaluate import evaluate
-from mkgc.predictor import load
+from mkgc.inference import load
 from mkgc.train import train
+from mkgc.training.checkpoint import build_task, open_trained, read
 from mkgc.training.precision import precision_settings
 from tests.conftest import composed
 

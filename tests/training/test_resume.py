@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from mkgc.checkpoint import WholeCheckpointIO, read
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
+from mkgc.training.checkpoint import WholeCheckpointIO, read
 
 ONCE = ("seconds", "run")
 """Figures that differ from run to run."""

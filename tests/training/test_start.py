@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.checkpoint import WholeCheckpointIO, build_task, read, save
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
+from mkgc.training.checkpoint import WholeCheckpointIO, build_task, read, save
 from mkgc.training.start import Start, by_name
 from tasks.mner.data import TaggingCodec
 
@@ -162,7 +162,10 @@ def test_a_run_goes_on_with_its_own_names_alone(labels: list[str], made, started
         ("size.text.config.num_attention_heads=4", "backbone.text.config.num_attention_heads=2 there, 4 here"),
         ("size.vision.depth=3", "backbone.side.depth=2 there, 3 here"),
         ("backbone=text_only", "backbone.fusion is there only; backbone.side is there only"),
-        ("backbone=visualbert", "backbone is mkgc.backbone.Backbone there, mkgc.single.SingleStream here"),
+        (
+            "backbone=visualbert",
+            "backbone is mkgc.models.fusion_encoder.Backbone there, mkgc.models.single_stream.SingleStream here",
+        ),
         ("backbone=vilbert", "backbone.fusion is mkgc.fusion.prefix.PrefixFusion there"),
         ("backbone.fusion.pgi=false", "backbone.fusion.pgi=True there, False here"),
     ],

@@ -9,9 +9,9 @@ from random import Random
 
 from rich.progress import track
 
+from mkgc.app.scratch import scratch
 from mkgc.data.atlas import mentions, relations, triples
 from mkgc.data.atlas.facts import countries
-from mkgc.data.scratch import scratch
 from mkgc.errors import DataError
 from mkgc.terminal import say
 

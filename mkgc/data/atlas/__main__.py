@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mkgc.command import run
+from mkgc.app.command import run
 from mkgc.data.atlas import build
 from mkgc.errors import ConfigError
 

@@ -14,9 +14,9 @@ from unicodedata import normalize
 from mkgc.data.examples import Pictures
 from mkgc.data.formats.filenames import LONGEST, MORE, compose, decode, encode, released, stem
 from mkgc.data.formats.files import list_folder, note_unmatched
-from mkgc.data.images import is_image
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.images.decode import is_image
+from mkgc.inspect.report import Finding
 
 SYNSET = re.compile(r"\d{8}")
 """A noun's offset in WordNet; ImageNet calls it n01945845."""

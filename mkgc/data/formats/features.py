@@ -13,10 +13,10 @@ from jaxtyping import Float, Int
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mkgc.app.sealed import check_sums
 from mkgc.data.formats.triples import Index
 from mkgc.data.graph import Tokens
 from mkgc.errors import DataError
-from mkgc.sealed import check_sums
 
 SUFFIXES = (".pth", ".pt", ".npy", ".safetensors")
 KINDS = {"visual": ("visual", "img_features"), "textual": ("textual", "text_features")}

@@ -7,8 +7,8 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError, one_line
+from mkgc.inspect.report import Finding
 
 NAMED = 3
 """Unmatched files that are named."""

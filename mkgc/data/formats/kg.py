@@ -11,8 +11,8 @@ from mkgc.data.formats.files import read_lines
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.inspect.report import Finding
 
 NAMES = {"train": ("train.tsv",), "dev": ("dev.tsv", "valid.tsv"), "test": ("test.tsv",)}
 """What the files call each split."""

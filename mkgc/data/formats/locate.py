@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mkgc.data.formats.filenames import SUFFIXES, compose, stem
 from mkgc.data.formats.files import list_folder
-from mkgc.data.images import PictureError, read_picture
+from mkgc.images.decode import PictureError, read_picture
 
 
 def locate(folders: Sequence[Path], name: str) -> Path:

@@ -20,8 +20,8 @@ from mkgc.data.formats.kg import IMAGES, assemble
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, Row, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.inspect.report import Finding
 
 OPENKE = {"train": ("train2id.txt",), "dev": ("valid2id.txt",), "test": ("test2id.txt",)}
 TEXT = {"train": ("train.txt",), "dev": ("valid.txt", "dev.txt"), "test": ("test.txt",)}

@@ -8,8 +8,8 @@ from itertools import permutations
 from pathlib import Path
 
 from mkgc.data.formats.triples import Row
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.inspect.report import Finding
 
 TITLES = {
     "head": ("head", "h", "subject", "subj", "s", "source", "src", "from", "lhs", "start", "entity1", "头实体"),

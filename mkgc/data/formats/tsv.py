@@ -12,8 +12,8 @@ from mkgc.data.formats.kg import assemble
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph
-from mkgc.data.inspect.report import Finding
 from mkgc.errors import DataError
+from mkgc.inspect.report import Finding
 
 NAMES = {
     "train": ("train.tsv", "train.txt"),

@@ -1,0 +1,189 @@
+"""What all commands share: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mkgc.app.bugs import explain_disk, record_bug
+from mkgc.app.folders import drop_empty
+from mkgc.app.overrides import explain_syntax, settle
+from mkgc.app.signals import Ended, end_others, in_order, is_first
+from mkgc.app.sweeps import JobError, hand_on_errors
+from mkgc.errors import ConfigError, MkgcError, one_line
+from mkgc.terminal import say
+
+BUG = 1
+USER_ERROR = 2
+HUNG_UP = 141
+"""As of a program that a closed pipe ends: what the reader no longer wants is no error."""
+
+
+def run(main: Callable[[], object]) -> None:
+    """Runs a Hydra main function and turns what went wrong into a line and an exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them and exiting with 1
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what weights lack is judged where they are loaded
+    quiet()
+    hand_on_errors()
+    try:
+        with in_order():
+            main()
+            sys.stdout.flush()
+    except Ended as end:
+        end_others()
+        if end.line and is_first():
+            say(f"mkgc: {end.line}", error=True)
+        sys.exit(end.code)
+    except Exception as error:
+        if not _begun(error):  # Hydra could not compose a configuration, and not all its errors are its own
+            error = error if isinstance(error, HydraException | OmegaConfBaseException) else ConfigError(_line(error))
+        _fail(error)
+
+
+def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """For what stands under ``@hydra.main``: ends the command before Hydra adds lines of its own to the user's one.
+
+    In a sweep the error goes on to Hydra, which runs the other jobs first: its line is told at once, with the job's
+    name, and the sweep ends with the exit code of the first that failed.
+    """
+
+    @wraps(function)
+    def wrapped(config: DictConfig) -> Any:
+        try:
+            settle(config, words())
+            return function(config)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise JobError(*_told(error)) from error
+            _fail(error)
+        finally:
+            drop_empty(folder())
+
+    return wrapped
+
+
+def words() -> list[str]:
+    """What the user has typed of this job's configuration; as a list of Hydra's, it would resolve interpolations."""
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return typed
+
+
+def _begun(error: BaseException) -> bool:
+    """Whether an error comes from the command itself, and not from what precedes it."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_name == "wrapped" and frame.f_globals is globals() for frame, _ in frames)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _hung_up(error: BaseException) -> bool:
+    """Whether what reads the standard output has closed it; what is still to be printed then goes nowhere."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return gone
+
+
+def _fail(error: Exception) -> NoReturn:
+    end_others()
+    if _hung_up(error):
+        sys.exit(HUNG_UP)
+    if isinstance(error, JobError):
+        sys.exit(error.code)
+    line, code = _told(error)
+    for part in f"mkgc: {line}".splitlines():  # of a traceback that could be written nowhere
+        say(part, error=True)
+    sys.exit(code)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    line = explain(error)
+    return (record_bug(error, folder()), BUG) if line is None else (line, USER_ERROR)
+
+
+def folder() -> Path:
+    """The folder of this run, if Hydra has got as far as to make one; else the working one."""
+    made = HydraConfig.get().runtime if HydraConfig.initialized() else None
+    return Path.cwd() if made is None or OmegaConf.is_missing(made, "output_dir") else Path(made.output_dir)
+
+
+def quiet() -> None:
+    """Leaves out what the libraries print at every start and nobody can act upon."""
+    logging.disable(logging.INFO)  # not by level: Lightning sets its own when it is imported
+    for message in (
+        ".*LeafSpec.*is deprecated",
+        "You have overridden `transfer_batch_to_device`",
+        ".*does not have many workers",
+        "Checkpoint directory .* exists and is not empty",
+        "Experiment logs directory .* exists and is not empty",
+        "It is recommended to use `self.log\\(.*sync_dist=True",  # metrics sum over processes themselves
+        "The number of training batches .* is smaller than the logging interval",
+        "Found .* module\\(s\\) in eval mode",
+        "Grad strides do not match bucket view strides",  # of a bias that is one column: a copy more, and no error
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def require(config: DictConfig, *keys: str) -> None:
+    """Checks that the keys a command cannot do without were given.
+
+    Raises:
+        ConfigError: One is missing.
+    """
+    missing = [key for key in keys if OmegaConf.is_missing(config, key)]
+    if missing:
+        raise ConfigError("give " + " ".join(f"{key}=…" for key in missing))
+
+
+def require_one(config: DictConfig, *keys: str) -> str | None:
+    """The one of several keys that was given; None if none was.
+
+    Raises:
+        ConfigError: More than one was.
+    """
+    given = [key for key in keys if config[key] is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are two different things: give one")
+    return given[0] if given else None
+
+
+def explain(error: BaseException | None) -> str | None:
+    """The one line for a user's mistake, found along the chain of causes; None for a bug."""
+    first = error
+    while error is not None:
+        if isinstance(error, MkgcError):
+            return str(error)
+        if (line := explain_disk(error, folder())) is not None:
+            return line
+        error = error.__cause__ or error.__context__
+    if isinstance(first, OverrideParseException):
+        return one_line(explain_syntax(first.override))
+    if isinstance(first, OSError) and first.errno == errno.ENAMETOOLONG:
+        return one_line(f"the name of a file is too long: {first.filename}", 300)
+    if isinstance(first, HydraException | OmegaConfBaseException):
+        lines = [line.strip() for line in str(first).splitlines() if line.strip()]
+        return one_line(" ".join(line for line in lines if not line.startswith(("full_key:", "object_type="))))
+    return None

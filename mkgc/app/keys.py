@@ -1,0 +1,71 @@
+"""The keys of each command that configure no part of their own, with types and bounds: what :mod:`mkgc.app.config` checks.
+
+What a node with a ``_target_`` may hold is declared where that is defined.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mkgc.app.ranges import Count, Natural, Positive, Seed
+
+Keys = dict[str, Any]
+"""Dotted keys and the types of their values."""
+
+BadImages = Literal["mask", "skip", "fail"]
+
+TRAIN: Keys = {
+    "seed": Seed,
+    "patience": Natural | None,
+    "nonfinite": Literal["stop", "skip"],
+    "trainer.check_val_every_n_epoch": Count,
+    "weights": str | None,
+    "resume": str | None,
+    "data.pictures": dict[str, Count],
+    "task.name": str,
+    "task.metric": str,
+    "task.epochs": Count,
+    "task.vocab_size": Count,
+    "size.lr": Positive,
+    "size.threads": Count | None,
+    "size.fused": Natural,
+    "size.trained": Natural | None,
+    "size.side_trained": Natural | None,
+}
+CHECK: Keys = TRAIN | {"output": str}
+PREPARE: Keys = TRAIN | {
+    "weights": Literal["small", "mini"] | None,
+    "archive": str | None,
+    "output": str | None,
+    "draws": Count | None,
+}
+CONVERT: Keys = TRAIN | {"input": str, "output": str, "tokenizer": str, "heads": Count, "tags": list[str]}
+EVALUATE: Keys = {
+    "checkpoint": str,
+    "split": Literal["dev", "test"],
+    "root": str | None,
+    "bad_images": BadImages | None,
+    "output": str | None,
+    "batch_size": Count,
+    "device": str,
+}
+PREDICT: Keys = {
+    "checkpoint": str,
+    "input": str,
+    "output": str,
+    "batch_size": Count,
+    "bad_records": Literal["fail", "skip"],
+    "bad_images": BadImages | None,
+    "novel_only": bool,
+    "root": str | None,
+    "index": Literal["faiss", "approximate"] | None,
+    "device": str,
+}
+REPORT: Keys = {
+    "runs": str | None,
+    "table": str | None,
+    "compare": list[str] | None,
+    "output": str | None,
+    "resamples": Count,
+    "seed": Seed,
+}

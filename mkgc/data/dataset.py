@@ -1,0 +1,104 @@
+"""A data set that has been read: items of each split, the pictures they point to, and how complete they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mkgc.data import atlas
+from mkgc.data.examples import Sentences
+from mkgc.data.graph import Graph
+from mkgc.data.processor import Codec
+from mkgc.data.settings import DataSettings
+from mkgc.errors import ConfigError
+from mkgc.images.coverage import Coverage
+from mkgc.images.loaded import PictureStore
+from mkgc.inspect.report import Finding
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a task's reader returns; ``source`` is what was in the files, before pictures decided what may be used.
+
+    ``notes`` are what a user should know of how the data were read, whatever is done with them.
+    """
+
+    source: Sentences | Graph
+    codec: Codec
+    items: Mapping[str, Sequence[Any]]
+    store: PictureStore
+    coverage: Coverage
+    notes: tuple[Finding, ...] = ()
+
+    def show(self) -> None:
+        """Prints how complete the pictures are, and the notes."""
+        self.coverage.show()
+        for note in self.notes:
+            note.say()
+
+
+def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:
+    """A trained model's configuration with its data at ``root``, or where they were when it was trained.
+
+    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says.
+
+    Raises:
+        ConfigError: The data are not there.
+    """
+    place = Path(config.data.root if root is None else root)
+    moved: dict[Any, Any] = {} if root is None else {"root": str(root), "store": None}
+    if root is None and config.data.atlas_seed is not None and place.parent == atlas.HOME:
+        return config
+    if not place.is_dir():
+        if root is not None:
+            raise ConfigError(f"root={root}: there is no such folder")
+        raise ConfigError(f"the data that the model was trained on are not at '{place}': give root=…")
+    found = config.copy()
+    found.data = OmegaConf.merge(config.data, {"atlas_seed": None, **moved})
+    return found
+
+
+def read_settings(config: DictConfig) -> DataSettings:
+    """What a configuration says of the data; the Atlas is built first, where it is not there.
+
+    Pictures are left alone where the backbone has no encoder that would look at them.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+    """
+    settings = instantiate(config.data)
+    if settings.atlas_seed is not None:
+        atlas.build(Path(settings.root).parent, settings.atlas_seed)
+    looks = "side" in config.backbone or "vision" in config.backbone
+    return settings if looks else replace(settings, pictures={})
+
+
+def read_source(config: DictConfig, settings: DataSettings) -> Sentences | Graph:
+    """What is in the files of the task's data set, no picture looked at.
+
+    Raises:
+        MkgcError: The data cannot be used.
+    """
+    return instantiate(config.task.source)(settings)
+
+
+def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
+    """Reads the data set of a configuration with its task's reader.
+
+    With the ``codec`` of a trained model the data are encoded as that model knows them.
+
+    Raises:
+        MkgcError: The data or the settings cannot be used.
+    """
+    settings = read_settings(config)
+    reader = instantiate(config.task.data)
+    if codec is not None:
+        return reader(settings=settings, codec=codec)
+    reads = "text" in config.backbone
+    triples = {"sequences": True} if getattr(get_object(config.backbone["_target_"]), "reads_triples", False) else {}
+    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer) if reads else None, **triples)

@@ -1,0 +1,101 @@
+"""Between a task's examples and its batches; what of it a prediction needs travels in the checkpoint."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mkgc.batch import Images, Part, Text
+from mkgc.data.examples import Pictures
+from mkgc.data.settings import DataSettings
+from mkgc.data.tokens import Tokenizer
+from mkgc.images.loaded import PictureStore
+
+
+class Codec(ABC):
+    """Turns a task's examples into items and items into batches."""
+
+    splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
+
+    tokenizer: Tokenizer
+    settings: DataSettings
+
+    illustrates: ClassVar[bool] = False
+    """Whether items show images of the data set, beside those that a user's record brings."""
+
+    awaited: frozenset[int] = frozenset()
+    """What had such images in training, as long as no data set is shown: a checkpoint carries none."""
+
+    def tables(self) -> dict[str, int]:
+        """Tables of new tokens behind the vocabulary, in the order of their ids; most tasks need none."""
+        return {}
+
+    def texts(self) -> dict[str, Sequence[Sequence[int]]]:
+        """What examples have in common of text, by kind, in pieces; most tasks have nothing."""
+        return {}
+
+    @abstractmethod
+    def collate(self, items: Sequence[Any], store: PictureStore) -> Part:
+        """A batch of the items, padded to the longest of them."""
+
+    @abstractmethod
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> Any:
+        """The item of a user's own record, as ``predict`` gets them.
+
+        Raises:
+            DataError: It cannot be read; the message begins with its place.
+        """
+
+    @abstractmethod
+    def named(self) -> dict[str, Sequence[str]]:
+        """The names behind its numbers, in order, by what they are names of (word piece, relation, entity …)."""
+
+    def show(self, source: Any, broken: Collection[Path] = ()) -> None:  # noqa: B027  # most have none to take
+        """Takes the images of a data set just read, but for ``broken`` ones."""
+
+    def unshown(self, item: Any) -> bool:
+        """Whether an item lacks images that are awaited."""
+        return False
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Plain values from which :meth:`from_state` makes an equal codec."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any]) -> Codec:
+        """Undoes :meth:`state`."""
+
+
+def pad(rows: Sequence[Sequence[int]], value: int, least: int = 0) -> Int[Tensor, "B T"]:
+    """Rows of numbers as one tensor, filled up to the longest, and at least to a width of ``least``."""
+    width = max(least, *map(len, rows))
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.long)
+
+
+def text_batch(rows: Sequence[Sequence[int]], pad_id: int, least: int = 0) -> Text:
+    """Token ids of several texts, all of segment 0, filled up at least to a width of ``least``."""
+    ids = pad(rows, pad_id, least)
+    lengths = torch.tensor([len(row) for row in rows])
+    return Text(ids, torch.arange(ids.shape[1]) < lengths[:, None], torch.zeros_like(ids))
+
+
+def image_batch(
+    pictures: Sequence[Pictures], sizes: dict[str, int], most: int, store: PictureStore
+) -> tuple[Images, ...]:
+    """The pictures of several examples, one part a group; a picture that several examples share is taken once."""
+    return tuple(_group(pictures, group, size, most, store) for group, size in sizes.items())
+
+
+def _group(pictures: Sequence[Pictures], group: str, size: int, most: int, store: PictureStore) -> Images:
+    rows = [[store.index(path, size) for path in p.get(group, ())[:most]] for p in pictures]
+    found = sorted({row for rows_ in rows for row in rows_ if row is not None})
+    place = {row: i for i, row in enumerate(found)}
+    slots = [[place[row] for row in rows_ if row is not None] for rows_ in rows]
+    return Images(group, store.take(found, size), pad(slots, -1))

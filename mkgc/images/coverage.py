@@ -1,0 +1,102 @@
+"""How many examples have pictures, and what is wrong with those that do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mkgc.data.examples import Pictures
+from mkgc.errors import DataError
+from mkgc.images.decode import PictureError
+from mkgc.terminal import grid, plain
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group of pictures in one split; ``broken`` counts the unusable files by kind, a shared file once a use."""
+
+    split: str
+    group: str
+    examples: int
+    covered: int
+    named: int
+    usable: int
+    broken: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """The share of examples with a usable picture; 1 where there are no examples."""
+        return self.covered / self.examples if self.examples else 1.0
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A row for each split and group."""
+
+    rows: tuple[Row, ...]
+
+    def table(self) -> Table:
+        """For a terminal."""
+        columns = ("split", "pictures", "examples", "with one", "named", "usable", "missing", "broken")
+        table = grid("", columns, [False] * len(columns))
+        for row in self.rows:
+            broken = ", ".join(f"{n} {kind}" for kind, n in sorted(row.broken.items()) if kind != "missing")
+            covered = f"{row.covered:,} ({row.share:.0%})"
+            counts = (f"{row.examples:,}", covered, f"{row.named:,}", f"{row.usable:,}")
+            cells = (row.split, row.group, *counts, f"{row.broken.get('missing', 0):,}", broken or "0")
+            table.add_row(*map(plain, cells))
+        return table
+
+    def show(self) -> None:
+        """Prints the table, where there are pictures to speak of."""
+        if self.rows:
+            Console().print(self.table())
+
+    def as_dict(self) -> list[dict[str, Any]]:
+        """Plain values, for ``metrics.json``."""
+        return [asdict(row) for row in self.rows]
+
+
+def count(
+    split: str, pictures: Sequence[Pictures], groups: Iterable[str], problems: dict[Path, PictureError]
+) -> list[Row]:
+    """The rows of one split, for examples (or entities) with these pictures."""
+    rows = []
+    for group in groups:
+        named = [path for p in pictures for path in p.get(group, ())]
+        covered = sum(any(path not in problems for path in p.get(group, ())) for p in pictures)
+        broken = Counter(problems[path].kind for path in named if path in problems)
+        usable = len(named) - broken.total()
+        rows.append(Row(split, group, len(pictures), covered, len(named), usable, dict(broken)))
+    return rows
+
+
+def check_minimum(coverage: Coverage, minimum: float) -> None:
+    """Checks that each split has enough pictures.
+
+    Raises:
+        DataError: In some split and group the share of examples with a usable picture is lower.
+    """
+    for row in coverage.rows:
+        if row.share < minimum:
+            raise DataError(
+                f"only {row.covered:,} of {row.examples:,} examples of {row.split} ({row.share:.1%}) have a usable "
+                f"picture in '{row.group}', data.min_image_coverage={minimum} asks for more"
+            )
+
+
+def check_none_broken(problems: dict[Path, PictureError]) -> None:
+    """What ``bad_images=fail`` means.
+
+    Raises:
+        DataError: Some picture cannot be used; names the first and how many there are.
+    """
+    if problems:
+        first = next(iter(problems.values()))
+        raise DataError(f"{first}; {len(problems):,} pictures in all cannot be used, and data.bad_images=fail")

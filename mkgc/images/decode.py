@@ -1,0 +1,154 @@
+"""Picture files become bytes of one size; what cannot be used is named, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from stat import S_ISREG
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mkgc.errors import MkgcError
+from mkgc.images.tones import read_tags, to_rgb
+
+KINDS = ("missing", "empty", "not a picture", "truncated", "huge", "tiny")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Plain pictures only: an EPS, for one, is a program, and Pillow would have Ghostscript run it."""
+
+Fit = Literal["stretch", "crop"]
+FITS: tuple[Fit, ...] = ("stretch", "crop")
+"""What makes a picture square."""
+
+LONGEST = 100
+"""How many times as long as the shorter side the longer one is resized; 2 × 20,000,000 pixels would fill the memory."""
+
+MAX_PIXELS = 40_000_000
+"""More than any photograph of the benchmarks; judged by the header, before anything is unpacked."""
+
+
+class PictureError(MkgcError):
+    """A picture file that cannot be used; ``kind`` is one of :data:`KINDS`."""
+
+    def __init__(self, path: Path, kind: str, detail: str = "") -> None:
+        super().__init__(f"{path}: {kind}" + (f" ({detail})" if detail else ""))
+        self.path, self.kind, self.detail = path, kind, detail
+
+    def __reduce__(self) -> tuple[type[PictureError], tuple[Path, str, str]]:
+        """Lets the error travel to worker processes: exceptions are otherwise rebuilt from their message alone."""
+        return PictureError, (self.path, self.kind, self.detail)
+
+
+def read_picture(
+    path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
+) -> UInt8[np.ndarray, "3 size size"]:
+    """The picture as RGB bytes of ``size`` × ``size`` pixels; ``fit`` says what becomes of one that is not square.
+
+    The format is told by the content, whatever the file is called. Every mode becomes RGB by the rule of
+    :mod:`mkgc.images.tones`, transparency becomes white, of an animation the first frame is taken, and the camera's
+    rotation is undone.
+
+    Raises:
+        PictureError: There is no such file, or it is empty, truncated, no picture, beyond the pixel limit, or less than
+            two pixels wide or high.
+    """
+    with warnings.catch_warnings(action="ignore"):  # Pillow warns of sizes that are judged here, and of metadata
+        return _decoded(path, size, max_pixels, fit)
+
+
+def _decoded(
+    path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
+) -> UInt8[np.ndarray, "3 size size"]:
+    if _size(path) == 0:
+        raise PictureError(path, "empty")
+    return np.array(squared(_rgb(path, max_pixels), size, fit)).transpose(2, 0, 1)
+
+
+def squared(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
+    """The picture in ``size`` × ``size`` pixels: stretched, or its shorter side resized to it and the centre kept.
+
+    Source of "crop", roundings included: CLIPImageProcessor of transformers.
+    """
+    if fit == "stretch":
+        return picture.resize((size, size), Image.Resampling.BICUBIC)
+    shorter = min(picture.size)
+    picture = _centre(picture, *(min(side, LONGEST * shorter) for side in picture.size))
+    width, height = (int(size * side / shorter) for side in picture.size)
+    return _centre(picture.resize((width, height), Image.Resampling.BICUBIC), size, size)
+
+
+def _centre(picture: Image.Image, width: int, height: int) -> Image.Image:
+    if picture.size == (width, height):
+        return picture
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; one that no file can be called is missing, too."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise PictureError(path, "missing", "" if absent else getattr(error, "strerror", "") or str(error)) from None
+    if not S_ISREG(found.st_mode):
+        raise PictureError(path, "missing")
+    return found.st_size
+
+
+def _rgb(path: Path, max_pixels: int) -> Image.Image:
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            width, height = file.size
+            if width * height > max_pixels:
+                raise PictureError(path, "huge", f"{width} x {height} pixels, the limit is {max_pixels}")
+            if min(width, height) < 2:
+                raise PictureError(path, "tiny", f"{width} x {height} pixels")
+            file.load()
+            return to_rgb(_upright(file), read_tags(file))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(path, "not a picture", f"none of {', '.join(FORMATS)}") from None
+    except Image.DecompressionBombError:
+        raise PictureError(path, "huge", f"the limit is {max_pixels} pixels") from None
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        raise PictureError(path, "truncated", str(error).splitlines()[0] if str(error) else "") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # damaged metadata says nothing against the pixels
+        return picture
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file begins as one of the :data:`FORMATS` does, whatever it is called."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # damaged bytes make decoders raise nearly anything
+        return False
+
+
+def decode_all(
+    paths: Sequence[Path], size: int, fit: Fit = "stretch"
+) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:
+    """The pictures of several files in their order, decoded by several threads; an error where one cannot be used."""
+    # The filter of warnings is the process's: it is set here once, not in each thread.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.map(partial(_attempted, size=size, fit=fit), paths)
+
+
+def _attempted(path: Path, size: int, fit: Fit) -> np.ndarray | PictureError:
+    try:
+        return _decoded(path, size, fit=fit)
+    except PictureError as error:
+        return error

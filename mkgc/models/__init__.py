@@ -1,0 +1,1 @@
+"""Encoders joined into what a task stands on."""

@@ -1,0 +1,57 @@
+"""The fused layer as MKGformer's authors released it, where that differs from their paper."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from mkgc.errors import ConfigError
+from mkgc.nn.attention import aggregate, taken
+from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.nn.streams import Streams
+
+
+class ReleasedFusion(nn.Module):
+    """Vision looks back at the text layer before; text then looks at the finished vision layer.
+
+    Differences from :class:`mkgc.fusion.prefix.PrefixFusion`, all of the released code: the prefix is the keys and
+    values of the text layer before, with padding left in; the query of CAF is the attention's context before its output
+    projection; the visual side is the vision layer's output; W_3 has a bias; no mask hides absent pictures.
+
+    Source: zjunlp/MKGformer, modeling_unimo.py.
+
+    Raises:
+        ConfigError: The two layers differ in width or heads.
+    """
+
+    feeds_text = True
+    reads_below = True
+
+    def __init__(self, text: TextLayer, side: VisionLayer) -> None:
+        super().__init__()
+        if text.width != side.width or text.heads != side.heads:
+            raise ConfigError(
+                f"the released fusion needs equal widths and heads, got text {text.width} with {text.heads} heads and "
+                f"vision {side.width} with {side.heads}: set size.released.width and size.released.heads to the text's"
+            )
+        self.project = nn.Linear(side.width, text.inner)
+        nn.init.normal_(self.project.weight, std=0.02)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+    ) -> Streams:
+        """One fused layer; with ``at``, only that position of each text is computed."""
+        prefix = None if x.memory is None else replace(x.memory, mask=torch.ones_like(x.memory.mask))
+        seen = side.feed(side.attend(x.side, x.side_mask, prefix).state)
+        attended = text.attend(x.text, x.text_mask, at=at)
+        extra = self.project(aggregate(attended.context, seen, x.side_mask))
+        states, mask = text.feed(attended.state, extra), taken(x.text_mask, at)
+        return replace(x, text=states, text_mask=mask, side=seen, memory=attended.memory)
+
+    def unread(self, side: VisionLayer) -> list[nn.Module]:
+        """Modules of the last side layer that reach no text state: none, text reads its output."""
+        return []

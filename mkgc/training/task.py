@@ -1,0 +1,260 @@
+"""A task: a backbone, a head, a loss and its metrics; the training steps are the same for all of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from mkgc.batch import Part
+from mkgc.data.dataset import Corpus
+from mkgc.data.processor import Codec
+from mkgc.errors import CheckpointError, ConfigError, DivergedError
+from mkgc.images.augment import augment
+from mkgc.images.loaded import PictureStore
+from mkgc.training.datamodule import LengthBatches
+from mkgc.training.optim import ALGORITHMS, linear_warmup, optimiser
+from mkgc.training.steps import LargeBatch
+
+
+@dataclass(frozen=True)
+class Optim:
+    """How to optimise: by one of :data:`mkgc.training.optim.ALGORITHMS`, at rates with linear warm-up (a share of all steps) and
+    linear decay to zero.
+
+    ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.
+    """
+
+    lr: float
+    head_lr: float | None = None
+    weight_decay: float = 0.01
+    warmup: float = 0.06
+    algorithm: Literal["adamw", "adagrad", "sparse_adam"] = "adamw"
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "head_lr"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"optim.{name}={value} must be positive")
+        if self.weight_decay < 0:
+            raise ConfigError(f"optim.weight_decay={self.weight_decay} must not be negative")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"optim.warmup={self.warmup} is a share of all steps: 0 <= warmup < 1")
+        if self.algorithm not in ALGORITHMS:
+            raise ConfigError(f"optim.algorithm={self.algorithm}: choose {', '.join(ALGORITHMS)}")
+
+
+Rows = dict[re.Pattern[str], tuple[str, int]]
+"""By names of tensors: the kind of names that their rows have, and along how many axes they have them."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What a task stands on; the configuration's ``backbone``."""
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether states of pictures are kept, so that no picture may change."""
+
+    def recipes(self) -> dict[str, Any]:
+        """Configurations, by key of the backbone's, that build its parts again without weights and without a hub."""
+
+
+class Task(pl.LightningModule, ABC):
+    """Loss, predictions and metrics are the task's; the steps below are final.
+
+    The checkpoint with the highest ``monitor`` on dev is the one that is tested; test is read once.
+    """
+
+    monitor: ClassVar[str]
+    rows: ClassVar[Rows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
+    """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
+
+    backbone: Any
+    measures: Any
+
+    def __init__(self, backbone: Encoder, codec: Codec, optim: Optim) -> None:
+        super().__init__()
+        if backbone.keeps_pictures and (codec.settings.flip or codec.settings.shift):
+            raise ConfigError(
+                "data.flip and data.shift make every picture a new one, and this backbone looks at each but once: "
+                "unset them, or backbone.side_trained where it is set"
+            )
+        self.backbone, self.codec, self.optim = backbone, codec, optim
+        self.saved: dict[str, Any] = {}
+        self.large_batch = LargeBatch()
+
+    def build_metrics(self) -> None:
+        """To be called at the end of a subclass's constructor, when :meth:`make_metric` has what it needs."""
+        self.measures = nn.ModuleDict({split: self.make_metric() for split in ("dev", "test")})
+
+    @abstractmethod
+    def make_metric(self) -> Metric:
+        """An empty metric; what it computes is logged under its split's name."""
+
+    @abstractmethod
+    def loss(self, batch: Any) -> Tensor:
+        """The scalar to be minimised: a mean over what :meth:`weight` counts."""
+
+    @abstractmethod
+    def weight(self, batch: Any) -> Tensor:
+        """How much a batch counts beside others of the same step of the optimiser: what :meth:`loss` is a mean over."""
+
+    @abstractmethod
+    def score(self, batch: Any, metric: Any) -> None:
+        """Predicts the batch and updates the metric with the outcome."""
+
+    @abstractmethod
+    def predict(self, batch: Any) -> list[dict[str, Any]]:
+        """One prediction an example, as plain values with scores."""
+
+    def named(self, codec: Codec) -> dict[str, Sequence[str]]:
+        """What rows of tensors stand for, kind by kind, if this network is to be used with a codec."""
+        return codec.named()
+
+    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
+        """What precedes gradient training of the network, with its figures; most tasks have nothing to do here.
+
+        ``resumed``: the weights will be those of an interrupted run, so that none need to be learned.
+        """
+        return {}
+
+    def after_fit(self, corpus: Corpus) -> dict[str, Any]:
+        """What the best weights tell of themselves on dev, as plain values: kept in the checkpoint and the figures.
+
+        Called in every process with the whole corpus, which must give all of them the same.
+        """
+        return {}
+
+    def answer(self, items: Sequence[Any], store: PictureStore, size: int) -> list[dict[str, Any]]:
+        """One prediction an item of the user's, in order; ``size`` of them go through the network at once."""
+        parts = (items[start : start + size] for start in range(0, len(items), size))
+        batches = (self.codec.collate(part, store).to(self.device) for part in parts)
+        return [answer for batch in batches for answer in self.predict(batch)]
+
+    def novel(self, items: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
+        """The same questions, to be answered without what is known; ``source`` reads the model's own data set.
+
+        Raises:
+            ConfigError: The task's questions have no such answers.
+        """
+        raise ConfigError("novel_only=true leaves out what a graph knows: it is for task=link_prediction")
+
+    def index(self, kind: str) -> None:
+        """Lets answers be found by an index from now on.
+
+        Raises:
+            ConfigError: The task, or its model, has nothing to be indexed.
+        """
+        raise ConfigError(f"index={kind} finds entities: it is for task=link_prediction")
+
+    def take_fitted(self, fitted: dict[str, Any]) -> None:
+        """Takes what :meth:`after_fit` once returned, from a checkpoint; values that cannot be used raise anything."""
+        self.saved["fitted"] = fitted
+
+    def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
+        """What a run keeps of its test beside the figures; called in every process."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a network to be trained after :meth:`before_fit`."""
+        return True
+
+    def training_step(self, batch: Any, _: int) -> Tensor:
+        loss = self.loss(self._varied(batch))
+        self.log("train/loss", loss, prog_bar=True)
+        return self.large_batch.summed(loss, self.weight(batch), self._batches_of_a_step())
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        everywhere = partial(self.trainer.strategy.reduce, reduce_op="sum")
+        self.large_batch.divide(self.parameters(), self._batches_of_a_step(), everywhere)
+
+    def _batches_of_a_step(self) -> int:
+        return self.trainer.accumulate_grad_batches * self.trainer.world_size
+
+    def _varied(self, batch: Any) -> Any:
+        """The batch with its pictures augmented, as the settings ask for."""
+        settings = self.codec.settings
+        if not (settings.flip or settings.shift):
+            return batch
+        return replace(batch, images=tuple(augment(g, settings.flip, settings.shift) for g in batch.images))
+
+    def validation_step(self, batch: Part, _: int) -> None:
+        if not _spare(self.trainer.val_dataloaders):
+            self.score(batch, self.measures["dev"])
+
+    def test_step(self, batch: Part, _: int) -> None:
+        if not _spare(self.trainer.test_dataloaders):
+            self.score(batch, self.measures["test"])
+
+    def on_train_batch_start(self, batch: Part, batch_idx: int) -> None:
+        # Dropout then depends on seed and place alone, so that a resumed run equals an uninterrupted one.
+        place = (int(self.saved.get("seed", 0)), self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(hash(place) % 2**31)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("dev", bar=True)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test", bar=False)
+
+    def _log_scores(self, split: str, bar: bool) -> None:
+        metric = self.measures[split]
+        if self.trainer.sanity_checking:
+            metric.reset()
+            return
+        for name, value in metric.compute().items():
+            key = f"{split}/{name}"
+            if not math.isfinite(value):
+                raise DivergedError(f"{key} is {float(value)} after epoch {self.current_epoch}")
+            self.log(key, float(value), prog_bar=bar and key == self.monitor, rank_zero_only=True)
+        metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = optimiser(
+            self.named_parameters(),
+            lr=self.optim.lr,
+            weight_decay=self.optim.weight_decay,
+            head_lr=self.optim.head_lr,
+            is_head=lambda name: not name.startswith("backbone.") or ".tables." in name,
+            algorithm=self.optim.algorithm,
+            mixed="mixed" in self.trainer.precision,
+        )
+        schedule = linear_warmup(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As ever.
+
+        Raises:
+            CheckpointError: The weights are of another network.
+        """
+        try:
+            return super().load_state_dict(state_dict, *args, **kwargs)
+        except RuntimeError as error:  # its first line says so, each other one what does not fit
+            first, *others = [" ".join(line.split())[:200] for line in str(error).splitlines()[1:]]
+            more = f" and {len(others)} more" if others else ""
+            raise CheckpointError(
+                f"the weights are of another network than the settings make: {first}{more}"
+            ) from error
+
+    def transfer_batch_to_device(self, batch: Part, device: torch.device, dataloader_idx: int) -> Part:
+        return batch.to(device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mkgc"] = self.saved | {"codec": self.codec.state(), "recipes": self.backbone.recipes()}
+
+
+def _spare(loader: Any) -> bool:
+    """Whether what this process is given of a split is another's, so that it must not be scored."""
+    return isinstance(loader.batch_sampler, LengthBatches) and loader.batch_sampler.spare

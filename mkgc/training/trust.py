@@ -1,0 +1,164 @@
+"""What may be built from a checkpoint, which may be a stranger's: our own classes, each in its place, and nothing else.
+
+A description names classes and functions. What is named has to be defined (not just imported) in our packages, and be
+of the kind that its place asks for; below it stand plain values. So a description makes a network, and does no more.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from mkgc.data.dataset import Corpus
+from mkgc.data.examples import Sentences
+from mkgc.data.graph import Graph
+from mkgc.data.processor import Codec
+from mkgc.data.settings import DataSettings
+from mkgc.errors import CheckpointError
+from mkgc.kge.model import Scorer
+from mkgc.training.task import Optim, Task
+
+OURS = re.compile(r"(mkgc|tasks)(\.[a-z]\w*)+\.[A-Za-z]\w*")
+"""A name at the top of one of our modules."""
+
+RECIPES = ("mkgc.encoders.text.random_text", "mkgc.encoders.vision.random_vision")
+"""The functions that build encoders from numbers alone; others read from places that a checkpoint has no say in."""
+
+GIVEN = {"_target_", "_partial_", "_convert_"}
+"""The keys of Hydra's that a description may use."""
+
+
+class Place(NamedTuple):
+    """Kinds of what may be named at a place; ``partial`` says whether more is given to it when it is built."""
+
+    kinds: tuple[type, ...]
+    partial: bool = False
+
+
+PLACES = {
+    "backbone": Place((nn.Module,)),
+    "data": Place((DataSettings,)),
+    "optim": Place((Optim,)),
+    "task.source": Place((Sentences, Graph), partial=True),
+    "task.data": Place((Corpus,), partial=True),
+    "task.model": Place((Task,), partial=True),
+}
+"""Where a description names something; a part of a backbone is a module, too, and a part of a model plain settings."""
+
+
+def check_description(config: Mapping[str, Any]) -> None:
+    """Checks all that a configuration names before anything of it is built.
+
+    Raises:
+        CheckpointError: It names what is not ours, or of another kind than its place asks for, or is not plain.
+    """
+    for path, node in _nodes(config, ""):
+        _check_values(path, node)
+        if "_target_" in node:
+            _check_target(path, node)
+    for path in PLACES:
+        found: Any = config
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if not isinstance(found, Mapping) or "_target_" not in found:
+            raise CheckpointError(f"the checkpoint's configuration does not say what its {path} is")
+
+
+def codec_kind(name: Any) -> type[Codec]:
+    """The class of a codec by its name.
+
+    Raises:
+        CheckpointError: It is none of ours.
+    """
+    kind = _defined("codec", name)
+    if not (isinstance(kind, type) and issubclass(kind, Codec)):
+        raise _refused("codec", name, "no codec")
+    return kind
+
+
+def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All mappings, with their place."""
+    if isinstance(node, Mapping):
+        yield path, node
+        for key, value in node.items():
+            yield from _nodes(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _nodes(value, f"{path}.*")
+
+
+def _check_values(path: str, node: Mapping[str, Any]) -> None:
+    """Plain values and containers, none of which says something to OmegaConf or Hydra."""
+    for key, value in node.items():
+        if not isinstance(key, str) or (key.startswith("_") and key not in GIVEN):
+            raise _refused(path, key, "no key of a description")
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if not isinstance(each, Mapping | list | tuple | str | int | float | None):
+                raise _refused(f"{path}.{key}", type(each).__name__, "no plain value")
+            if isinstance(each, str) and ("${" in each or each == "???"):
+                raise _refused(f"{path}.{key}", each, "no plain text")
+
+
+def _check_target(path: str, node: Mapping[str, Any]) -> None:
+    """What is named at a place is of its kind."""
+    name, made = node["_target_"], _made(path, node["_target_"])
+    place = PLACES.get(path) or _part(path)
+    if place is None or not any(issubclass(made, kind) for kind in place.kinds):
+        raise _refused(path, name, "nothing that belongs there")
+    partial = place.partial or issubclass(made, Scorer)
+    if node.get("_partial_", False) is not partial:
+        raise _refused(path, f"_partial_={node.get('_partial_')}", f"not how a {made.__name__} is built")
+
+
+def _part(path: str) -> Place | None:
+    above, _, name = path.rpartition(".")
+    if above == "backbone":
+        return Place((nn.Module,), partial=name == "fusion")
+    return Place((Settings,)) if above == "task.model" else None
+
+
+class _IsDataclass(type):
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return is_dataclass(kind)
+
+
+class Settings(metaclass=_IsDataclass):
+    """Every dataclass: checked values without a life of their own."""
+
+
+def _made(path: str, name: Any) -> type:
+    """The class that is named, or the one that the named function returns."""
+    found = _defined(path, name)
+    if isinstance(found, type):
+        return found
+    if name in RECIPES or (path.startswith("task.") and name.startswith("tasks.")):
+        made = typing.get_type_hints(found).get("return")
+        if isinstance(made, type):
+            return made
+    raise _refused(path, name, "no function that builds what belongs there")
+
+
+def _defined(path: str, name: Any) -> Any:
+    """The class or function of that name, if one of our own modules defines it."""
+    if not isinstance(name, str) or not OURS.fullmatch(name):
+        raise _refused(path, name, "none of mkgc's own parts")
+    module, _, last = name.rpartition(".")
+    try:
+        found = vars(import_module(module)).get(last)
+    except ImportError:
+        found = None
+    here = getattr(found, "__module__", None) == module and getattr(found, "__qualname__", None) == last
+    if not here or not (isinstance(found, type) or inspect.isfunction(found)):
+        raise _refused(path, name, "none of mkgc's own parts")
+    return found
+
+
+def _refused(path: str, what: Any, why: str) -> CheckpointError:
+    return CheckpointError(f"the checkpoint names '{what}' as its {path}, which is {why}: not built")

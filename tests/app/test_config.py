@@ -1,0 +1,117 @@
+"""Every configuration that can be composed fits what it configures, and a wrong one says so in a line."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.errors import HydraException
+
+from mkgc.app.config import check, fits
+from mkgc.errors import ConfigError
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides: str):
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+@pytest.mark.parametrize(("task", "backbone", "size"), list(product(names("task"), names("backbone"), names("size"))))
+def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size: str) -> None:
+    config = composed(f"task={task}", f"backbone={backbone}", f"size={size}")
+    if backbone == "kg_bert" and task != "link_prediction":
+        with pytest.raises(ConfigError) as error:
+            check(config)
+        assert str(error.value) == f"backbone: task={task} needs one that is a Backbone, and SequenceEncoder is none"
+    else:
+        check(config)
+
+
+@pytest.mark.parametrize("backbone", names("backbone/kge"))
+def test_models_of_structure_are_for_link_prediction(backbone: str) -> None:
+    check(composed("task=link_prediction", f"backbone=kge/{backbone}"))
+    with pytest.raises(ConfigError, match="^backbone: task=mner needs one that is a Backbone, and [A-Za-z]+ is none$"):
+        check(composed("task=mner", f"backbone=kge/{backbone}"))
+
+
+@pytest.mark.parametrize("group", ["trainer", "logger"])
+def test_every_choice_of_a_group_fits(group: str) -> None:
+    for name in names(group):
+        check(composed(f"{group}={name}"))
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_experiment_fits_its_task(experiment: str) -> None:
+    task = next((task for task in names("task") if experiment.endswith(task)), "link_prediction")
+    check(composed(f"task={task}", f"experiment={experiment}", "data.root=somewhere"))
+
+
+@pytest.mark.parametrize("experiment", names("experiment/kge"))
+def test_the_literatures_settings_fit_the_model_they_are_named_after(experiment: str) -> None:
+    config = composed(f"experiment=kge/{experiment}", "data.root=somewhere")
+    check(config)
+    assert config.system.lower() == experiment.split("_")[0]
+
+
+@pytest.mark.parametrize("system", names("system"))
+def test_every_published_system_fits_link_prediction(system: str) -> None:
+    config = composed("task=link_prediction", f"system={system}")
+    check(config)
+    assert config.system
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("+optim.lrr=1", "optim.lrr: no such key; optim has lr, head_lr, weight_decay, warmup"),
+        ("optim.lr=fast", "optim.lr=fast: must be a number"),
+        ("+backbone.fussed=2", "backbone.fussed: no such key"),
+        ("backbone.fused=two", "backbone.fused=two: must be a whole number"),
+        ("backbone.fusion.pgi=maybe", "backbone.fusion.pgi=maybe: must be true or false"),
+        ("data.bad_images=ignore", "data.bad_images=ignore: must be one of mask, skip, fail"),
+        ("task.model.readout=mean", "task.model.readout=mean: must be one of markers, cls"),
+        ("trainer.precision=12", "trainer.precision=12: must be one of"),
+        ("data=folder", "data.root has no value: give data.root=…"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(composed(override))
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_mistakes_are_said_at_once() -> None:
+    with pytest.raises(ConfigError, match="optim.lr=fast.*; .*|.*; optim.lr=fast"):
+        check(composed("optim.lr=fast", "data.bad_images=ignore"))
+
+
+def test_an_unknown_task_lists_the_known_ones() -> None:
+    with pytest.raises(HydraException, match="link_prediction"):
+        composed("task=unheard_of")
+
+
+@pytest.mark.parametrize("group", ["system", "experiment"])
+def test_settings_nobody_has_named_are_an_error_and_not_left_out(group: str) -> None:
+    with pytest.raises(HydraException, match=f"Could not find '{group}/unheard_of'"):
+        composed("task=link_prediction", f"{group}=unheard_of")
+
+
+def test_numbers_are_not_truth_values() -> None:
+    assert fits(1, float)
+    assert not fits(True, int)
+    assert not fits(1.5, int)
+    assert fits(None, int | None)
+    assert not fits("x", int | None)
+
+
+@pytest.mark.parametrize("size", ["1e400", "0", "a", "1.5"])
+def test_sizes_of_pictures_are_whole_numbers(size: str) -> None:
+    with pytest.raises(ConfigError, match="^data.pictures=.*: must be a mapping of keys to a whole number"):
+        check(composed(f"data.pictures.image={size}"))

@@ -1,0 +1,63 @@
+import pytest
+
+from mkgc.training.datamodule import LengthBatches
+
+LENGTHS = [3, 9, 4, 4, 12, 7, 5, 5, 8, 6, 3, 10, 11]
+
+
+def test_evaluation_goes_in_order_and_leaves_nothing_out() -> None:
+    batches = list(LengthBatches(LENGTHS, 4, seed=None))
+    assert sum(batches, []) == list(range(13))
+    assert len(LengthBatches(LENGTHS, 4, seed=None)) == len(batches) == 4
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_processes_share_an_evaluation_without_repeating_an_example(world: int) -> None:
+    seen = [i for rank in range(world) for batch in LengthBatches(LENGTHS, 4, None, rank, world) for i in batch]
+    assert sorted(seen) == list(range(13))
+
+
+@pytest.mark.parametrize(("count", "size", "world"), [(12, 32, 2), (5, 4, 4), (3, 32, 3), (13, 4, 3)])
+def test_every_process_has_something_to_evaluate_even_if_one_batch_would_hold_all(
+    count: int, size: int, world: int
+) -> None:
+    shares = [LengthBatches(LENGTHS[:count], size, None, rank, world) for rank in range(world)]
+    assert all(list(share) and not share.spare for share in shares)
+    assert [len(list(share)) for share in shares] == [len(share) for share in shares]
+    assert sorted(i for share in shares for batch in share for i in batch) == list(range(count))
+
+
+def test_a_process_without_any_example_keeps_step_but_is_not_to_score() -> None:
+    shares = [LengthBatches(LENGTHS[:1], 32, None, rank, world=3) for rank in range(3)]
+    assert [share.spare for share in shares] == [False, True, True]
+    assert [list(share) for share in shares] == [[[0]]] * 3
+    assert [len(share) for share in shares] == [1] * 3
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_processes_share_the_batches_of_one_process_that_takes_as_many_examples(world: int) -> None:
+    shares = [list(LengthBatches(LENGTHS, 2, 0, rank, world)) for rank in range(world)]
+    large = list(LengthBatches(LENGTHS, 2 * world, 0))
+    assert [sorted(set(sum(step, []))) for step in zip(*shares, strict=True)] == [sorted(batch) for batch in large]
+    assert [len(LengthBatches(LENGTHS, 2, 0, rank, world)) for rank in range(world)] == [len(large)] * world
+
+
+@pytest.mark.parametrize("world", [3, 4])
+def test_a_batch_of_fewer_examples_than_processes_goes_to_all_whole(world: int) -> None:
+    shares = [list(LengthBatches(LENGTHS[:2], 4, 0, rank, world)) for rank in range(world)]
+    assert [sorted(share[0]) for share in shares] == [[0, 1]] * world
+
+
+def test_one_seed_gives_one_order_and_each_epoch_another() -> None:
+    first, again, other = (LengthBatches(LENGTHS, 4, seed) for seed in (0, 0, 1))
+    assert list(first) == list(again)
+    assert list(first) != list(other)
+    again.set_epoch(1)
+    assert list(first) != list(again)
+    assert sorted(sum(again, [])) == list(range(13))
+
+
+def test_examples_of_like_length_share_a_batch() -> None:
+    lengths = [i % 40 + 1 for i in range(400)]
+    padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in LengthBatches(lengths, 8, seed=0))
+    assert 1 - sum(lengths) / padded < 0.05
