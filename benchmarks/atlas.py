@@ -1,4 +1,4 @@
-"""`make tables`: what pictures and each part of the fusion are worth on Atlas, mean and spread of three seeds.
+"""`make tables`: what images and each part of the fusion are worth on Atlas, mean and spread of three seeds.
 
 Writes ``benchmarks/atlas.json`` (every run's figures) and the table of ``docs/atlas.md`` between its markers. Two runs
 go on at a time, with one thread each.
@@ -29,7 +29,7 @@ TASKS = {
     "mner": ("f1", "decided/f1"),
     "link_prediction": ("mrr", "hits@10", "decided/mrr", "decided/hits@1", "decided/hits@10"),
 }
-"""Measures of the test split; ``decided/`` ones are of the examples whose answer the picture shows."""
+"""Measures of the test split; ``decided/`` ones are of the examples whose answer the image shows."""
 VARIANTS = {
     "full": [],
     "text_only": ["backbone=text_only"],
@@ -40,20 +40,20 @@ WHERE = tuple(f"decided/{relation}/mrr" for relation in ("in_region", "in_subreg
 
 
 class Pair(NamedTuple):
-    """A row of the second table: settings with pictures and without, the seeds and the measures."""
+    """A row of the second table: settings with images and without, the seeds and the measures."""
 
     task: str
     full: list[str]
     text_only: list[str] | None
     seeds: tuple[int, ...]
-    measures: tuple[str, ...]
+    metrics: tuple[str, ...]
 
 
 E5 = "size=e5_dino"
 PAIRS = {
     "size=small, longer": Pair(
         "link_prediction",
-        ["data.pictures.image=96", "task.model.hide=0.5", "task.epochs=24", "patience=24"],
+        ["data.images.image=96", "task.model.hide=0.5", "task.epochs=24", "patience=24"],
         ["backbone=text_only", "task.epochs=24", "patience=24"],
         (0,),
         ("mrr", *WHERE, "decided/mrr"),
@@ -147,56 +147,56 @@ def _run(job: Job) -> None:
 def _figures(task: str, variant: str, seed: int) -> dict[str, Any]:
     folder = _folder(task, variant, seed)
     figures = json.loads((folder / "metrics.json").read_text())
-    test = figures["test"] | _where_the_picture_decides(folder / "best.ckpt", task)
+    test = figures["test"] | _where_the_image_decides(folder / "best.ckpt", task)
     return {"test": test, "dev": figures["dev"], "seconds": figures["seconds"]}
 
 
-def _where_the_picture_decides(checkpoint: Path, task: str) -> dict[str, float]:
-    """The task's measures over the test examples that the data set lists as decided by their picture."""
+def _where_the_image_decides(checkpoint: Path, task: str) -> dict[str, float]:
+    """The task's measures over the test examples that the data set lists as decided by their image."""
     if task == "mre":  # all of them
         return {}
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.training.checkpoint import read, restore
 
     model, config = restore(read(checkpoint))
-    corpus = read_corpus(config, model.codec)
-    items = DECIDED[task](Path(config.data.root), corpus.items["test"], model.codec)
-    parts = {"": items} | (_by_relation(items, model.codec) if task == "link_prediction" else {})
-    return {f"decided/{key}{n}": v for key, part in parts.items() for n, v in _score(model, corpus, part).items()}
+    dataset = read_dataset(config, model.processor)
+    features = DECIDED[task](Path(config.data.root), dataset.features["test"], model.processor)
+    parts = {"": features} | (_by_relation(features, model.processor) if task == "link_prediction" else {})
+    return {f"decided/{key}{n}": v for key, part in parts.items() for n, v in _score(model, dataset, part).items()}
 
 
-def _score(model: Any, corpus: Any, items: Sequence[Any]) -> dict[str, float]:
+def _score(model: Any, dataset: Any, features: Sequence[Any]) -> dict[str, float]:
     import torch
 
     metric = model.make_metric()
     with torch.inference_mode():
-        for start in range(0, len(items), 64):
-            model.score(model.codec.collate(items[start : start + 64], corpus.store), metric)
+        for start in range(0, len(features), 64):
+            model.score(model.processor.collate(features[start : start + 64], dataset.store), metric)
     return metric.compute()
 
 
-def _by_relation(items: Sequence[Any], codec: Any) -> dict[str, list[Any]]:
+def _by_relation(features: Sequence[Any], processor: Any) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {}
-    for item in items:
-        out.setdefault(f"{codec.relations[item.relation]}/", []).append(item)
+    for item in features:
+        out.setdefault(f"{processor.relations[item.relation]}/", []).append(item)
     return out
 
 
-def _decided_sentences(root: Path, items: Sequence[Any], _: Any) -> list[Any]:
+def _decided_sentences(root: Path, features: Sequence[Any], _: Any) -> list[Any]:
     from mkgc.data.formats import twitter
 
-    listed = {line.split("\t")[1] for line in (root / "picture_decides.txt").read_text().splitlines()}
+    listed = {line.split("\t")[1] for line in (root / "image_decides.txt").read_text().splitlines()}
     examples = twitter.read(root, "test")
-    return [item for item, example in zip(items, examples, strict=True) if example.id in listed]
+    return [item for item, example in zip(features, examples, strict=True) if example.id in listed]
 
 
-def _decided_queries(root: Path, items: Sequence[Any], codec: Any) -> list[Any]:
+def _decided_queries(root: Path, features: Sequence[Any], processor: Any) -> list[Any]:
     """Queries for the tail of a listed triple: those show the country whose map tells."""
-    rows = [line.split("\t") for line in (root / "picture_decides.tsv").read_text().splitlines()]
-    place = {name: i for i, name in enumerate(codec.entities)}
-    number = {name: i for i, name in enumerate(codec.relations)}
+    rows = [line.split("\t") for line in (root / "image_decides.tsv").read_text().splitlines()]
+    place = {name: i for i, name in enumerate(processor.entities)}
+    number = {name: i for i, name in enumerate(processor.relations)}
     listed = {(place[head], number[relation]) for split, head, relation, _ in rows if split == "test"}
-    return [item for item in items if item.side == "tail" and (item.shown, item.relation) in listed]
+    return [item for item in features if item.target == "tail" and (item.anchor, item.relation) in listed]
 
 
 DECIDED = {"mner": _decided_sentences, "link_prediction": _decided_queries}
@@ -205,8 +205,8 @@ DECIDED = {"mner": _decided_sentences, "link_prediction": _decided_queries}
 def table(figures: dict[str, Any]) -> str:
     """The figures as a Markdown table, mean ± standard deviation over the seeds."""
     lines = ["| task | measure | " + " | ".join(VARIANTS) + " |", "| --- | --- |" + " --- |" * len(VARIANTS)]
-    for task, measures in TASKS.items():
-        for measure in measures:
+    for task, metrics in TASKS.items():
+        for measure in metrics:
             cells = [mean_and_spread([figures[f"{task}/{v}/{s}"]["test"][measure] for s in SEEDS], 3) for v in VARIANTS]
             lines.append(f"| {task} | {measure} | " + " | ".join(cells) + " |")
         times = [[figures[f"{task}/{v}/{s}"]["seconds"] for s in SEEDS] for v in VARIANTS]
@@ -215,7 +215,7 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def pairs_table(figures: dict[str, Any]) -> str:
-    """Each pair's measures, with pictures and without; a structure model has neither."""
+    """Each pair's measures, with images and without; a structure model has neither."""
     lines = ["| encoders | task | seeds | measure | full | text_only |", "| --- |" + " --- |" * 5]
     for name, pair in PAIRS.items():
         place, sides = f"{pair.task}/{name}", ("full",) if pair.text_only is None else ("full", "text_only")
@@ -224,7 +224,7 @@ def pairs_table(figures: dict[str, Any]) -> str:
             continue
         runs = [[figures[name] for name in side] for side in names]
         row = f"| {name.removesuffix(', relations').removesuffix(', mentions')} | {pair.task} | {len(pair.seeds)} |"
-        for measure in pair.measures:
+        for measure in pair.metrics:
             cells = [mean_and_spread([run["test"][measure] for run in side], 3) for side in runs]
             lines.append(f"{row} {measure} | " + " | ".join([*cells, "–"][:2]) + " |")
         seconds = [f"{statistics.mean(run['seconds'] for run in side):.0f}" for side in runs]

@@ -38,8 +38,8 @@ class Checked(NamedTuple):
         return f"python -m mkgc.check {' '.join(self.arguments('DIR'))}"
 
     def arguments(self, root: str) -> list[str]:
-        """The overrides for data in ``root``; the archives hold no pictures."""
-        return [f"task={self.task}", *self.overrides, f"data.root={root}", "~data.pictures"]
+        """The overrides for data in ``root``; the archives hold no images."""
+        return [f"task={self.task}", *self.overrides, f"data.root={root}", "~data.images"]
 
 
 def _graph(page: str, archive: str, folder: str, *overrides: str) -> Checked:

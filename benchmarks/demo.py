@@ -30,13 +30,13 @@ def main() -> None:
         files = {"checkpoint": "best.ckpt", "input": "examples.jsonl", "output": "predictions.jsonl"}
         predict(composed(*(f"{key}={folder / name}" for key, name in files.items()), name="predict"))
         answers = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-        picture(asked, answers, folder / "predictions.png")
+        image(asked, answers, folder / "predictions.png")
     for task, metric, figures in summary:
         print(f"\n{task}: test {metric} {figures['test'][metric]:.3f} after {figures['seconds']:.0f} s")
         print(f"  checkpoint   {RUNS / task / 'best.ckpt'}")
         print(f"  metrics      {RUNS / task / 'metrics.json'}")
         print(f"  predictions  {RUNS / task / 'predictions.jsonl'}")
-        print(f"  picture      {RUNS / task / 'predictions.png'}")
+        print(f"  image      {RUNS / task / 'predictions.png'}")
 
 
 def write_examples(task: str, root: Path, path: Path) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def _relations(root: Path) -> list[dict[str, Any]]:
             "tokens": list(e.tokens),
             "head": list(e.head),
             "tail": list(e.tail),
-            "image": [str(p.resolve()) for p in e.pictures["image"]],
+            "image": [str(p.resolve()) for p in e.images["image"]],
             "gold": e.relation,
         }
         for e in mnre.read(root, "test")[:SHOWN]
@@ -64,7 +64,7 @@ def _sentences(root: Path) -> list[dict[str, Any]]:
     return [
         {
             "tokens": list(e.tokens),
-            "image": [str(p.resolve()) for p in e.pictures["image"]],
+            "image": [str(p.resolve()) for p in e.images["image"]],
             "gold": " ".join(e.tags or ()),
         }
         for e in twitter.read(root, "test")[:SHOWN]
@@ -73,19 +73,19 @@ def _sentences(root: Path) -> list[dict[str, Any]]:
 
 def _links(root: Path) -> list[dict[str, Any]]:
     graph = kg.read(root)
-    rows = [row for row in graph.triples["test"].tolist() if graph.pictures[row[0]].get("image")]
+    rows = [row for row in graph.triples["test"].tolist() if graph.images[row[0]].get("image")]
     return [
         {
             "head": graph.entities[head],
             "relation": graph.relations[relation],
             "gold": graph.names[tail],
-            "shown": [str(p.resolve()) for p in graph.pictures[head]["image"]],
+            "shown": [str(p.resolve()) for p in graph.images[head]["image"]],
         }
         for head, relation, tail in rows[:: max(1, len(rows) // SHOWN)][:SHOWN]
     ]
 
 
-def picture(asked: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]], path: Path) -> None:
+def image(asked: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]], path: Path) -> None:
     """One row an example: what was shown, what was asked, and what the model says."""
     side, width = 160, 1000
     sheet = Image.new("RGB", (width, len(asked) * (side + 16) + 16), "white")

@@ -21,8 +21,8 @@ from torch import Tensor
 from benchmarks.runs import unpacked
 from mkgc.encoders.vision import VisionEncoder, pretrained_vision
 from mkgc.images.decode import FITS, Fit
-from mkgc.images.features import picture_vectors
-from mkgc.images.loaded import PictureStore
+from mkgc.images.features import image_vectors
+from mkgc.images.loaded import LoadedImages
 
 SIZE = 224
 
@@ -35,8 +35,8 @@ def columns(path: Path, *names: str) -> list[tuple[str, ...]]:
 
 def vectors(files: Sequence[Path], vision: VisionEncoder, fit: Fit) -> Float[Tensor, "n F"]:
     """The unit vector of each file."""
-    store = PictureStore({"image": files}, {"image": SIZE}, fit=fit)
-    found, _ = picture_vectors([{"image": (file,)} for file in files], store, {"image": SIZE}, vision)
+    store = LoadedImages({"image": files}, {"image": SIZE}, fit=fit)
+    found, _ = image_vectors([{"image": (file,)} for file in files], store, {"image": SIZE}, vision)
     return F.normalize(found, dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Link prediction by MKGformer at full size: BERT-base and ViT-B/32 with random weights, FB15k-237, drawn pictures."""
+"""Link prediction by MKGformer at full size: BERT-base and ViT-B/32 with random weights, FB15k-237, drawn images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.runs import composed
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.tools.archive import unpack
 from mkgc.training.checkpoint import build_task
 from mkgc.training.datamodule import LengthBatches
@@ -25,7 +25,7 @@ BATCH, TRAINED_BATCH = 16, 96
 BASE = (
     "task=link_prediction",
     "data=fb15k237_img",
-    "data.pictures.image=224",
+    "data.images.image=224",
     "task.vocab_size=30522",
     "task.model.objective=bce",
     "size.fused=3",
@@ -43,7 +43,7 @@ BASE = (
 
 
 class Drawn:
-    """A store with a picture of noise for every entity: what they show does not change what they cost."""
+    """A store with an image of noise for every entity: what they show does not change what they cost."""
 
     def index(self, path: Path, size: int) -> int:
         return int(path.name)
@@ -54,48 +54,48 @@ class Drawn:
 
 
 def prepared(archives: Path, folder: Path) -> tuple[Any, LinkPrediction]:
-    """The graph with texts that fill every prompt and a picture of each entity, and a network of random weights."""
+    """The graph with texts that fill every prompt and an image of each entity, and a network of random weights."""
     unpack(archives / "fb15k237.tar.xz", folder)
     root = folder / "fb15k237"
     # The published descriptions are paragraphs; these first sentences, repeated, are as long to a prompt of 64 tokens.
     rows = (line.split("\t") for line in (root / "fb-entity2text-new.txt").read_text().splitlines())
     (root / "entity2textlong.txt").write_text("".join(f"{row[0]}\t{' '.join([row[1]] * 16)}\n" for row in rows))
     config = composed(*BASE, f"data.root={root}")
-    corpus = read_corpus(config)
-    codec: Any = corpus.codec
-    codec.pictures = [{"image": (Path(str(entity)),)} for entity in range(len(codec.entities))]
-    task: Any = build_task(config, corpus.codec)
-    return corpus, task.train()
+    dataset = read_dataset(config)
+    processor: Any = dataset.processor
+    processor.images = [{"image": (Path(str(entity)),)} for entity in range(len(processor.entities))]
+    task: Any = build_task(config, dataset.processor)
+    return dataset, task.train()
 
 
-def train_set(corpus: Any, examples: Any) -> QuerySet:
+def train_set(dataset: Any, examples: Any) -> QuerySet:
     """An epoch of training, with each query once or as often as triples ask it."""
-    items = corpus.items["train"]
-    return QuerySet(corpus.codec, items.triples, items.size, examples=examples)
+    features = dataset.features["train"]
+    return QuerySet(dataset.processor, features.triples, features.size, examples=examples)
 
 
-def orders(corpus: Any) -> dict[str, tuple[QuerySet, Iterator[list[int]]]]:
+def orders(dataset: Any) -> dict[str, tuple[QuerySet, Iterator[list[int]]]]:
     """In which batches queries come, as the loaders make them."""
-    repeated, test = train_set(corpus, "repeated"), corpus.items["test"]
+    repeated, test = train_set(dataset, "repeated"), dataset.features["test"]
     return {
-        "training, each query once": (train_set(corpus, "queries"), batches(train_set(corpus, "queries"), 0)),
+        "training, each query once": (train_set(dataset, "queries"), batches(train_set(dataset, "queries"), 0)),
         "training, as often as triples ask": (repeated, batches(repeated, 0)),
         "test": (test, batches(test, None)),
     }
 
 
-def batches(items: QuerySet, seed: int | None) -> Iterator[list[int]]:
-    return iter(LengthBatches(items.lengths, TRAINED_BATCH, seed))
+def batches(features: QuerySet, seed: int | None) -> Iterator[list[int]]:
+    return iter(LengthBatches(features.lengths, TRAINED_BATCH, seed))
 
 
-def sharing(items: QuerySet, order: Iterator[list[int]]) -> dict[str, float]:
+def sharing(features: QuerySet, order: Iterator[list[int]]) -> dict[str, float]:
     """How many entities a batch of 96 queries shows: the mean, the least and the most."""
-    shown = [len(items.__getitems__(rows).shown.unique()) for rows in order if len(rows) == TRAINED_BATCH]
+    shown = [len(features.__getitems__(rows).anchor.unique()) for rows in order if len(rows) == TRAINED_BATCH]
     return {"mean": float(np.mean(shown)), "least": min(shown), "most": max(shown)}
 
 
-def batch_of(corpus: Any, split: str, seed: int | None) -> LinkBatch:
+def batch_of(dataset: Any, split: str, seed: int | None) -> LinkBatch:
     """The first batch of a split, shuffled by a seed or in order."""
-    items = corpus.items[split]
-    rows = next(iter(LengthBatches(items.lengths, BATCH, seed)))
-    return corpus.codec.collate(items.__getitems__(rows), Drawn())
+    features = dataset.features[split]
+    rows = next(iter(LengthBatches(features.lengths, BATCH, seed)))
+    return dataset.processor.collate(features.__getitems__(rows), Drawn())

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.input_pipeline ARCHIVES`: what the picture store and the batches by length are worth.
+"""`python -m benchmarks.input_pipeline ARCHIVES`: what the image store and the batches by length are worth.
 
-Pictures: examples a second, decoded in the loop and mapped from a prepared store (which the system has in its cache),
+Images: examples a second, decoded in the loop and mapped from a prepared store (which the system has in its cache),
 over JPEGs of photographs' size that are made here. Padding: the share of a batch's tokens that are padding, of the real
 texts in ``ARCHIVES`` (``mnre.tar.xz``, …). Both sides of each ratio are measured in this one run; results go into
 ``benchmarks/input_pipeline.json`` and the table of ``docs/benchmarks.md``.
@@ -22,10 +22,10 @@ from PIL import Image
 
 from benchmarks.runs import composed, fill, machine
 from mkgc.batch import Images
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.images import store
-from mkgc.images.decode import read_picture
-from mkgc.images.loaded import PictureStore
+from mkgc.images.decode import read_image
+from mkgc.images.loaded import LoadedImages
 from mkgc.tools.archive import unpack
 from mkgc.training.datamodule import LengthBatches
 
@@ -45,7 +45,7 @@ def main() -> None:
     torch.set_num_threads(1)
     archives = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data")
     with TemporaryDirectory() as folder:
-        speed = compare_pictures(Path(folder))
+        speed = compare_images(Path(folder))
     waste = {}
     for name in TEXTS:
         with TemporaryDirectory() as folder:
@@ -55,7 +55,7 @@ def main() -> None:
     fill(PAGE, BEGIN, END, table(speed, waste))
 
 
-def draw_pictures(folder: Path) -> list[Path]:
+def draw_images(folder: Path) -> list[Path]:
     """JPEGs with the detail of photographs: smooth shapes with some noise."""
     random = np.random.default_rng(0)
     paths = [folder / f"{i}.jpg" for i in range(PICTURES)]
@@ -67,13 +67,13 @@ def draw_pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def compare_pictures(folder: Path) -> dict[str, dict[str, float]]:
-    """Examples a second of one picture each, decoded in the loop and out of the store, in turns."""
-    paths = draw_pictures(folder)
+def compare_images(folder: Path) -> dict[str, dict[str, float]]:
+    """Examples a second of one image each, decoded in the loop and out of the store, in turns."""
+    paths = draw_images(folder)
     began = time.perf_counter()
     list(store.prepare(folder / "store", folder, paths, SIZE))
     prepared = time.perf_counter() - began
-    mapped = PictureStore({"image": paths}, {"image": SIZE}, folder / "store", folder)
+    mapped = LoadedImages({"image": paths}, {"image": SIZE}, folder / "store", folder)
     sides = {"decoding in the loop": decoded, "prepared store": lambda part: from_store(part, mapped)}
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
@@ -84,11 +84,11 @@ def compare_pictures(folder: Path) -> dict[str, dict[str, float]]:
             times[name].append(time.perf_counter() - began)
     out = {name: {"examples_per_second": PICTURES / statistics.median(t)} for name, t in times.items()}
     size = sum(path.stat().st_size for path in paths) / PICTURES
-    return out | {"setting": {"pictures": PICTURES, "mean_bytes": size, "seconds_to_prepare": prepared}}
+    return out | {"setting": {"images": PICTURES, "mean_bytes": size, "seconds_to_prepare": prepared}}
 
 
 def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """The pictures in random batches."""
+    """The images in random batches."""
     order = np.random.default_rng(1).permutation(len(paths))
     for start in range(0, len(order), BATCH):
         yield [paths[i] for i in order[start : start + BATCH]]
@@ -96,22 +96,22 @@ def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 def decoded(part: Sequence[Path]) -> Images:
     """What a loader without a store does for each batch."""
-    pixels = torch.stack([torch.from_numpy(read_picture(path, SIZE)) for path in part])
+    pixels = torch.stack([torch.from_numpy(read_image(path, SIZE)) for path in part])
     return Images("image", pixels, torch.arange(len(part))[:, None])
 
 
-def from_store(part: Sequence[Path], pictures: PictureStore) -> Images:
+def from_store(part: Sequence[Path], images: LoadedImages) -> Images:
     """The same batch out of the store."""
-    rows = [row for path in part if (row := pictures.index(path, SIZE)) is not None]
-    return Images("image", pictures.take(rows, SIZE), torch.arange(len(part))[:, None])
+    rows = [row for path in part if (row := images.index(path, SIZE)) is not None]
+    return Images("image", images.take(rows, SIZE), torch.arange(len(part))[:, None])
 
 
 def padding(name: str, archive: Path, folder: Path) -> dict[str, float]:
     """The share of padding in an epoch of training batches: in the order of a shuffle, and by length."""
     unpack(archive, folder)
     task, data = TEXTS[name]
-    config = composed(f"task={task}", data, f"data.root={folder / name}", "~data.pictures", "task.vocab_size=3000")
-    lengths = [len(item.ids) for item in read_corpus(config).items["train"]]
+    config = composed(f"task={task}", data, f"data.root={folder / name}", "~data.images", "task.vocab_size=3000")
+    lengths = [len(item.ids) for item in read_dataset(config).features["train"]]
     shuffled = np.random.default_rng(0).permutation(len(lengths))
     plain = [shuffled[i : i + BATCH].tolist() for i in range(0, len(shuffled), BATCH)]
     most = {"to data.max_length": 1 - sum(lengths) / (len(lengths) * config.data.max_length)}
@@ -130,7 +130,7 @@ def waste(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
 def table(speed: dict[str, dict[str, float]], waste: dict[str, dict[str, float]]) -> str:
     """Both comparisons as Markdown tables."""
     loop, mapped = (speed[name]["examples_per_second"] for name in ("decoding in the loop", "prepared store"))
-    lines = ["| pictures | examples a second |", "| --- | --- |"]
+    lines = ["| images | examples a second |", "| --- | --- |"]
     lines += [f"| decoding in the loop | {loop:,.0f} |", f"| prepared store | {mapped:,.0f} ({mapped / loop:.0f} x) |"]
     ways = list(next(iter(waste.values())))
     lines += ["", "| share of padding | " + " | ".join(ways) + " |", "| --- |" + " --- |" * len(ways)]

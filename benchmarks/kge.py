@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.runs import composed, fill, machine
-from mkgc.data.dataset import Corpus, read_corpus
+from mkgc.data.dataset import Dataset, read_dataset
 from mkgc.data.formats import kg
 from mkgc.data.graph import Graph
 from mkgc.tools.archive import unpack
@@ -162,9 +162,9 @@ def ours(root: Path, row: Row) -> Cost:
     from mkgc.training.datamodule import DataModule
 
     config = composed(*_overrides(root, row))
-    corpus = _corpus(root, row.data, row.objective)
-    task = build_task(config, corpus.codec)
-    task.before_fit(corpus)
+    dataset = _dataset(root, row.data, row.objective)
+    task = build_task(config, dataset.processor)
+    task.before_fit(dataset)
     clock = Clock()
     trainer = instantiate(
         config.trainer,
@@ -177,13 +177,13 @@ def ours(root: Path, row: Row) -> Cost:
         enable_progress_bar=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(task, DataModule(corpus, row.batch, seed=0))
+    trainer.fit(task, DataModule(dataset, row.batch, seed=0))
     return clock.cost(row.steps)
 
 
 @lru_cache
-def _corpus(root: Path, data: str, objective: Objective) -> Corpus:
-    return read_corpus(composed(*_overrides(root, Row(data, "DistMult", objective, 1, 1, 1))))
+def _dataset(root: Path, data: str, objective: Objective) -> Dataset:
+    return read_dataset(composed(*_overrides(root, Row(data, "DistMult", objective, 1, 1, 1))))
 
 
 def _overrides(root: Path, row: Row) -> list[str]:

@@ -124,32 +124,32 @@ def graph(root: Path) -> dict[str, Any]:
     import pytorch_lightning as pl
 
     import mkgc
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.train import build_trainer
     from mkgc.training.checkpoint import build_task, describe
     from mkgc.training.datamodule import DataModule
 
     torch.set_num_threads(1)
     config, stages = composed(*OVERRIDES, f"data.root={root}"), Stages()
-    corpus = stages("read", lambda: read_corpus(config))
-    task = stages("build", lambda: build_task(config, corpus.codec))
-    task.saved = describe(config, corpus.codec)
-    data = DataModule(corpus, config.data.batch_size, config.seed)
+    dataset = stages("read", lambda: read_dataset(config))
+    task = stages("build", lambda: build_task(config, dataset.processor))
+    task.metadata = describe(config, dataset.processor)
+    data = DataModule(dataset, config.data.batch_size, config.seed)
     trainer: Any = build_trainer(config, root / "run")
     watch = _watch(pl)
     trainer.callbacks.append(watch)
-    task.before_fit(corpus)
+    task.before_fit(dataset)
     stages("fit", lambda: trainer.fit(task, data))
     stages("validate", lambda: trainer.validate(task, data, verbose=False))
-    stages("calibrate", lambda: task.after_fit(corpus))
+    stages("calibrate", lambda: task.after_fit(dataset))
     model = stages("load", lambda: mkgc.load(root / "run" / "best.ckpt"))
-    known = corpus.source.triples["dev"][:ASKED].tolist()
-    records = [{"head": corpus.codec.entities[h], "relation": corpus.codec.relations[r]} for h, r, _ in known]
+    known = dataset.source.triples["dev"][:ASKED].tolist()
+    records = [{"head": dataset.processor.entities[h], "relation": dataset.processor.relations[r]} for h, r, _ in known]
     stages("predict", lambda: model.predict(records))
     stages("predict again", lambda: model.predict(records))
     return {
-        "entities": len(corpus.codec.entities),
-        "triples": sum(map(len, corpus.source.triples.values())),
+        "entities": len(dataset.processor.entities),
+        "triples": sum(map(len, dataset.source.triples.values())),
         "step": statistics.median(watch.steps),
         "query": statistics.median(watch.batches) / BATCH,
         "peak": peak(),

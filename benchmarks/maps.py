@@ -61,8 +61,8 @@ def main() -> None:
 
 
 def _maps(known: list[Country], land: Land) -> Tensor:
-    pictures = [np.asarray(locator(country, land).picture().resize((SIZE, SIZE))) for country in known]
-    return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
+    images = [np.asarray(locator(country, land).draw_image().resize((SIZE, SIZE))) for country in known]
+    return torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
 
 
 def _run(tower: VisionEncoder, maps: Tensor, depth: int | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """`python -m benchmarks.mkgformer_steps ARCHIVES [PART …]`: what each measure saves of MKGformer at full size.
 
 BERT-base and ViT-B/32 with random weights on the real FB15k-237 of ``ARCHIVES`` (``fb15k237.tar.xz``): 14,541 entities,
-237 relations, prompts of 64 tokens, one drawn picture of 224 pixels an entity; two threads. "Before" is without the
+237 relations, prompts of 64 tokens, one drawn image of 224 pixels an entity; two threads. "Before" is without the
 measure; head, labels and the whole step are then those of MKGformer's released code, reconstructed here. Both sides run
 in turns, the quickest of three counts, as other work shares the machine; the floating-point operations of their matrix
 products are counted beside, since those do not vary. Parts that are named (``stage1``, ``head``, ``labels``, ``steps``,
@@ -33,7 +33,7 @@ from benchmarks.runs import chosen, fill, machine
 from mkgc.batch import Images
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
-from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.fusion_encoder import FusionEncoder
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.task import LinkPrediction
 
@@ -50,13 +50,13 @@ def main() -> None:
     torch.set_num_threads(2)
     torch.manual_seed(0)
     with TemporaryDirectory() as folder:
-        corpus, task = prepared(Path(sys.argv[1] if len(sys.argv) > 1 else "data"), Path(folder))
-    shared = {name: sharing(*part) for name, part in orders(corpus).items()}
-    train, test = (batch_of(corpus, split, seed) for split, seed in (("train", 0), ("test", None)))
+        dataset, task = prepared(Path(sys.argv[1] if len(sys.argv) > 1 else "data"), Path(folder))
+    shared = {name: sharing(*part) for name, part in orders(dataset).items()}
+    train, test = (batch_of(dataset, split, seed) for split, seed in (("train", 0), ("test", None)))
     parts: dict[str, Callable[[], Measures]] = {
-        "stage1": lambda: stage1(task, corpus),
+        "stage1": lambda: stage1(task, dataset),
         "head": lambda: head(task, train),
-        "labels": lambda: labels(corpus),
+        "labels": lambda: labels(dataset),
         "steps": lambda: steps(task, train, test),
         "optimiser": lambda: optimiser(task),
         "kept": lambda: kept(task, train),
@@ -65,7 +65,7 @@ def main() -> None:
     for part in chosen(sys.argv[2:], parts):
         measures |= parts[part]()
     figures = {"machine": machine(), "batch": BATCH, "measures": measures, "entities_shown": shared}
-    figures["queries"] = {kind: len(train_set(corpus, kind)) for kind in ("queries", "repeated")}
+    figures["queries"] = {kind: len(train_set(dataset, kind)) for kind in ("queries", "repeated")}
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
     fill(PAGE, BEGIN, END, table(figures))
 
@@ -101,11 +101,11 @@ def learned(task: LinkPrediction, loss: Callable[[], Tensor]) -> Work:
     return step
 
 
-def stage1(task: LinkPrediction, corpus: Any) -> Measures:
+def stage1(task: LinkPrediction, dataset: Any) -> Measures:
     """An epoch by its parts: what the frozen network says of 16 entities, and a step of 64 on what it said."""
-    items = [corpus.codec.definition(entity) for entity in range(BATCH)]
-    batch = corpus.codec.collate(items, Drawn())
-    count, size = len(corpus.codec.entities), task.stage1.batch_size
+    features = [dataset.processor.definition(entity) for entity in range(BATCH)]
+    batch = dataset.processor.collate(features, Drawn())
+    count, size = len(dataset.processor.entities), task.stage1.batch_size
     table, bias = task.table.weight, task.bias
     optimiser = torch.optim.AdamW([table, bias], lr=1e-6, fused=True)
     said, rows = torch.randn(size, task.backbone.width), torch.arange(size)
@@ -162,11 +162,11 @@ def dense(scores: Tensor, batch: Any) -> Tensor:
     return right
 
 
-def labels(corpus: Any) -> Measures:
+def labels(dataset: Any) -> Measures:
     """Both losses on scores of 96 queries, and back."""
-    items = corpus.items["train"]
-    batch = items.__getitems__(next(batches(items, 0)))
-    scores = torch.randn(TRAINED_BATCH, len(corpus.codec.entities), requires_grad=True)
+    features = dataset.features["train"]
+    batch = features.__getitems__(next(batches(features, 0)))
+    scores = torch.randn(TRAINED_BATCH, len(dataset.processor.entities), requires_grad=True)
     answers = batch.targets[:, 0], batch.targets[:, 1]
 
     def dense_softmax() -> Tensor:
@@ -188,7 +188,7 @@ def labels(corpus: Any) -> Measures:
 
 @contextmanager
 def each_on_its_own() -> Iterator[None]:
-    """Pictures go through the lower layers once for each query."""
+    """Images go through the lower layers once for each query."""
 
     def plain(images: Sequence[Images], size: int) -> tuple[list[Images], Tensor]:
         return list(images), torch.arange(size)
@@ -216,9 +216,9 @@ def steps(task: LinkPrediction, train: LinkBatch, test: LinkBatch) -> Measures:
     step = learned(task, lambda: task.loss(train))
     return {
         "training step: last layer at the mask alone": in_turns(learned(task, all_positions), step),
-        "training step: pictures once a batch": in_turns(learned(task, for_each), step),
+        "training step: images once a batch": in_turns(learned(task, for_each), step),
         "training step: all of these": in_turns(learned(task, as_released), step),
-        "evaluation step: pictures once a batch": evaluation(task, test),
+        "evaluation step: images once a batch": evaluation(task, test),
     }
 
 
@@ -250,10 +250,11 @@ def kept(task: LinkPrediction, batch: LinkBatch) -> Measures:
     """Training steps with all vision layers below the fused ones frozen; this ends their training."""
     fusions, encoders = iter([*task.backbone.fusions] * 2), (task.backbone.text, task.backbone.side)
     runs, keeps = (
-        Backbone(*encoders, lambda text, side: next(fusions), 3, side_trained=3, keep=gib) for gib in (0.0, 4.0)
+        FusionEncoder(*encoders, lambda text, side: next(fusions), 3, side_trainable_layers=3, cache_gib=gib)
+        for gib in (0.0, 4.0)
     )
 
-    def loss(backbone: Backbone) -> Tensor:
+    def loss(backbone: FusionEncoder) -> Tensor:
         task.backbone = backbone
         return task.loss(batch)
 

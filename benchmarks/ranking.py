@@ -69,28 +69,28 @@ def ours(root: Path) -> dict[str, float]:
     """From the triples in memory to the measures: queries, filter, scores, ranks."""
     torch.set_num_threads(1)
     from benchmarks.runs import composed
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.training.checkpoint import build_task
     from tasks.link_prediction.queries import query_sets
 
     data = ("task=link_prediction", "data=fb15k237_img", f"data.root={root}")
     config = composed(*data, "backbone=kge/distmult", f"backbone.width={WIDTH}")
-    corpus = read_corpus(config)
-    graph: Any = corpus.source
-    task: Any = build_task(config, corpus.codec)
-    codec: Any = corpus.codec
+    dataset = read_dataset(config)
+    graph: Any = dataset.source
+    task: Any = build_task(config, dataset.processor)
+    processor: Any = dataset.processor
     entities, relations = _vectors(len(graph.entities), len(graph.relations))
     with torch.no_grad():
-        task.scorer.entities.weight.copy_(entities)
-        task.scorer.relations.weight.copy_(relations)
+        task.kge.entities.weight.copy_(entities)
+        task.kge.relations.weight.copy_(relations)
 
     def evaluate() -> dict[str, float]:
         metric = task.make_metric()
-        items = query_sets(graph, codec, "strict", "queries")["test"]
+        features = query_sets(graph, processor, "strict", "queries")["test"]
         with torch.inference_mode():
-            for start in range(0, len(items), BATCH):
-                rows = range(start, min(start + BATCH, len(items)))
-                task.score(codec.collate(items.__getitems__(rows), corpus.store), metric)
+            for start in range(0, len(features), BATCH):
+                rows = range(start, min(start + BATCH, len(features)))
+                task.update_metric(processor.collate(features.__getitems__(rows), dataset.store), metric)
         return metric.compute()
 
     figures, cost = _timed(evaluate)

@@ -40,7 +40,10 @@ class Row(NamedTuple):
 FREEBASE = Graph("FB15k-237", "fb15k237", "fb15k237_img")
 WORDNET = Graph("WN18RR", "wn18rr", "wn18rr")
 SELF_ADVERSARIAL = "backbone.margin=6 task.model.structure.margin=6 task.model.structure.temperature=0.5"
-MINILM = "backbone=text_only size=minilm_dino size.trained=2 data.max_length=32 data.batch_size=64 optim.head_lr=5e-4"
+MINILM = (
+    "backbone=text_only size=minilm_dino size.trainable_layers=2 "
+    "data.max_length=32 data.batch_size=64 optim.head_lr=5e-4"
+)
 STAGE1 = "task.model.stage1.batch_size=256 task.model.stage1.lr=2e-3"
 
 ROWS = {

@@ -1,4 +1,4 @@
-"""Multimodal knowledge graph completion: train, evaluate and apply models that read text and pictures."""
+"""Multimodal knowledge graph completion: train, evaluate and apply models that read text and images."""
 
 from __future__ import annotations
 

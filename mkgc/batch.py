@@ -1,4 +1,4 @@
-"""The frozen parts of a typed batch: text and groups of pictures, with masks where True means present."""
+"""The frozen parts of a typed batch: text and groups of images, with masks where True means present."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Text(Part):
 
 @dataclass(frozen=True)
 class Images(Part):
-    """One group of pictures of one size, packed: only pictures that exist have pixels.
+    """One group of images of one size, packed: only images that exist have pixels.
 
     ``pixels`` are raw bytes (normalised on the device by the encoder) or floats that are normalised already.
-    ``slots[b, i]`` is the row of ``pixels`` that is picture ``i`` of example ``b``, or -1 where there is none.
+    ``slots[b, i]`` is the row of ``pixels`` that is image ``i`` of example ``b``, or -1 where there is none.
     """
 
     group: str
@@ -62,15 +62,15 @@ class Images(Part):
     slots: Int[Tensor, "B I"]
 
     def rows(self, rows: Sequence[int]) -> Images:
-        """Some of the examples' pictures."""
+        """Some of the examples' images."""
         return replace(self, slots=self.slots[torch.as_tensor(rows, device=self.slots.device)])
 
 
-def picture_keys(images: Sequence[Images], size: int) -> list[bytes]:
-    """What tells each of ``size`` examples' pictures from others: groups, order and pixels."""
+def image_keys(images: Sequence[Images], size: int) -> list[bytes]:
+    """What tells each of ``size`` examples' images from others: groups, order and pixels."""
     keys = [b""] * size
     for group in images:
-        digests = [blake2b(picture.tobytes(), digest_size=16).digest() for picture in group.pixels.cpu().numpy()]
+        digests = [blake2b(image.tobytes(), digest_size=16).digest() for image in group.pixels.cpu().numpy()]
         for example, slots in enumerate(group.slots.tolist()):
             seen = b"".join(digests[slot] if slot >= 0 else b"-" for slot in slots)
             keys[example] += f"{group.group} {tuple(group.pixels.shape)[1:]} ".encode() + seen.rstrip(b"-")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mkgc.app.command import reported, run
+from mkgc.app.command import exit_on_user_error, run
 from mkgc.app.files import check_output_folder, json_text, write_whole
 from mkgc.terminal import say
 
@@ -25,7 +25,7 @@ UNFIT = 1
 def check_data(config: DictConfig) -> Report:
     """The report of the task's data, read with its own reader.
 
-    Broken pictures are masked while reading, so that all are found; the findings follow the user's own policy.
+    Broken images are masked while reading, so that all are found; the findings follow the user's own policy.
 
     Raises:
         MkgcError: The settings or the data cannot be read.
@@ -34,9 +34,9 @@ def check_data(config: DictConfig) -> Report:
 
     from mkgc.app.config import check
     from mkgc.app.keys import CHECK
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.encoders.text import check_length
-    from mkgc.inspect.overview import inspect_corpus
+    from mkgc.inspect.overview import inspect_dataset
 
     check(config, CHECK)
     check_output_folder(config.output)
@@ -44,7 +44,7 @@ def check_data(config: DictConfig) -> Report:
     settings = instantiate(config.data)
     lenient = OmegaConf.merge(config, {"data": {"bad_images": "mask", "min_image_coverage": 0.0}})
     assert isinstance(lenient, DictConfig)
-    return inspect_corpus(read_corpus(lenient), settings, config.task.name)
+    return inspect_dataset(read_dataset(lenient), settings, config.task.name)
 
 
 def write(report: Report, folder: Path) -> None:
@@ -57,7 +57,7 @@ def write(report: Report, folder: Path) -> None:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> None:
     from rich.console import Console
 

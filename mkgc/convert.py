@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from mkgc.app.command import reported, require, run
+from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check
 from mkgc.app.files import check_output, only_contents
 from mkgc.app.keys import CONVERT
@@ -25,7 +25,7 @@ from mkgc.released.weights import released_names, without_prefix
 from mkgc.terminal import say
 
 if TYPE_CHECKING:
-    from mkgc.data.processor import Codec
+    from mkgc.data.processor import Processor
 
 PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
 FUSED = 4
@@ -93,7 +93,7 @@ def sizes(state: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
             raise ConfigError(f"heads={heads} does not divide the weights' width of {width}")
     linking = task == "link_prediction"
     side |= {"class_token": not linking, "positions": not linking}
-    side["pictures"] = {"image": 224, "crops": 128, "objects": 64} if linking else {"crops": 128, "objects": 64}
+    side["images"] = {"image": 224, "crops": 128, "objects": 64} if linking else {"crops": 128, "objects": 64}
     return {"text": text, "side": side}
 
 
@@ -117,7 +117,7 @@ def _side_sizes(backbone: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
         "width": patches.shape[0],
         "depth": _depth(backbone, "vision_layers"),
         "heads": heads,
-        "inner": backbone["encoder.vision_layers.0.mlp.fc1.weight"].shape[0],
+        "hidden_dim": backbone["encoder.vision_layers.0.mlp.fc1.weight"].shape[0],
         "patch": patches.shape[3],
     }
 
@@ -128,11 +128,11 @@ def _depth(state: Mapping[str, Tensor], layers: str) -> int:
 
 
 def released_state(
-    state: Mapping[str, Tensor], tables: Mapping[str, int], orders: Mapping[str, Sequence[int]] | None = None
+    state: Mapping[str, Tensor], new_tokens: Mapping[str, int], orders: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, Tensor]:
     """All tensors under the names of our task; the last rows of the word embeddings become the tables of new tokens.
 
-    ``tables`` are ``{"markers": 4}`` in relation extraction, nothing in entity recognition, and ``{"entities": N,
+    ``new_tokens`` are ``{"markers": 4}`` in relation extraction, nothing in entity recognition, and ``{"entities": N,
     "relations": R}`` in link prediction, in the order of their ids. ``orders`` say which released row each of our rows
     of a table is; None: the same. What is of no known name stays, for :func:`load_strictly` to list.
 
@@ -146,18 +146,18 @@ def released_state(
     out = {f"backbone.{name}": value for name, value in renamed.items()}
     place = "backbone.text.embeddings.word_embeddings"
     words = out.pop(f"{place}.weight")
-    start = words.shape[0] - sum(tables.values())
-    out[f"{place}.words.weight" if tables else f"{place}.weight"] = words[:start]
-    parts = dict(zip(tables, words[start:].split([*tables.values()]), strict=True))
+    start = words.shape[0] - sum(new_tokens.values())
+    out[f"{place}.words.weight" if new_tokens else f"{place}.weight"] = words[:start]
+    parts = dict(zip(new_tokens, words[start:].split([*new_tokens.values()]), strict=True))
     for name, rows in parts.items():
-        out[f"{place}.tables.{name}.weight"] = rows[list(orders[name])] if name in orders else rows
+        out[f"{place}.new_tokens.{name}.weight"] = rows[list(orders[name])] if name in orders else rows
     out |= {HEADS[task].get(name, name): value for name, value in state.items() if not name.startswith(PREFIX[task])}
     if linking:
         _check_tied(state)
         for name in ("cls.predictions.bias", *TIED):
             out.pop(name, None)
-        bias = state["cls.predictions.bias"][start : start + tables["entities"]]
-        out["table.weight"] = out[f"{place}.tables.entities.weight"]
+        bias = state["cls.predictions.bias"][start : start + new_tokens["entities"]]
+        out["table.weight"] = out[f"{place}.new_tokens.entities.weight"]
         out["bias"] = bias[list(orders["entities"])] if "entities" in orders else bias
     return out
 
@@ -203,7 +203,7 @@ def convert(config: DictConfig) -> str:
     Raises:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.released.numbering import row_orders
     from mkgc.released.weights import load_strictly, read_tensors, unwrapped
     from mkgc.training.checkpoint import build_task, describe, save
@@ -217,25 +217,27 @@ def convert(config: DictConfig) -> str:
         raise ConfigError(f"the weights are of task={task}, not task={config.task.name}")
     found = sizes(state, config.heads)
     _configure(config, found)
-    pictures = found["side"]["pictures"]
+    images = found["side"]["images"]
     # Of sentences only the labels are wanted: no image, and no dictionary of crops.
-    OmegaConf.update(config, "data.pictures", pictures if task == "link_prediction" else {}, merge=False)
-    corpus = read_corpus(config)
-    corpus.show()
-    corpus.codec.settings = replace(corpus.codec.settings, pictures=pictures)
-    OmegaConf.update(config, "data.pictures", pictures, merge=False)
-    tables = corpus.codec.tables()
-    found["text"]["vocab_size"] = _vocabulary(found["text"]["vocab_size"], tables, corpus.codec, config.tokenizer)
+    OmegaConf.update(config, "data.images", images if task == "link_prediction" else {}, merge=False)
+    dataset = read_dataset(config)
+    dataset.show()
+    dataset.processor.settings = replace(dataset.processor.settings, images=images)
+    OmegaConf.update(config, "data.images", images, merge=False)
+    new_tokens = dataset.processor.new_tokens()
+    found["text"]["vocab_size"] = _vocabulary(
+        found["text"]["vocab_size"], new_tokens, dataset.processor, config.tokenizer
+    )
     config.backbone = _backbone(found)
-    model: Any = build_task(config, corpus.codec)
-    model.saved = describe(config, corpus.codec)
+    model: Any = build_task(config, dataset.processor)
+    model.metadata = describe(config, dataset.processor)
     orders = {}
     if task == "mner":
         state = reordered_states(state, list(config.tags), model.states)
     elif task == "link_prediction":
-        names = {"entities": model.codec.entities, "relations": model.codec.relations}
+        names = {"entities": model.processor.entities, "relations": model.processor.relations}
         orders = row_orders(Path(config.data.root), names)
-    load_strictly(model, released_state(state, tables, orders), f"'{config.input}'")
+    load_strictly(model, released_state(state, new_tokens, orders), f"'{config.input}'")
     save(model, config.output)
     return task
 
@@ -253,17 +255,17 @@ def _configure(config: DictConfig, found: Mapping[str, Any]) -> None:
     config.size = {"lr": config.size.lr, "tokenizer": tokens}
 
 
-def _vocabulary(rows: int, tables: Mapping[str, int], codec: Codec, name: str) -> int:
+def _vocabulary(rows: int, new_tokens: Mapping[str, int], processor: Processor, name: str) -> int:
     """How many of the rows of the released embedding are word pieces.
 
     Raises:
         CheckpointError: The tokeniser has more or fewer.
     """
-    vocabulary = rows - sum(tables.values())
-    if codec.tokenizer.size != vocabulary:
+    vocabulary = rows - sum(new_tokens.values())
+    if processor.tokenizer.size != vocabulary:
         raise CheckpointError(
-            f"the weights have a vocabulary of {vocabulary} word pieces beside {tables or 'no new tokens'}, "
-            f"the tokeniser '{name}' has {codec.tokenizer.size}"
+            f"the weights have a vocabulary of {vocabulary} word pieces beside {new_tokens or 'no new tokens'}, "
+            f"the tokeniser '{name}' has {processor.tokenizer.size}"
         )
     return vocabulary
 
@@ -271,7 +273,7 @@ def _vocabulary(rows: int, tables: Mapping[str, int], codec: Codec, name: str) -
 def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
     text = {"_target_": "mkgc.encoders.text.random_text", "_convert_": "all", "config": found["text"]}
     return {
-        "_target_": "mkgc.models.fusion_encoder.Backbone",
+        "_target_": "mkgc.models.fusion_encoder.FusionEncoder",
         "text": text,
         "side": {"_target_": "mkgc.released.vision.ReleasedVision", "_convert_": "all", **found["side"]},
         "fused": FUSED,
@@ -280,7 +282,7 @@ def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="convert")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")
     check(config, CONVERT)

@@ -7,7 +7,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.app.command import reported, require, run
+from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, only_contents, write_json
 from mkgc.app.keys import EVALUATE
@@ -22,7 +22,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     import pytorch_lightning as pl
 
     from mkgc.app.devices import accelerator, find_device
-    from mkgc.data.dataset import found_again, read_corpus
+    from mkgc.data.dataset import found_again, read_dataset
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
 
@@ -31,9 +31,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
         trained.data.bad_images = config.bad_images
-    corpus = read_corpus(trained, task.codec)
-    corpus.show()
-    data = DataModule(corpus, config.batch_size, trained.seed)
+    dataset = read_dataset(trained, task.processor)
+    dataset.show()
+    data = DataModule(dataset, config.batch_size, trained.seed)
     trainer = pl.Trainer(**accelerator(device), logger=False, enable_checkpointing=False, enable_model_summary=False)
     run_split = trainer.test if config.split == "test" else trainer.validate
     figures = run_split(task, data, verbose=False)[0]
@@ -41,7 +41,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> None:
     require(config, "checkpoint")
     check_keys(config, EVALUATE)

@@ -15,7 +15,7 @@ from mkgc.data.examples import Sentences
 from mkgc.data.graph import Graph
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError, DataError, one_line
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
 from mkgc.training.checkpoint import open_trained
 from mkgc.training.task import Task
@@ -26,7 +26,7 @@ class Predictor:
 
     def __init__(self, task: Task, config: DictConfig, device: str = "cpu") -> None:
         self.task, self.config = task.to(find_device(device)), config
-        self.settings: DataSettings = task.codec.settings
+        self.settings: DataSettings = task.processor.settings
         self._shown: Path | str | None = None
         self._graph: Any = None
 
@@ -37,7 +37,7 @@ class Predictor:
         folder: Path | str = ".",
         places: Sequence[str] | None = None,
         batch_size: int = 32,
-        novel_only: bool = False,
+        exclude_known: bool = False,
         root: Path | str | None = None,
         bad_records: Literal["fail", "skip"] = "fail",
         bad_images: Literal["mask", "skip", "fail"] | None = None,
@@ -47,41 +47,41 @@ class Predictor:
         Where a text was too long, ``cut`` in its prediction says what of it was not read.
 
         Args:
-            records: The examples, or what is wrong with them; pictures are named relative to ``folder``.
-            folder: Where the pictures lie.
+            records: The examples, or what is wrong with them; images are named relative to ``folder``.
+            folder: Where the images lie.
             places: What an error calls each record; by default its number.
             batch_size: Records that go through the network at once; no prediction depends on it.
-            novel_only: Leave out answers that the graph has already, in any of its splits.
+            exclude_known: Leave out answers that the graph has already, in any of its splits.
             root: Where the model's graph lies, if it is no longer where it was in training. Models of link prediction
                 that look at images take those of its entities from there.
             bad_records: What a record that cannot be used is: an error (``fail``), or a prediction that holds nothing
                 but ``error`` (``skip``), in its place among the others.
-            bad_images: What a record with a picture that cannot be used is: answered without (``mask``), passed over as
+            bad_images: What a record with an image that cannot be used is: answered without (``mask``), passed over as
                 ``bad_records=skip`` does (``skip``), or a record that cannot be used (``fail``); None: as trained.
 
         Raises:
-            ConfigError: ``novel_only`` is for link prediction, and needs the graph.
+            ConfigError: ``exclude_known`` is for link prediction, and needs the graph.
             DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
-        if root is not None and not (novel_only or self.task.codec.illustrates):
+        if root is not None and not (exclude_known or self.task.processor.illustrates):
             raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
-        store = PictureStore({}, self.settings.pictures, fit=self.settings.fit)
+        store = LoadedImages({}, self.settings.images, fit=self.settings.fit)
         parsed = self._seen([*zip(records, named, strict=True)], Path(folder), store, bad_records)
         policy = bad_images or self.settings.bad_images
         parsed = [_judged(*row, store, policy) for row in zip(parsed, named, strict=True)]
         if bad_records == "fail" and policy == "fail":
             _raise_first(parsed)
-        items = [item for item in parsed if not isinstance(item, DataError)]
-        asked = self.task.novel(items, lambda: self._source(root)) if novel_only else items
-        answers = iter(self.task.answer(asked, store, batch_size))
+        features = [item for item in parsed if not isinstance(item, DataError)]
+        asked = self.task.exclude_known(features, lambda: self._source(root)) if exclude_known else features
+        answers = iter(self.task.predict_items(asked, store, batch_size))
         return [
             {"error": str(item)} if isinstance(item, DataError) else next(answers) | self._told(item, store, unseen)
             for item in parsed
         ]
 
-    def _seen(self, rows: Sequence[tuple[Any, str]], folder: Path, store: PictureStore, bad_records: str) -> list[Any]:
+    def _seen(self, rows: Sequence[tuple[Any, str]], folder: Path, store: LoadedImages, bad_records: str) -> list[Any]:
         """The items of records, or what is wrong with them, whose images are read into the store.
 
         As in training, others of an entity's images take the place of those that prove to be broken.
@@ -89,12 +89,12 @@ class Predictor:
         known = -1
         while known < len(store.problems):
             if known >= 0 and self._graph is not None:
-                self.task.codec.show(self._graph, store.problems)
+                self.task.processor.show(self._graph, store.problems)
             known = len(store.problems)
             parsed = [self._parsed(record, place, folder) for record, place in rows]
             if bad_records == "fail":
                 _raise_first(parsed)
-            store.read(wanted([item.pictures for item in parsed if not isinstance(item, DataError)], self.settings))
+            store.read(wanted([item.images for item in parsed if not isinstance(item, DataError)], self.settings))
         return parsed
 
     def _parsed(self, record: Mapping[str, Any] | DataError, place: str, folder: Path) -> Any:
@@ -102,24 +102,24 @@ class Predictor:
         if isinstance(record, DataError):
             return record
         try:
-            return self.task.codec.parse(record, folder, place)
+            return self.task.processor.parse(record, folder, place)
         except DataError as error:
             return error if str(error).startswith(one_line(place)) else DataError(str(error), place)
 
-    def _told(self, item: Any, store: PictureStore, unseen: str | None) -> dict[str, Any]:
+    def _told(self, item: Any, store: LoadedImages, unseen: str | None) -> dict[str, Any]:
         """What an answer did without: images (``unseen`` is why those of the graph are not there), and ends of text."""
-        bad = _problems(item, store) + ([unseen] if unseen and self.task.codec.unshown(item) else [])
+        bad = _problems(item, store) + ([unseen] if unseen and self.task.processor.unshown(item) else [])
         lost = {} if item.cut is None else {"cut": item.cut.as_dict()}
-        return lost | ({"bad_pictures": bad} if bad else {})
+        return lost | ({"bad_images": bad} if bad else {})
 
     def _show(self, root: Path | str | None) -> str | None:
         """Shows the images of the model's graph, where they are asked for; says why not, if it is not found."""
-        codec = self.task.codec
-        if not (codec.illustrates and self.settings.pictures) or (root == self._shown and not codec.awaited):
+        processor = self.task.processor
+        if not (processor.illustrates and self.settings.images) or (root == self._shown and not processor.awaited):
             return None
         try:
             self._graph = self._source(root)
-            codec.show(self._graph)
+            processor.show(self._graph)
         except ConfigError as error:
             if root is not None:
                 raise
@@ -138,15 +138,15 @@ def _raise_first(parsed: Sequence[Any]) -> None:
         raise error
 
 
-def _judged(item: Any, place: str, store: PictureStore, policy: str) -> Any:
-    """The item, or why a picture of its keeps it from being used."""
+def _judged(item: Any, place: str, store: LoadedImages, policy: str) -> Any:
+    """The item, or why an image of its keeps it from being used."""
     if isinstance(item, DataError) or policy == "mask" or not (bad := _problems(item, store)):
         return item
     return DataError(f"{bad[0]}, and bad_images={policy}", place)
 
 
-def _problems(item: Any, store: PictureStore) -> list[str]:
-    paths = [path for group in item.pictures.values() for path in group]
+def _problems(item: Any, store: LoadedImages) -> list[str]:
+    paths = [path for group in item.images.values() for path in group]
     return [str(store.problems[path]) for path in paths if path in store.problems]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.app.command import reported, require, run
+from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, json_text, only_contents, write_whole
 from mkgc.app.keys import PREDICT
@@ -19,7 +19,7 @@ from mkgc.data.formats.jsonl import Line, read_records, require_records
 from mkgc.errors import DataError
 from mkgc.terminal import say
 
-FLAGS = {"--novel-only": "novel_only=true"}
+FLAGS = {"--exclude-known": "exclude_known=true"}
 """What can be said the way other programs say it, and Hydra's way."""
 
 
@@ -46,7 +46,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
         source.parent,
         [line.place for line in lines],
         config.batch_size,
-        config.novel_only,
+        config.exclude_known,
         config.root,
         config.bad_records,
         config.bad_images,
@@ -64,7 +64,7 @@ def _names(lines: Sequence[Line]) -> Iterator[Any]:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="predict")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> None:
     count, errors = predict(config)
     if errors:

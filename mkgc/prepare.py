@@ -1,4 +1,4 @@
-"""`python -m mkgc.prepare …`: what is done once, before training: pictures, weights, archives, low-resource splits."""
+"""`python -m mkgc.prepare …`: what is done once, before training: images, weights, archives, low-resource splits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from mkgc.app.command import reported, require_one, run
+from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check, check_keys
 from mkgc.app.files import check_output_folder
 from mkgc.app.keys import PREPARE
@@ -17,18 +17,18 @@ from mkgc.terminal import say
 
 
 def prepare(config: DictConfig) -> None:
-    """Does the one thing that the configuration asks for: pictures, unless it names something else.
+    """Does the one thing that the configuration asks for: images, unless it names something else.
 
     Raises:
         MkgcError: It cannot be done.
     """
-    asked = require_one(config, "weights", "archive", "draws")
+    asked = require_one(config, "weights", "archive", "subset_seeds")
     if asked in ("weights", "archive"):
         check_keys(config, PREPARE, closed=False)
         check_output_folder(config.output or "weights")
     else:
         check(config, PREPARE)
-    steps = {"weights": _weights, "archive": _archive, "draws": _subsets, None: _pictures}
+    steps = {"weights": _weights, "archive": _archive, "subset_seeds": _subsets, None: _images}
     steps[asked](config)
 
 
@@ -53,15 +53,15 @@ def _subsets(config: DictConfig) -> None:
     from mkgc.data.dataset import read_settings, read_source
     from mkgc.data.subsets import write_subsets
 
-    settings = replace(read_settings(config), pictures={})
+    settings = replace(read_settings(config), images={})
     if settings.shots is None and settings.fraction is None:
-        raise ConfigError(f"draws={config.draws}: give data.shots=… or data.fraction=…, too")
-    draws = range(settings.draw, settings.draw + config.draws)
-    written = write_subsets(read_source(config, settings), settings, draws)
-    say(f"{len(written)} of {len(draws)} low-resource splits written to {settings.root}, the others were there")
+        raise ConfigError(f"subset_seeds={config.subset_seeds}: give data.shots=… or data.fraction=…, too")
+    subset_seeds = range(settings.subset_seed, settings.subset_seed + config.subset_seeds)
+    written = write_subsets(read_source(config, settings), settings, subset_seeds)
+    say(f"{len(written)} of {len(subset_seeds)} low-resource splits written to {settings.root}, the others were there")
 
 
-def _pictures(config: DictConfig) -> None:
+def _images(config: DictConfig) -> None:
     from rich.progress import track
 
     from mkgc.data.dataset import read_settings, read_source
@@ -69,7 +69,7 @@ def _pictures(config: DictConfig) -> None:
     from mkgc.images.policy import used, wanted
 
     settings = read_settings(config)
-    source, sizes = read_source(config, settings), sorted(set(settings.pictures.values()))
+    source, sizes = read_source(config, settings), sorted(set(settings.images.values()))
     for note in source.notes:
         note.say()
     root, folder = Path(settings.root), settings.store_folder
@@ -79,7 +79,7 @@ def _pictures(config: DictConfig) -> None:
         known = len(broken)
         groups = wanted(used(source, settings, broken), settings)
         paths = {
-            size: {p for g, files in groups.items() if settings.pictures[g] == size for p in files} for size in sizes
+            size: {p for g, files in groups.items() if settings.images[g] == size for p in files} for size in sizes
         }
         for size in sizes:
             done = store.prepare(folder, root, sorted(paths[size]), size, settings.fit)
@@ -90,11 +90,11 @@ def _pictures(config: DictConfig) -> None:
         faults = Counter(broken[path] for path in paths[size] if path in broken)
         said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(faults.items())) or "none"
         usable = len(paths[size]) - faults.total()
-        say(f"{folder}: {usable:,} pictures of {size} pixels; cannot be used: {said}")
+        say(f"{folder}: {usable:,} images of {size} pixels; cannot be used: {said}")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> None:
     prepare(config)
 

@@ -8,7 +8,7 @@ import hydra
 from omegaconf import DictConfig
 from rich.console import Console
 
-from mkgc.app.command import reported, require_one, run
+from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, only_contents
 from mkgc.app.keys import REPORT
@@ -43,7 +43,7 @@ def report(config: DictConfig) -> list[Table]:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="report")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> None:
     tables = report(config)
     if config.output is not None:

@@ -9,8 +9,8 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.app import command
-from mkgc.app.command import reported
-from mkgc.app.files import whole, write_json
+from mkgc.app.command import exit_on_user_error
+from mkgc.app.files import atomic_write, write_json
 from mkgc.app.folders import drop_stale
 from mkgc.app.signals import is_first
 from mkgc.app.sweeps import check_processes
@@ -20,7 +20,7 @@ from mkgc.training.trainer import build_trainer
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from mkgc.data.dataset import Corpus
+    from mkgc.data.dataset import Dataset
     from mkgc.training.datamodule import DataModule
     from mkgc.training.run import Run
     from mkgc.training.start import Start
@@ -36,7 +36,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     import pytorch_lightning as pl
     import torch
 
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.training.checkpoint import build_task, describe
     from mkgc.training.datamodule import DataModule
     from mkgc.training.diverged import check_weights
@@ -54,29 +54,29 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if config.size.threads is not None:
         torch.set_num_threads(config.size.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    task.saved = describe(config, corpus.codec)
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    task.metadata = describe(config, dataset.processor)
     notes = [] if start is None else start.enter(task)
-    data = DataModule(corpus, config.data.batch_size, config.seed, config.data.workers)
+    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers)
     if trainer.is_global_zero:
         _claim(run, config)
-        corpus.show()
+        dataset.show()
         for note in notes:
             say(note)
-        say(f"{config.task.name}: training {_size(task)} on {len(corpus.items['train']):,} examples, into {folder}")
+        say(f"{config.task.name}: training {_size(task)} on {len(dataset.features['train']):,} examples, into {folder}")
     plain = OmegaConf.to_container(config, resolve=True)
     with telling_the_way_on(trainer, config.resume), logged(trainer, run, plain):
         task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
-        ledger.before = task.before_fit(corpus, resumed=config.resume is not None)
+        ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
         check_weights(task, "before the first epoch")
         figures = _fit(config, folder, trainer, task, data)
-        figures |= _after_fit(task, corpus, trainer, folder / "best.ckpt")
+        figures |= _after_fit(task, dataset, trainer, folder / "best.ckpt")
         figures |= _named(trainer.test(task, data, verbose=False))
-        task.after_test(corpus, folder)
+        task.after_test(dataset, folder)
     figures |= {"before": ledger.before, "epochs": trainer.fit_loop.epoch_progress.current.processed}
     figures |= {"seconds": round(ledger.seconds, 1), "run": run.id}
-    figures |= {"task": config.task.name, "seed": config.seed, "coverage": corpus.coverage.as_dict()}
+    figures |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
     if trainer.is_global_zero:
         write_json(folder / "metrics.json", figures)
     return figures
@@ -92,7 +92,7 @@ def _check(config: DictConfig) -> None:
     check(config)
     check_values(config)
     check_length(config.backbone, config.data.max_length)
-    check_sizes(config.backbone, config.data.pictures)
+    check_sizes(config.backbone, config.data.images)
 
 
 def _identify(config: DictConfig, folder: Path, start: Start | None) -> Run:
@@ -113,7 +113,7 @@ def _claim(run: Run, config: DictConfig) -> None:
         say(f"{run.folder} held another run, which now lies in {aside}")
     drop_stale(run.folder)
     settings = DictConfig({**config, "run": run.id})
-    with whole(run.folder / "config.yaml") as beside:
+    with atomic_write(run.folder / "config.yaml") as beside:
         OmegaConf.save(settings, beside, resolve=True)
 
 
@@ -131,12 +131,12 @@ def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data
     return figures
 
 
-def _after_fit(task: Task, corpus: Corpus, trainer: pl.Trainer, best: Path) -> dict[str, Any]:
+def _after_fit(task: Task, dataset: Dataset, trainer: pl.Trainer, best: Path) -> dict[str, Any]:
     """What the task finds out about its best weights; from here on their checkpoint has it, too."""
     from mkgc.training.checkpoint import add_fitted
 
-    fitted = task.to(trainer.strategy.root_device).after_fit(corpus)  # Lightning has taken it off an accelerator
-    task.saved["fitted"] = fitted
+    fitted = task.to(trainer.strategy.root_device).after_fit(dataset)  # Lightning has taken it off an accelerator
+    task.metadata["fitted"] = fitted
     if fitted and trainer.is_global_zero:
         add_fitted(best, fitted)
     return fitted
@@ -157,7 +157,7 @@ def _size(task: Task) -> str:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
-@reported
+@exit_on_user_error
 def _main(config: DictConfig) -> float:
     figures = train(config, command.folder())
     metric = config.task.metric

@@ -32,8 +32,8 @@ TINY = [
     "size.vision.depth=2",
     "size.vision.num_heads=2",
     "size.vision.img_size=32",
-    "size.released={width: 32, depth: 2, heads: 2, inner: 64, fused: 1}",
-    "data.pictures.image=32",
+    "size.released={width: 32, depth: 2, heads: 2, hidden_dim: 64, fused: 1}",
+    "data.images.image=32",
     "data.atlas_seed=null",
     "trainer.enable_progress_bar=false",
 ]
@@ -67,15 +67,15 @@ def tiny() -> Callable[..., DictConfig]:
 @pytest.fixture
 def made(tiny) -> Callable[..., tuple[Any, ...]]:
     """A task's network as it is before training, with its data and its configuration."""
-    from mkgc.data.dataset import read_corpus
+    from mkgc.data.dataset import read_dataset
     from mkgc.training.checkpoint import build_task, describe
 
     def make(task: str, root: Path, *overrides: str) -> tuple[Any, ...]:
         config = tiny(task, root, *overrides)
-        corpus = read_corpus(config)
-        model = build_task(config, corpus.codec).eval()
-        model.saved = describe(config, corpus.codec)
-        return model, corpus, config
+        dataset = read_dataset(config)
+        model = build_task(config, dataset.processor).eval()
+        model.metadata = describe(config, dataset.processor)
+        return model, dataset, config
 
     return make
 
@@ -87,7 +87,7 @@ def paint(path: Path, colour: str) -> None:
 
 @pytest.fixture
 def mre_root(tmp_path: Path) -> Path:
-    """Relations in MNRE's layout: the colour of the picture is the relation."""
+    """Relations in MNRE's layout: the colour of the image is the relation."""
     root, draw = tmp_path / "mre", random.Random(0)
     (root / "txt").mkdir(parents=True)
     labels = {"None": 0, "/a/a/likes": 1, "/a/a/knows": 2}
@@ -106,7 +106,7 @@ def mre_root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mner_root(tmp_path: Path) -> Path:
-    """Mentions in Twitter's layout: a red picture makes the name a person, any other a place."""
+    """Mentions in Twitter's layout: a red image makes the name a person, any other a place."""
     root, draw, number = tmp_path / "mner", random.Random(0), 0
     for split, count in (("train", 24), ("valid", 8), ("test", 8)):
         blocks = []
@@ -124,7 +124,7 @@ def mner_root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kg_root(tmp_path: Path) -> Path:
-    """A graph in FB15k-237-IMG's layout with twelve entities, pictures for half of them."""
+    """A graph in FB15k-237-IMG's layout with twelve entities, images for half of them."""
     root, draw = tmp_path / "kg", random.Random(0)
     root.mkdir()
     entities = [f"e/{i}" for i in range(12)]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from mkgc.data.dataset import Corpus, read_corpus
-from mkgc.kge.negatives import Negatives
+from mkgc.data.dataset import Dataset, read_dataset
+from mkgc.kge.negatives import NegativeSampler
 from mkgc.training.checkpoint import build_task, describe
 from mkgc.training.steps import LargeBatch
 from mkgc.training.task import Task
@@ -24,10 +24,10 @@ OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")
 LINKS = "link_prediction"
 ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mkgformer",)),
-    ("mre", ("~data.pictures.image",)),
+    ("mre", ("~data.images.image",)),
     ("mner", ("backbone=vilbert",)),
-    ("mner", ("backbone=visualbert", "size.side_trained=1")),
-    (LINKS, ("backbone=mkgformer", "size.trained=1", "size.side_trained=1")),
+    ("mner", ("backbone=visualbert", "size.side_trainable_layers=1")),
+    (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),
     *((LINKS, (f"backbone=kge/{name}",)) for name in ("ikrl", "rsme")),
@@ -37,12 +37,12 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
 
 REST: list[tuple[str, tuple[str, ...]]] = [
     *((task, (f"backbone={name}",)) for task in ("mre", "mner", LINKS) for name in FUSED),
-    *((task, ("size.trained=1", "size.side_trained=1")) for task in ("mre", "mner")),
+    *((task, ("size.trainable_layers=1", "size.side_trainable_layers=1")) for task in ("mre", "mner")),
     ("mre", ("backbone.fusion.pgi=false",)),
     ("mre", ("backbone.fusion.caf=false",)),
-    ("mre", ("backbone.independent=true", "task.model.readout=cls")),
-    ("mner", ("backbone=vilbert", "size.side_trained=1")),
-    ("mner", ("task.model.readout=pieces",)),
+    ("mre", ("backbone.stacked=true", "task.model.pooling=cls")),
+    ("mner", ("backbone=vilbert", "size.side_trainable_layers=1")),
+    ("mner", ("task.model.pooling=pieces",)),
     (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
     *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
     *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),
@@ -53,23 +53,23 @@ REST: list[tuple[str, tuple[str, ...]]] = [
 """All other pairs of task and backbone, and what changes their losses."""
 
 
-def built(config: DictConfig) -> tuple[Task, Corpus]:
+def built(config: DictConfig) -> tuple[Task, Dataset]:
     """An untrained model, ready to be fitted and without dropout, and its data."""
     torch.manual_seed(0)
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    task.saved = describe(config, corpus.codec)
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    task.metadata = describe(config, dataset.processor)
     if isinstance(task, StructurePrediction):
-        task.before_fit(corpus)
-    return task.eval(), corpus
+        task.before_fit(dataset)
+    return task.eval(), dataset
 
 
-def collated(task: Task, corpus: Corpus, rows: Sequence[int], pictures: bool = True) -> Any:
-    """A batch of some training examples, with their pictures or without any."""
-    items = [corpus.items["train"][row] for row in rows]
-    if not pictures:
-        items = [replace(item, pictures=dict.fromkeys(item.pictures, ())) for item in items]
-    return task.codec.collate(items, corpus.store)
+def collated(task: Task, dataset: Dataset, rows: Sequence[int], images: bool = True) -> Any:
+    """A batch of some training examples, with their images or without any."""
+    items = [dataset.features["train"][row] for row in rows]
+    if not images:
+        items = [replace(item, images=dict.fromkeys(item.images, ())) for item in items]
+    return task.processor.collate(items, dataset.store)
 
 
 def gradients(task: Task) -> dict[str, torch.Tensor | None]:
@@ -89,14 +89,14 @@ def of_one_step(task: Task, batches: Sequence[Any]) -> dict[str, torch.Tensor | 
 def without_chance(patch: Any) -> None:
     """Wrong answers that depend on the triple alone, so that parts of a batch meet those of the whole."""
 
-    def next_ones(self: Negatives, triples: torch.Tensor, *_: Any) -> torch.Tensor:
+    def next_ones(self: NegativeSampler, triples: torch.Tensor, *_: Any) -> torch.Tensor:
         return (triples.sum(1, keepdim=True) + torch.arange(self.count)) % self.entities
 
-    patch.setattr(Negatives, "forward", next_ones)
+    patch.setattr(NegativeSampler, "forward", next_ones)
     patch.setattr(sequences, "drawn", _first)
 
 
 def _first(batch: Any) -> torch.Tensor:
     queries = batch.targets[:, 0].contiguous()
-    starts = torch.searchsorted(queries, torch.arange(len(batch.shown)))
+    starts = torch.searchsorted(queries, torch.arange(len(batch.anchor)))
     return batch.targets[starts, 1]

@@ -48,27 +48,27 @@ def titles(report: dict) -> list[str]:
 def test_a_data_set_of_each_task_gets_its_report(run, roots, tmp_path, task, own) -> None:
     code, out, err, report = run(f"task={task}", f"data.root={roots[task]}", *TINY)
     assert (code, err) == (0, "")
-    assert titles(report) == ["Counts", "Sizes", "Repetitions", *own, "Pictures", "Files"]
+    assert titles(report) == ["Counts", "Sizes", "Repetitions", *own, "Images", "Files"]
     assert "training may go on" in out
     assert "written to out/report.html and out/report.json" in out
     assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
 
 
-def test_a_broken_picture_is_named_and_the_policy_decides(run, mre_root) -> None:
+def test_a_broken_image_is_named_and_the_policy_decides(run, mre_root) -> None:
     (mre_root / "img_org" / "train" / "0.png").write_bytes(b"")
     where = f"data.root={mre_root}"
     code, _, _, report = run(where, *TINY)
     assert code == 0
-    (broken,) = (table for table in report["tables"] if table["title"] == "Broken pictures")
+    (broken,) = (table for table in report["tables"] if table["title"] == "Broken images")
     assert broken["rows"] == [["empty", 1, "img_org/train/0.png"]]
     code, out, _, report = run(where, *TINY, "data.bad_images=fail")
     assert code == 1
-    assert fatal(report) == ["1 pictures cannot be used, and data.bad_images=fail"]
+    assert fatal(report) == ["1 images cannot be used, and data.bad_images=fail"]
     assert "training may not go on" in out
     code, _, _, report = run(where, *TINY, "data.min_image_coverage=1.0")
     assert code == 1
     assert fatal(report) == [
-        "23 of 24 examples of train (95.8%) have a usable picture in 'image', data.min_image_coverage=1.0 asks for more"
+        "23 of 24 examples of train (95.8%) have a usable image in 'image', data.min_image_coverage=1.0 asks for more"
     ]
 
 

@@ -55,7 +55,7 @@ def test_a_malformed_line_is_named_by_file_and_number(run, mre_root) -> None:
     assert f"{path}:4: " in said(err)
 
 
-def test_too_few_pictures_stop_a_run_before_it_begins(run, mre_root) -> None:
+def test_too_few_images_stop_a_run_before_it_begins(run, mre_root) -> None:
     (mre_root / "img_org" / "train" / "0.png").write_bytes(b"")
     code, _, err = run("train", f"data.root={mre_root}", *TINY, "data.min_image_coverage=1.0")
     assert code == 2
@@ -86,8 +86,8 @@ def test_predict_answers_each_line_or_names_the_line_it_cannot(run, mre_root, ti
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
     assert (code, len(rows)) == (0, 2)
     assert rows[0]["relation"] in rows[0]["scores"]
-    assert "bad_pictures" not in rows[0]
-    assert "none.png: missing" in rows[1]["bad_pictures"][0]
+    assert "bad_images" not in rows[0]
+    assert "none.png: missing" in rows[1]["bad_images"][0]
     answers.unlink()
     asked.write_text(json.dumps(good) + "\n" + json.dumps(good | {"tail": [2, 9]}) + "\n")
     code, _, err = run("predict", checkpoint, f"input={asked}", f"output={answers}")
@@ -136,7 +136,7 @@ def test_commands_run_outside_the_checkout(tmp_path, mre_root) -> None:
         ("predict", "batch_size=1.5", "batch_size=1.5: must be a whole number of at least 1"),
         ("evaluate", "batch_size=0", "batch_size=0: must be a whole number of at least 1"),
         ("predict", "bad_records=ignore", "bad_records=ignore: must be one of fail, skip"),
-        ("predict", "novel_only=1", "novel_only=1: must be true or false"),
+        ("predict", "exclude_known=1", "exclude_known=1: must be true or false"),
         ("predict", "index=fast", "index=fast: must be one of faiss, approximate or null"),
         ("predict", "+batchsize=3", "batchsize: no such key; here has checkpoint, input, output, batch_size"),
         ("evaluate", "split=train", "split=train: must be one of dev, test"),
@@ -144,7 +144,7 @@ def test_commands_run_outside_the_checkout(tmp_path, mre_root) -> None:
         ("evaluate", "bad_images=ignore", "bad_images=ignore: must be one of mask, skip, fail or null"),
         ("report", "resamples=many", "resamples=many: must be a whole number of at least 1"),
         ("report", "seed=-1", "seed=-1: must be a whole number between 0 and 4294967295"),
-        ("prepare", "draws=0", "draws=0: must be a whole number of at least 1 or null"),
+        ("prepare", "subset_seeds=0", "subset_seeds=0: must be a whole number of at least 1 or null"),
         ("prepare", "weights=big", "weights=big: must be one of small, mini or null"),
         ("convert", "heads=0", "heads=0: must be a whole number of at least 1"),
         ("check", "seed=null", "seed=null: must be a whole number between 0 and 4294967295"),

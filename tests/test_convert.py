@@ -12,7 +12,7 @@ from torchcrf import CRF
 import mkgc
 from mkgc import convert
 from mkgc.data.examples import TaggedExample
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.inference import Predictor
 from mkgc.released.weights import without_prefix
 from tests.conftest import said
@@ -149,7 +149,7 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
 
     task = mkgc.load(tmp_path / "ours.ckpt").task
     example = TaggedExample("1", ("We", "saw", "Paris", "Hilton"), ("O", "O", "B-PER", "I-PER"))
-    batch = task.codec.collate([task.codec.encode(example)], PictureStore({}, task.codec.settings.pictures))
+    batch = task.processor.collate([task.processor.encode(example)], LoadedImages({}, task.processor.settings.images))
     torch.testing.assert_close(task.loss(batch), expected, rtol=0, atol=1e-4)
 
 

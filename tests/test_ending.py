@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from mkgc.app.bugs import explain_disk
-from mkgc.app.files import whole
+from mkgc.app.files import atomic_write
 from mkgc.app.folders import drop_stale
 from mkgc.app.signals import Ended, in_order
 from mkgc.training.kept import KeepBest
@@ -69,7 +69,7 @@ def test_a_resumed_run_that_ends_within_an_epoch_goes_on_from_where_it_began() -
 
 def test_what_a_signal_cuts_short_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("before")
-    with pytest.raises(Ended), in_order(), whole(tmp_path / "out") as beside:  # noqa: PT012
+    with pytest.raises(Ended), in_order(), atomic_write(tmp_path / "out") as beside:  # noqa: PT012
         beside.write_text("half")
         os.kill(os.getpid(), signal.SIGTERM)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -110,7 +110,7 @@ def test_what_dead_processes_had_half_written_is_removed_and_what_others_write_i
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM])
 def test_a_disk_that_takes_no_more_is_told_with_the_name_of_the_file(number: int, tmp_path: Path) -> None:
     path = tmp_path / "out"
-    with pytest.raises(OSError, match="Errno") as caught, whole(path) as beside:  # noqa: PT012
+    with pytest.raises(OSError, match="Errno") as caught, atomic_write(path) as beside:  # noqa: PT012
         beside.write_text("half")
         raise OSError(number, os.strerror(number))
     line = explain_disk(caught.value, tmp_path)

@@ -59,7 +59,7 @@ def test_bad_records_lose_no_answers_where_they_are_to_be_skipped(run, trained, 
         (["bad_images=fail", "bad_records=skip"], 0, [False, True, True]),
     ],
 )
-def test_pictures_that_cannot_be_used_follow_their_own_policy(run, trained, tmp_path, policies, code, errors) -> None:
+def test_images_that_cannot_be_used_follow_their_own_policy(run, trained, tmp_path, policies, code, errors) -> None:
     asked, answers = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     images = ("mre/img_org/test/0.png", "none.png", "a" * 300)
     asked.write_text("".join(json.dumps(GOOD | {"image": image}) + "\n" for image in images))

@@ -1,4 +1,4 @@
-"""`python -m mkgc.prepare`: pictures, archives and low-resource splits; weights are tested with their encoders."""
+"""`python -m mkgc.prepare`: images, archives and low-resource splits; weights are tested with their encoders."""
 
 import subprocess
 import tarfile
@@ -6,7 +6,7 @@ import tarfile
 import pytest
 from hydra.utils import instantiate
 
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from tests.conftest import TINY, said
 
 
@@ -14,9 +14,9 @@ from tests.conftest import TINY, said
 def test_training_decodes_nothing_that_was_prepared(run, roots, task, tiny, monkeypatch) -> None:
     code, out, _ = run("prepare", f"task={task}", f"data.root={roots[task]}", *TINY)
     assert code == 0
-    assert "pictures of 32 pixels; cannot be used: none" in out
+    assert "images of 32 pixels; cannot be used: none" in out
     monkeypatch.setattr("mkgc.images.decode._decoded", lambda *_: pytest.fail("decoded"))
-    store = read_corpus(tiny(task, roots[task])).store
+    store = read_dataset(tiny(task, roots[task])).store
     assert store.count(32) == {"mre": 40, "mner": 40, "link_prediction": 6}[task]
 
 
@@ -24,13 +24,13 @@ def test_what_cannot_be_used_is_counted_by_kind(run, mre_root) -> None:
     for name, content in (("0.png", b""), ("1.png", b"text"), ("2.png", b"")):
         (mre_root / "img_org" / "train" / name).write_bytes(content)
     _, out, _ = run("prepare", f"data.root={mre_root}", *TINY)
-    assert "37 pictures of 32 pixels; cannot be used: 2 empty, 1 not a picture" in out
+    assert "37 images of 32 pixels; cannot be used: 2 empty, 1 not an image" in out
 
 
 def test_a_store_may_lie_elsewhere(run, mre_root, tmp_path, tiny) -> None:
     run("prepare", f"data.root={mre_root}", *TINY, f"data.store={tmp_path}/fast")
     assert sorted(path.name for path in (tmp_path / "fast").iterdir()) == ["32.bin", "32.jsonl"]
-    assert not (mre_root / "pictures.store").exists()
+    assert not (mre_root / "images.store").exists()
     settings = instantiate(tiny("mre", mre_root, f"data.store={tmp_path}/fast").data)
     assert settings.store_folder == tmp_path / "fast"
 
@@ -46,15 +46,15 @@ def test_an_archive_is_unpacked_into_its_folder(run, tmp_path, mre_root) -> None
 
 def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(run, roots, tiny) -> None:
     root = roots["link_prediction"]
-    few = ["task=link_prediction", f"data.root={root}", *TINY, "data.shots=2", "draws=3"]
+    few = ["task=link_prediction", f"data.root={root}", *TINY, "data.shots=2", "subset_seeds=3"]
     code, out, _ = run("prepare", *few)
     assert code == 0
     assert out == f"3 of 3 low-resource splits written to {root}, the others were there\n"
     files = sorted(root.glob("2shot-*-train.tsv"))
     assert [file.name for file in files] == [f"2shot-{draw}-train.tsv" for draw in (42, 43, 44)]
     assert all(len(file.read_text().splitlines()) == 4 for file in files)
-    corpus = read_corpus(tiny("link_prediction", root, "data.shots=2"))
-    assert sum(len(item.targets) for item in corpus.items["train"]) == 2 * 4
+    dataset = read_dataset(tiny("link_prediction", root, "data.shots=2"))
+    assert sum(len(item.targets) for item in dataset.features["train"]) == 2 * 4
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(run, roo
         (["weights=small", "archive=x.zip"], "weights and archive are two different things: give one"),
         (["archive=none.zip", "output=x"], "none.zip: no such file"),
         (["archive=none.zip"], "give output=…"),
-        (["draws=2"], "draws=2: give data.shots=… or data.fraction=…, too"),
-        (["draws=0", "data.shots=1"], "draws=0: must be a whole number of at least 1"),
+        (["subset_seeds=2"], "subset_seeds=2: give data.shots=… or data.fraction=…, too"),
+        (["subset_seeds=0", "data.shots=1"], "subset_seeds=0: must be a whole number of at least 1"),
     ],
 )
 def test_a_wrong_word_is_one_line(run, tmp_path, mre_root, arguments, line) -> None:
@@ -88,9 +88,9 @@ def read_only(mre_root):
 def test_read_only_data_are_prepared_elsewhere_and_read_without(run, read_only, tiny, tmp_path) -> None:
     code, _, err = run("prepare", f"data.root={read_only}", *TINY)
     assert code == 2
-    assert said(err).startswith(f"{read_only}/pictures.store: pictures cannot be kept there: Read-only file system")
+    assert said(err).startswith(f"{read_only}/images.store: images cannot be kept there: Read-only file system")
     assert "Give data.store=…" in said(err)
-    assert read_corpus(tiny("mre", read_only)).store.count(32) == 40
+    assert read_dataset(tiny("mre", read_only)).store.count(32) == 40
     assert run("prepare", f"data.root={read_only}", *TINY, f"data.store={tmp_path}/store")[0] == 0
 
 

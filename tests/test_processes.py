@@ -51,7 +51,7 @@ def test_two_processes_keep_every_ranked_query_once(kg_root: Path, tmp_path: Pat
     queries = Queries.load(tmp_path / "run" / "queries.npz")
     assert sorted(queries.table["side"].tolist()) == [0] * 12 + [1] * 12
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert queries.measures()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
+    assert queries.metrics()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
 
 
 def test_a_sweep_leaves_a_folder_for_each_job(mre_root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hydra.utils import instantiate
 from mkgc.app.config import check
 from tests.conftest import composed
 
-GROUPS = "data.pictures={image: 224, crops: 128, objects: 64}"
+GROUPS = "data.images={image: 224, crops: 128, objects: 64}"
 LAYOUTS = [
     ("mre", "mnre"),
     ("mre", "jsonl"),
@@ -27,16 +27,16 @@ LAYOUTS = [
 def test_crops_and_objects_can_be_added_to_every_layout_and_left_out_again(task: str, data: str) -> None:
     for overrides, groups in (
         ([GROUPS], {"image": 224, "crops": 128, "objects": 64}),
-        ([GROUPS, "~data.pictures.objects"], {"image": 224, "crops": 128}),
-        ([GROUPS, "data.pictures.image=null"], {"crops": 128, "objects": 64}),
+        ([GROUPS, "~data.images.objects"], {"image": 224, "crops": 128}),
+        ([GROUPS, "data.images.image=null"], {"crops": 128, "objects": 64}),
         (
-            ["data.pictures.crops=96", "data.pictures.image=48", "data.pictures.objects=null"],
+            ["data.images.crops=96", "data.images.image=48", "data.images.objects=null"],
             {"image": 48, "crops": 96},
         ),
     ):
         config = composed(f"task={task}", f"data={data}", "data.root=x", *overrides)
         check(config)
-        assert instantiate(config.data).pictures == groups
+        assert instantiate(config.data).images == groups
 
 
 @pytest.mark.parametrize("name", ["train", "convert"])
@@ -50,14 +50,14 @@ def test_the_released_form_is_one_choice(task: str, name: str) -> None:
         linking = task == "link_prediction"
         assert (side.class_token, side.positions, config.backbone.fused) == (not linking, not linking, 4)
     settings = instantiate(config.data)
-    assert (settings.pad, settings.fit, settings.most) == (True, "crop", 3)
+    assert (settings.pad, settings.fit, settings.max_images) == (True, "crop", 3)
     whole = {"image": 224} if task == "link_prediction" else {}
-    assert settings.pictures == whole | {"crops": 128, "objects": 64}
+    assert settings.images == whole | {"crops": 128, "objects": 64}
     model, data = config.task.model, config.task.data
     if task == "mre":
-        assert (settings.max_length, data.markers, model.readout) == (80, "released", "markers")
+        assert (settings.max_length, data.markers, model.pooling) == (80, "released", "markers")
     elif task == "mner":
-        assert (settings.max_length, model.readout) == (128, "pieces")
+        assert (settings.max_length, model.pooling) == (128, "pieces")
     else:
         assert (config.protocol, data.protocol, data.examples, model.objective) == ("paper", "paper", "repeated", "bce")
 

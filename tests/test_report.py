@@ -18,11 +18,11 @@ from tests.conftest import said
 TOO_DEEP = "is nested more than 50 levels deep, which the settings of a run are not"
 BESIDE = "cannot be read: a run's folder has its settings beside metrics.json"
 HYBRID = {
-    "_target_": "mkgc.models.fusion_encoder.Backbone",
+    "_target_": "mkgc.models.fusion_encoder.FusionEncoder",
     "text": {},
     "fusion": {"_target_": "mkgc.fusion.prefix.PrefixFusion", "_partial_": True, "pgi": True, "caf": False},
 }
-TEXT = {"_target_": "mkgc.models.fusion_encoder.Backbone", "text": {}}
+TEXT = {"_target_": "mkgc.models.fusion_encoder.FusionEncoder", "text": {}}
 ROTATE = {"_target_": "mkgc.kge.RotatE", "dimension": 8}
 
 
@@ -45,7 +45,7 @@ def linked(folder: Path, ranks: list[float], seed: int = 0, leaked: int = 0, **m
     """A finished run of link prediction; the first ``leaked`` of its queries are not clean."""
     begun(folder, seed, task="link_prediction", **more)
     ranked(folder, ranks, leaked=leaked)
-    test = Queries.load(folder / "queries.npz").measures()
+    test = Queries.load(folder / "queries.npz").metrics()
     (folder / "metrics.json").write_text(json.dumps({"test": test, "task": "link_prediction", "seed": seed}))
     return folder
 

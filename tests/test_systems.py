@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.utils import JobReturn, JobStatus
 
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.reports.callback import SystemsTable, show_systems
 from mkgc.reports.systems import list_systems
 from mkgc.train import train
@@ -36,12 +36,12 @@ def test_a_table_is_a_sweep_over_all_systems(experiment: str) -> None:
 
 def test_table_2_trains_on_eight_triples_of_each_relation(kg_root: Path) -> None:
     few, all_ = (
-        read_corpus(composed(f"experiment={e}", "system=rotate", f"data.root={kg_root}", "data.atlas_seed=null"))
+        read_dataset(composed(f"experiment={e}", "system=rotate", f"data.root={kg_root}", "data.atlas_seed=null"))
         for e in ("table2_lp_8shot", "table1_lp")
     )
-    assert len(few.items["train"].triples) == 8 * 2
-    assert len(all_.items["train"].triples) == 60
-    assert len(few.items["test"]) == len(all_.items["test"])
+    assert len(few.features["train"].triples) == 8 * 2
+    assert len(all_.features["train"].triples) == 60
+    assert len(few.features["test"]) == len(all_.features["test"])
 
 
 @pytest.mark.parametrize("system", rows())

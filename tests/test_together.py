@@ -55,9 +55,9 @@ def _compare(rank: int, port: int, roots: dict[str, Path], out: Path) -> None:
 
 def _difference(rank: int, root: Path, name: str, keys: tuple[str, ...]) -> str:
     """What differs between two processes and one; nothing, if all is well."""
-    task, corpus = built(composed(f"task={name}", f"data.root={root}", *TINY, *keys))
+    task, dataset = built(composed(f"task={name}", f"data.root={root}", *TINY, *keys))
     task.double()
-    shares = [collated(task, corpus, SHARES[0]), collated(task, corpus, SHARES[1], pictures="kge" in str(keys))]
+    shares = [collated(task, dataset, SHARES[0]), collated(task, dataset, SHARES[1], images="kge" in str(keys))]
     expected = {key: gradient.clone() for key, gradient in of_one_step(task, shares).items() if gradient is not None}
     task.zero_grad()
     step, both = LargeBatch(), DistributedDataParallel(Loss(task))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.train import train
 from mkgc.training.checkpoint import build_task, read
@@ -135,7 +135,7 @@ def _stopped_after(epochs: int, config, folder: Path) -> None:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
     "variant",
-    ["", "backbone.fusion.pgi=false", "backbone.independent=true", "backbone=text_only", "backbone=mkgformer_released"],
+    ["", "backbone.fusion.pgi=false", "backbone.stacked=true", "backbone=text_only", "backbone=mkgformer_released"],
 )
 def test_every_trainable_parameter_gets_a_gradient(task, variant, roots, tiny) -> None:
     model, data = _built(tiny(task, roots[task], *([variant] if variant else [])))
@@ -149,24 +149,24 @@ def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
     config = tiny("link_prediction", kg_root)
     model, _ = _built(config)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    figures = model.before_fit(_corpus(config))
+    figures = model.before_fit(_dataset(config))
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved == {"table.weight", "bias"} | {name for name in before if name.endswith("tables.entities.weight")}
+    assert moved == {"table.weight", "bias"} | {name for name in before if name.endswith("new_tokens.entities.weight")}
     assert 0 <= figures["stage1/recognised"] <= 1
 
 
-def _corpus(config):
-    return read_corpus(config)
+def _dataset(config):
+    return read_dataset(config)
 
 
 def _built(config):
     from mkgc.training.checkpoint import describe
     from mkgc.training.datamodule import DataModule
 
-    corpus = _corpus(config)
-    model = build_task(config, corpus.codec)
-    model.saved = describe(config, corpus.codec)
-    return model, DataModule(corpus, config.data.batch_size, seed=0)
+    dataset = _dataset(config)
+    model = build_task(config, dataset.processor)
+    model.metadata = describe(config, dataset.processor)
+    return model, DataModule(dataset, config.data.batch_size, seed=0)
 
 
 def test_a_damaged_checkpoint_is_named_as_such(tmp_path) -> None:

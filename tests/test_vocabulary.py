@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.encoders.text import check_length, pretrained_text, random_text
 from mkgc.errors import ConfigError
 from mkgc.nn.embeddings import ExtendedEmbedding
@@ -70,22 +70,22 @@ SLOW = [
 def test_an_alphabet_larger_than_the_vocabulary_leaves_every_token_its_own_row(task, backbone, chinese, tiny) -> None:
     data = "tsv" if task == "link_prediction" else "jsonl"
     config = tiny(task, chinese[task], f"data={data}", f"backbone={backbone}", "task.vocab_size=50")
-    corpus = read_corpus(config)
-    model = build_task(config, corpus.codec)
-    size, new = corpus.codec.tokenizer.size, sum(corpus.codec.tables().values())
+    dataset = read_dataset(config)
+    model = build_task(config, dataset.processor)
+    size, new = dataset.processor.tokenizer.size, sum(dataset.processor.new_tokens().values())
     assert size > 350
     assert rows(model.backbone.text.words) == (size if backbone == "kg_bert" else size + new)
-    ids = {i for split in corpus.items.values() for item in split for i in item.ids}
+    ids = {i for split in dataset.features.values() for item in split for i in item.ids}
     assert max(ids) < size + new
-    pieces = {i for text in ("一", "师") for i in corpus.codec.tokenizer.ids(text)}
+    pieces = {i for text in ("一", "师") for i in dataset.processor.tokenizer.ids(text)}
     assert max(pieces) < size
 
-    model.saved = describe(config, corpus.codec)
+    model.metadata = describe(config, dataset.processor)
     contents = {"state_dict": model.state_dict()}
     model.on_save_checkpoint(contents)
     again, _ = restore(contents)
-    assert again.codec.tokenizer.size == size
-    batch = corpus.codec.collate(corpus.items["test"][:4], corpus.store)
+    assert again.processor.tokenizer.size == size
+    batch = dataset.processor.collate(dataset.features["test"][:4], dataset.store)
     if backbone != "kg_bert":
         states = [m.eval().backbone(batch.text, batch.images).text for m in (model, again)]
         assert torch.equal(*states)
@@ -147,9 +147,9 @@ def test_texts_longer_than_the_positions_are_told_before_anything_is_read(verb, 
 
 def test_a_checkpoint_whose_texts_would_not_fit_is_refused(mre_root, tiny) -> None:
     config = tiny("mre", mre_root)
-    corpus = read_corpus(config)
+    dataset = read_dataset(config)
     config.size.text.config.max_position_embeddings = 63
     with pytest.raises(
         ConfigError, match="data.max_length=64 is more than the 63 tokens that the text encoder has positions for"
     ):
-        build_task(config, corpus.codec)
+        build_task(config, dataset.processor)

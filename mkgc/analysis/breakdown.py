@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Int, Integer
 
 from mkgc.analysis.queries import PICTURES, Queries, Records, triples
-from mkgc.metrics.ranking import SIDES, measures
+from mkgc.metrics.ranking import TARGETS, ranking_metrics
 
 MANY = 1.5
 """Mean number of partners from which a side counts as N."""
 
 CATEGORIES = ("1-1", "1-N", "N-1", "N-N")
-UNSEEN = "unseen"
+INDUCTIVE = "unseen"
 LEAKS = ("leaked", "clean")
 
 Groups = dict[str, dict[str, float]]
@@ -38,7 +38,7 @@ def relation_categories(train: Integer[np.ndarray, "n 3"], relations: int) -> tu
     for end in (ends % size, ends // size):
         partners = np.bincount(np.unique(relation * size + end) // size, minlength=relations)
         sides.append(counts >= MANY * partners)
-    kinds = np.array([*CATEGORIES, UNSEEN])
+    kinds = np.array([*CATEGORIES, INDUCTIVE])
     return tuple(kinds[np.where(counts > 0, 2 * sides[0] + sides[1], len(CATEGORIES))].tolist())
 
 
@@ -61,21 +61,21 @@ def judged(table: Records, relations: tuple[str, ...], train: Integer[np.ndarray
 
 
 def breakdown(queries: Queries) -> dict[str, Groups]:
-    """The measures per relation, category, side, category and side ("1-N/head"), picture availability and leak.
+    """The measures per relation, category, side, category and side ("1-N/head"), image availability and leak.
 
     Groups without a query are left out, and leaks where there are none.
     """
-    table, kinds = queries.table, (*CATEGORIES, UNSEEN)
+    table, kinds = queries.table, (*CATEGORIES, INDUCTIVE)
     category = np.array([kinds.index(name) for name in queries.categories], np.int64)[table["relation"]]
     side = table["side"].astype(np.int64)
-    both = [f"{kind}/{name}" for kind in kinds for name in SIDES]
+    both = [f"{kind}/{name}" for kind in kinds for name in TARGETS]
     leaks = {} if queries.clean.all() else {"leak": _grouped(queries, queries.clean.astype(np.int64), LEAKS)}
     return leaks | {
         "relation": _grouped(queries, table["relation"].astype(np.int64), queries.relations),
         "category": _grouped(queries, category, kinds),
-        "side": _grouped(queries, side, SIDES),
-        "category/side": _grouped(queries, category * len(SIDES) + side, both),
-        "pictures": _grouped(queries, table["pictures"].astype(np.int64), PICTURES),
+        "side": _grouped(queries, side, TARGETS),
+        "category/side": _grouped(queries, category * len(TARGETS) + side, both),
+        "images": _grouped(queries, table["images"].astype(np.int64), PICTURES),
     }
 
 
@@ -97,7 +97,7 @@ class Change(NamedTuple):
 def changes(first: Queries, second: Queries) -> dict[str, list[Change]]:
     """What differs between two runs on the same queries, by the groups of :func:`breakdown`.
 
-    What is a group (categories, pictures) follows the first run's data.
+    What is a group (categories, images) follows the first run's data.
 
     Raises:
         MetricError: The queries differ.
@@ -121,4 +121,4 @@ def _change(group: str, first: dict[str, float], second: dict[str, float]) -> Ch
 def _grouped(queries: Queries, group: Int[np.ndarray, " n"], names: Sequence[str]) -> Groups:
     """The measures of each group, whose number is a position in ``names``."""
     totals = np.stack([np.bincount(group, column, len(names)) for column in queries.columns.T], axis=1)
-    return {name: measures(row.tolist()) for name, row in zip(names, totals, strict=True) if row[0]}
+    return {name: ranking_metrics(row.tolist()) for name, row in zip(names, totals, strict=True) if row[0]}

@@ -22,10 +22,10 @@ from mkgc.metrics import EmptyMetricError, MetricError
 
 Kind = Literal["softmax", "sigmoid"]
 
-COLDEST, HOTTEST = 0.01, 100.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
 """Bounds of the temperature: where all answers are right it would fall to 0, where all are wrong rise without end."""
 
-FARTHEST = 1e4
+MAX_BIAS = 1e4
 """Bound of the bias, on either side."""
 
 BINS = 15
@@ -74,8 +74,8 @@ class _Point(NamedTuple):
     """A loss, summed over answers, with its first and second derivatives by (1 / temperature, bias)."""
 
     value: Float64[Tensor, ""]
-    slope: Float64[Tensor, " 2"]
-    bend: Float64[Tensor, "2 2"]
+    gradient: Float64[Tensor, " 2"]
+    hessian: Float64[Tensor, "2 2"]
 
 
 def sample(count: int, most: int = 2000, seed: int = 0) -> Int[np.ndarray, " n"]:
@@ -167,10 +167,10 @@ def _softmax(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
     spread = (weight * (part.others - mean[:, None]) ** 2).sum(1).double()[part.row]
     against, gap = mass[part.row] - at[0] * part.right, mean[part.row] - part.right
     wrong = against.sigmoid()
-    slope, bend = torch.zeros_like(at), torch.zeros(2, 2, dtype=at.dtype, device=at.device)
-    slope[0] = (wrong * gap).sum()
-    bend[0, 0] = (wrong * spread + wrong * (1 - wrong) * gap**2).sum()
-    return _Point(F.softplus(against).sum(), slope, bend)
+    gradient, hessian = torch.zeros_like(at), torch.zeros(2, 2, dtype=at.dtype, device=at.device)
+    gradient[0] = (wrong * gap).sum()
+    hessian[0, 0] = (wrong * spread + wrong * (1 - wrong) * gap**2).sum()
+    return _Point(F.softplus(against).sum(), gradient, hessian)
 
 
 def _sigmoid(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
@@ -206,13 +206,13 @@ def _best(part: _Part, kind: Kind, at: Float64[Tensor, " 2"]) -> tuple[Float64[T
 
 def _lowest(loss: Callable[[Float64[Tensor, " 2"]], _Point]) -> Float64[Tensor, " 2"]:
     """Where a convex loss is lowest within the bounds, beginning from scores as they are."""
-    low = torch.tensor([1 / HOTTEST, -FARTHEST], dtype=torch.double)
-    high = torch.tensor([1 / COLDEST, FARTHEST], dtype=torch.double)
+    low = torch.tensor([1 / MAX_TEMPERATURE, -MAX_BIAS], dtype=torch.double)
+    high = torch.tensor([1 / MIN_TEMPERATURE, MAX_BIAS], dtype=torch.double)
     at = torch.tensor([1.0, 0.0], dtype=torch.double)
     here = loss(at)
     for _ in range(PASSES):
         step = _step(at, here, low, high)
-        if step @ here.slope <= PRECISION * here.value:
+        if step @ here.gradient <= PRECISION * here.value:
             break
         for halving in range(HALVINGS):
             moved = (at - step / 2**halving).clamp(low, high)
@@ -229,9 +229,9 @@ def _step(
     at: Float64[Tensor, " 2"], here: _Point, low: Float64[Tensor, " 2"], high: Float64[Tensor, " 2"]
 ) -> Float64[Tensor, " 2"]:
     """Newton's step in the parameters that do not push against a bound; a flat direction is left alone."""
-    stuck = ((at <= low) & (here.slope > 0)) | ((at >= high) & (here.slope < 0))
-    free = ~stuck & (here.slope != 0)
-    bend = here.bend + 1e-12 * torch.eye(2, dtype=at.dtype)
+    stuck = ((at <= low) & (here.gradient > 0)) | ((at >= high) & (here.gradient < 0))
+    free = ~stuck & (here.gradient != 0)
+    hessian = here.hessian + 1e-12 * torch.eye(2, dtype=at.dtype)
     step = torch.zeros_like(at)
-    step[free] = torch.linalg.solve(bend[free][:, free], here.slope[free])
+    step[free] = torch.linalg.solve(hessian[free][:, free], here.gradient[free])
     return step

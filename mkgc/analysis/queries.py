@@ -11,38 +11,38 @@ import torch
 from jaxtyping import Bool, Float64, Int, Shaped
 from torch import Tensor
 
-from mkgc.app.files import whole
+from mkgc.app.files import atomic_write
 from mkgc.errors import DataError
 from mkgc.metrics import EmptyMetricError, MetricError
-from mkgc.metrics.ranking import SIDES, Ranks, columns_of, measures
+from mkgc.metrics.ranking import TARGETS, Ranks, columns_of, ranking_metrics
 
 PICTURES = ("none", "own", "both")
-"""Who has a picture: not the known entity, which is the one shown; only it; the answer, too."""
+"""Who has an image: not the known entity, which is the one shown; only it; the answer, too."""
 
 ASKED = ("head", "relation", "tail", "side")
 """What tells one query from another."""
 
 RECORD = np.dtype(
-    [(name, "<i4") for name in ASKED[:3]] + [("side", "u1"), ("pictures", "u1"), ("rank", "<f8"), ("candidates", "<i4")]
+    [(name, "<i4") for name in ASKED[:3]] + [("side", "u1"), ("images", "u1"), ("rank", "<f8"), ("candidates", "<i4")]
 )
-"""A ranked query: indices, the side asked for as a position in SIDES, PICTURES likewise, and the realistic rank."""
+"""A ranked query: indices, the side asked for as a position in TARGETS, PICTURES likewise, and the realistic rank."""
 
 Records = Shaped[np.ndarray, " n"]
 """Rows of :data:`RECORD`."""
 
 
 def record(
-    found: Ranks, triples: Int[Tensor, "B 3"], side: Literal["head", "tail"], pictured: Bool[np.ndarray, " E"]
+    found: Ranks, triples: Int[Tensor, "B 3"], side: Literal["head", "tail"], imaged: Bool[np.ndarray, " E"]
 ) -> Records:
     """Rows for :class:`Queries`, of triples of which one side was asked for.
 
-    ``pictured`` says of each entity whether it has a picture.
+    ``imaged`` says of each entity whether it has an image.
     """
     out = np.empty(len(triples), RECORD)
     head, relation, tail = triples.cpu().numpy().T
     shown, answer = (tail, head) if side == "head" else (head, tail)
-    out["head"], out["relation"], out["tail"], out["side"] = head, relation, tail, SIDES.index(side)
-    out["pictures"] = np.where(pictured[shown], 1 + pictured[answer], 0)
+    out["head"], out["relation"], out["tail"], out["side"] = head, relation, tail, TARGETS.index(side)
+    out["images"] = np.where(imaged[shown], 1 + imaged[answer], 0)
     out["rank"], out["candidates"] = found.realistic.cpu(), found.candidates.cpu()
     return out
 
@@ -71,7 +71,7 @@ class Queries:
 
     @property
     def columns(self) -> Float64[np.ndarray, "n C"]:
-        """Whose sums over any queries go to :func:`measures`."""
+        """Whose sums over any queries go to :func:`metrics`."""
         rank, candidates = (torch.from_numpy(self.table[name].copy()) for name in ("rank", "candidates"))
         return columns_of(rank, candidates).numpy()
 
@@ -80,7 +80,7 @@ class Queries:
         """Whether some of the queries are clean, but not all."""
         return bool(self.clean.any()) and not self.clean.all()
 
-    def measures(self, mask: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
+    def metrics(self, mask: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
         """What :class:`RankingMetrics` reports, of all queries or of some, not by side.
 
         Raises:
@@ -89,7 +89,7 @@ class Queries:
         columns = self.columns if mask is None else self.columns[mask]
         if not len(columns):
             raise EmptyMetricError("there is no such query")
-        return measures(columns.sum(0).tolist())
+        return ranking_metrics(columns.sum(0).tolist())
 
     def ordered(self) -> Queries:
         """The same queries triple by triple, whatever the order they were ranked in."""
@@ -117,7 +117,7 @@ class Queries:
     def save(self, path: Path) -> None:
         """Writes a compressed .npz; what was at ``path`` stays until the new file is whole."""
         relations, categories = (np.array(texts, np.str_) for texts in (self.relations, self.categories))
-        with whole(path) as beside, beside.open("wb") as file:
+        with atomic_write(path) as beside, beside.open("wb") as file:
             np.savez_compressed(file, table=self.table, relations=relations, categories=categories, clean=self.clean)
 
     @classmethod
@@ -150,6 +150,6 @@ def _is_record(table: np.ndarray, relations: np.ndarray, categories: np.ndarray,
     if any(array.ndim != 1 for array in (table, relations, categories, clean)):
         return False
     lengths = len(relations) == len(categories), len(table) == len(clean)
-    numbered = (table["relation"] >= 0) & (table["relation"] < len(relations)) & (table["side"] < len(SIDES))
-    ranked = (table["rank"] >= 1) & (table["rank"] <= table["candidates"]) & (table["pictures"] < len(PICTURES))
+    numbered = (table["relation"] >= 0) & (table["relation"] < len(relations)) & (table["side"] < len(TARGETS))
+    ranked = (table["rank"] >= 1) & (table["rank"] <= table["candidates"]) & (table["images"] < len(PICTURES))
     return all(lengths) and bool((numbered & ranked).all())

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mkgc.app.bugs import explain_disk, record_bug
 from mkgc.app.folders import drop_empty
 from mkgc.app.overrides import explain_syntax, settle
+from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, hand_on_errors
 from mkgc.errors import ConfigError, MkgcError, one_line
@@ -42,6 +43,7 @@ def run(main: Callable[[], object]) -> None:
     quiet()
     hand_on_errors()
     try:
+        check_renamed(sys.argv[1:])
         with in_order():
             main()
             sys.stdout.flush()
@@ -56,7 +58,7 @@ def run(main: Callable[[], object]) -> None:
         _fail(error)
 
 
-def reported(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+def exit_on_user_error(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     """For what stands under ``@hydra.main``: ends the command before Hydra adds lines of its own to the user's one.
 
     In a sweep the error goes on to Hydra, which runs the other jobs first: its line is told at once, with the job's
@@ -120,7 +122,7 @@ def _fail(error: Exception) -> NoReturn:
 
 def _told(error: Exception) -> tuple[str, int]:
     """What is said of an error, and the exit code."""
-    line = explain(error)
+    line = user_message(error)
     return (record_bug(error, folder()), BUG) if line is None else (line, USER_ERROR)
 
 
@@ -170,7 +172,7 @@ def require_one(config: DictConfig, *keys: str) -> str | None:
     return given[0] if given else None
 
 
-def explain(error: BaseException | None) -> str | None:
+def user_message(error: BaseException | None) -> str | None:
     """The one line for a user's mistake, found along the chain of causes; None for a bug."""
     first = error
     while error is not None:

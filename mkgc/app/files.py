@@ -28,7 +28,7 @@ NAME_BYTES = 200
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name to write to: once that is done without an error, its contents take the place of what is at ``path``.
 
     Links are followed: their target is replaced. A pipe or a device is not replaced but written to, at the end; a
@@ -79,8 +79,8 @@ def json_text(value: Any, **options: Any) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a text file as :func:`whole` does, in UTF-8; names of files may hold what is none, which is escaped."""
-    with whole(path) as beside:
+    """Writes a UTF-8 text file as :func:`atomic_write` does; what names of files hold that is no UTF-8 is escaped."""
+    with atomic_write(path) as beside:
         beside.write_text(text, "utf-8", "backslashreplace")
 
 

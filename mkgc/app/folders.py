@@ -31,7 +31,7 @@ def drop_empty(folder: Path) -> None:
 
 
 def drop_stale(folder: Path) -> None:
-    """Removes what processes that live no more had half written: ``.NAME.PID``, see :func:`mkgc.app.files.whole`."""
+    """Removes what dead processes had half written: ``.NAME.PID``, see :func:`mkgc.app.files.atomic_write`."""
     for path in folder.glob(".*"):
         pid = path.suffix[1:]
         if pid.isdecimal() and path.is_file() and not _lives(int(pid)):

@@ -1,6 +1,6 @@
-"""The keys of each command that configure no part of their own, with types and bounds: what :mod:`mkgc.app.config` checks.
+"""The keys of each command that configure no part of their own, with types and bounds.
 
-What a node with a ``_target_`` may hold is declared where that is defined.
+:mod:`mkgc.app.config` checks them. What a node with a ``_target_`` may hold is declared where that is defined.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRAIN: Keys = {
     "trainer.check_val_every_n_epoch": Count,
     "weights": str | None,
     "resume": str | None,
-    "data.pictures": dict[str, Count],
+    "data.images": dict[str, Count],
     "task.name": str,
     "task.metric": str,
     "task.epochs": Count,
@@ -29,15 +29,15 @@ TRAIN: Keys = {
     "size.lr": Positive,
     "size.threads": Count | None,
     "size.fused": Natural,
-    "size.trained": Natural | None,
-    "size.side_trained": Natural | None,
+    "size.trainable_layers": Natural | None,
+    "size.side_trainable_layers": Natural | None,
 }
 CHECK: Keys = TRAIN | {"output": str}
 PREPARE: Keys = TRAIN | {
     "weights": Literal["small", "mini"] | None,
     "archive": str | None,
     "output": str | None,
-    "draws": Count | None,
+    "subset_seeds": Count | None,
 }
 CONVERT: Keys = TRAIN | {"input": str, "output": str, "tokenizer": str, "heads": Count, "tags": list[str]}
 EVALUATE: Keys = {
@@ -56,7 +56,7 @@ PREDICT: Keys = {
     "batch_size": Count,
     "bad_records": Literal["fail", "skip"],
     "bad_images": BadImages | None,
-    "novel_only": bool,
+    "exclude_known": bool,
     "root": str | None,
     "index": Literal["faiss", "approximate"] | None,
     "device": str,

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mkgc.errors import ConfigError
 
-REPLACED = ("data.pictures",)
+REPLACED = ("data.images",)
 """Mappings whose keys are the user's: of these, ``key={…}`` gives all there are. Hydra would merge it with the rest."""
 
 

@@ -1,4 +1,4 @@
-"""Bounds of numbers as part of their declared types: ``Annotated[int, Range(1)]``, checked by :mod:`mkgc.app.config`."""
+"""Bounds of numbers in their declared types: ``Annotated[int, Range(1)]``, checked by :mod:`mkgc.app.config`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from mkgc.app.files import whole
+from mkgc.app.files import atomic_write
 
 MARK = b"mkgc sha256 "
 SEAL = len(MARK) + hashlib.sha256().digest_size
@@ -22,7 +22,7 @@ ZIP = b"PK\3\4"
 
 def write_sealed(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Writes a file whole or not at all, flushed to disk, with its seal at the end."""
-    with whole(path) as beside, beside.open("w+b") as file:
+    with atomic_write(path) as beside, beside.open("w+b") as file:
         write(file)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").digest()

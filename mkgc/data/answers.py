@@ -59,8 +59,8 @@ class Answers:
     def queries(self, rows: Int[np.ndarray, " B"]) -> Asked:
         """Some of the queries, by their place in the order."""
         asked, tail = np.divmod(self.keys[rows], 2)
-        shown, relation = np.divmod(asked, self.relations)
-        return np.stack([shown, relation, tail], axis=1)
+        anchor, relation = np.divmod(asked, self.relations)
+        return np.stack([anchor, relation, tail], axis=1)
 
     def find(self, asked: Asked) -> Pairs:
         """All answers to each of the queries; those that nothing here completes have none."""
@@ -73,14 +73,14 @@ class Answers:
 
 
 def _keys(asked: Asked, relations: int) -> Int[np.ndarray, " B"]:
-    shown, relation, tail = asked.T
-    return (shown * relations + relation) * 2 + tail
+    anchor, relation, tail = asked.T
+    return (anchor * relations + relation) * 2 + tail
 
 
 def _numbers(triples: Triples, size: tuple[int, int], tail: int, only: Answers | None) -> Int[np.ndarray, " m"]:
     """A number for each query for one side with an answer, in the order of queries, then answers."""
-    shown, found = (triples[:, 0], triples[:, 2]) if tail else (triples[:, 2], triples[:, 0])
-    keys = (shown * size[1] + triples[:, 1]) * 2 + tail
+    anchor, found = (triples[:, 0], triples[:, 2]) if tail else (triples[:, 2], triples[:, 0])
+    keys = (anchor * size[1] + triples[:, 1]) * 2 + tail
     if only is not None:
         asked = np.append(only.keys, -1)[np.searchsorted(only.keys, keys)] == keys
         keys, found = keys[asked], found[asked]

@@ -1,4 +1,4 @@
-"""A data set that has been read: items of each split, the pictures they point to, and how complete they were."""
+"""A data set that has been read: items of each split, the images they point to, and how complete they were."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from omegaconf import DictConfig, OmegaConf
 from mkgc.data import atlas
 from mkgc.data.examples import Sentences
 from mkgc.data.graph import Graph
-from mkgc.data.processor import Codec
+from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError
 from mkgc.images.coverage import Coverage
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.inspect.report import Finding
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """What a task's reader returns; ``source`` is what was in the files, before pictures decided what may be used.
+class Dataset:
+    """What a task's reader returns; ``source`` is what was in the files, before images decided what may be used.
 
     ``notes`` are what a user should know of how the data were read, whatever is done with them.
     """
 
     source: Sentences | Graph
-    codec: Codec
-    items: Mapping[str, Sequence[Any]]
-    store: PictureStore
+    processor: Processor
+    features: Mapping[str, Sequence[Any]]
+    store: LoadedImages
     coverage: Coverage
     notes: tuple[Finding, ...] = ()
 
     def show(self) -> None:
-        """Prints how complete the pictures are, and the notes."""
+        """Prints how complete the images are, and the notes."""
         self.coverage.show()
         for note in self.notes:
             note.say()
@@ -66,7 +66,7 @@ def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfi
 def read_settings(config: DictConfig) -> DataSettings:
     """What a configuration says of the data; the Atlas is built first, where it is not there.
 
-    Pictures are left alone where the backbone has no encoder that would look at them.
+    Images are left alone where the backbone has no encoder that would look at them.
 
     Raises:
         ConfigError: The settings cannot be used.
@@ -75,11 +75,11 @@ def read_settings(config: DictConfig) -> DataSettings:
     if settings.atlas_seed is not None:
         atlas.build(Path(settings.root).parent, settings.atlas_seed)
     looks = "side" in config.backbone or "vision" in config.backbone
-    return settings if looks else replace(settings, pictures={})
+    return settings if looks else replace(settings, images={})
 
 
 def read_source(config: DictConfig, settings: DataSettings) -> Sentences | Graph:
-    """What is in the files of the task's data set, no picture looked at.
+    """What is in the files of the task's data set, no image looked at.
 
     Raises:
         MkgcError: The data cannot be used.
@@ -87,18 +87,18 @@ def read_source(config: DictConfig, settings: DataSettings) -> Sentences | Graph
     return instantiate(config.task.source)(settings)
 
 
-def read_corpus(config: DictConfig, codec: Codec | None = None) -> Corpus:
+def read_dataset(config: DictConfig, processor: Processor | None = None) -> Dataset:
     """Reads the data set of a configuration with its task's reader.
 
-    With the ``codec`` of a trained model the data are encoded as that model knows them.
+    With the ``processor`` of a trained model the data are encoded as that model knows them.
 
     Raises:
         MkgcError: The data or the settings cannot be used.
     """
     settings = read_settings(config)
     reader = instantiate(config.task.data)
-    if codec is not None:
-        return reader(settings=settings, codec=codec)
+    if processor is not None:
+        return reader(settings=settings, processor=processor)
     reads = "text" in config.backbone
     triples = {"sequences": True} if getattr(get_object(config.backbone["_target_"]), "reads_triples", False) else {}
     return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer) if reads else None, **triples)

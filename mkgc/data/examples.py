@@ -1,4 +1,4 @@
-"""One record of a data set, as a reader returns it: text and labels in the file's own terms, pictures as paths."""
+"""One record of a data set, as a reader returns it: text and labels in the file's own terms, images as paths."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from mkgc.inspect.report import Finding
 
-Pictures = Mapping[str, tuple[Path, ...]]
-"""Group name (``image``, ``crops``, ``objects``) to the picture files of that group, in order."""
+ImagePaths = Mapping[str, tuple[Path, ...]]
+"""Group name (``image``, ``crops``, ``objects``) to the image files of that group, in order."""
 
 
 class Span(NamedTuple):
@@ -29,7 +29,7 @@ class RelationExample:
     head: Span
     tail: Span
     relation: str | None = None
-    pictures: Pictures = field(default_factory=dict)
+    images: ImagePaths = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TaggedExample:
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
-    pictures: Pictures = field(default_factory=dict)
+    images: ImagePaths = field(default_factory=dict)
     place: str = field(default="", compare=False)
 
 

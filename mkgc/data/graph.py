@@ -1,4 +1,4 @@
-"""A knowledge graph in memory: names, texts, pictures, and the triples of each split as arrays of indices."""
+"""A knowledge graph in memory: names, texts, images, and the triples of each split as arrays of indices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.errors import DataError
 from mkgc.inspect.report import Finding
 
@@ -20,10 +20,10 @@ Triples = Int[np.ndarray, "n 3"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """Pictures or texts as numbers of a codebook.
+    """Images or texts as numbers of a codebook.
 
     ``codes`` is parallel to the entities and as released: in the order of the patches or words, with repetitions, all
-    pictures of an entity one after another, empty for an entity without any. ``vectors`` has a row a code; None where
+    images of an entity one after another, empty for an entity without any. ``vectors`` has a row a code; None where
     the codebook is not there.
     """
 
@@ -37,7 +37,7 @@ class Graph:
 
     ``names``, ``descriptions`` (of entities) and ``relation_names`` are parallel to them; an entity without a text has
     its identifier as its name and an empty description. ``features`` and ``tokens`` are what others computed from
-    pictures (``visual``) and texts (``textual``): rows of features are parallel to ``entities``. ``notes`` say what its
+    images (``visual``) and texts (``textual``): rows of features are parallel to ``entities``. ``notes`` say what its
     reader decided.
     """
 
@@ -46,7 +46,7 @@ class Graph:
     descriptions: tuple[str, ...]
     relations: tuple[str, ...]
     relation_names: tuple[str, ...]
-    pictures: tuple[Pictures, ...]
+    images: tuple[ImagePaths, ...]
     triples: Mapping[str, Triples]
     features: Mapping[str, Float[Tensor, "E D"]] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Graph:
             return self
         rows, columns = _places("entity", self.entities, entities), _places("relation", self.relations, relations)
         moved, renamed = rows.argsort(), columns.argsort()
-        texts = {name: tuple(getattr(self, name)[i] for i in rows) for name in ("names", "descriptions", "pictures")}
+        texts = {name: tuple(getattr(self, name)[i] for i in rows) for name in ("names", "descriptions", "images")}
         return replace(
             self,
             entities=tuple(entities),

@@ -12,13 +12,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 
 
-class Codec(ABC):
+class Processor(ABC):
     """Turns a task's examples into items and items into batches."""
 
     splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
@@ -32,7 +32,7 @@ class Codec(ABC):
     awaited: frozenset[int] = frozenset()
     """What had such images in training, as long as no data set is shown: a checkpoint carries none."""
 
-    def tables(self) -> dict[str, int]:
+    def new_tokens(self) -> dict[str, int]:
         """Tables of new tokens behind the vocabulary, in the order of their ids; most tasks need none."""
         return {}
 
@@ -41,7 +41,7 @@ class Codec(ABC):
         return {}
 
     @abstractmethod
-    def collate(self, items: Sequence[Any], store: PictureStore) -> Part:
+    def collate(self, features: Sequence[Any], store: LoadedImages) -> Part:
         """A batch of the items, padded to the longest of them."""
 
     @abstractmethod
@@ -65,11 +65,11 @@ class Codec(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Plain values from which :meth:`from_state` makes an equal codec."""
+        """Plain values from which :meth:`from_state` makes an equal processor."""
 
     @classmethod
     @abstractmethod
-    def from_state(cls, state: dict[str, Any]) -> Codec:
+    def from_state(cls, state: dict[str, Any]) -> Processor:
         """Undoes :meth:`state`."""
 
 
@@ -87,14 +87,14 @@ def text_batch(rows: Sequence[Sequence[int]], pad_id: int, least: int = 0) -> Te
 
 
 def image_batch(
-    pictures: Sequence[Pictures], sizes: dict[str, int], most: int, store: PictureStore
+    images: Sequence[ImagePaths], sizes: dict[str, int], max_images: int, store: LoadedImages
 ) -> tuple[Images, ...]:
-    """The pictures of several examples, one part a group; a picture that several examples share is taken once."""
-    return tuple(_group(pictures, group, size, most, store) for group, size in sizes.items())
+    """The images of several examples, one part a group; an image that several examples share is taken once."""
+    return tuple(_group(images, group, size, max_images, store) for group, size in sizes.items())
 
 
-def _group(pictures: Sequence[Pictures], group: str, size: int, most: int, store: PictureStore) -> Images:
-    rows = [[store.index(path, size) for path in p.get(group, ())[:most]] for p in pictures]
+def _group(images: Sequence[ImagePaths], group: str, size: int, max_images: int, store: LoadedImages) -> Images:
+    rows = [[store.index(path, size) for path in p.get(group, ())[:max_images]] for p in images]
     found = sorted({row for rows_ in rows for row in rows_ if row is not None})
     place = {row: i for i, row in enumerate(found)}
     slots = [[place[row] for row in rows_ if row is not None] for rows_ in rows]

@@ -19,34 +19,34 @@ PLACES = ("root", "store")
 class DataSettings:
     """Where the data lie and how they become batches.
 
-    ``pictures`` maps a group to the size in pixels its pictures are brought to; groups that are not named, or have no
+    ``images`` maps a group to the size in pixels its images are brought to; groups that are not named, or have no
     size, are not read. ``fit`` says what makes them square: "stretch", or "crop" (the shorter side is brought to the
     size, and the centre kept).
-    ``most`` limits the pictures of a group per example; which of an entity's are taken is drawn with the seed
-    ``choose``, or goes by name. ``atlas_seed`` builds the embedded data set below ``root`` on first use; None means
+    ``max_images`` limits the images of a group per example; which of an entity's are taken is drawn with the seed
+    ``image_seed``, or goes by name. ``atlas_seed`` builds the embedded data set below ``root`` on first use; None means
     that the files are the user's. ``format`` is one of the task's (None: its first), ``name`` the published data set
     that the files should be, against whose counts `mkgc.check` holds them.
 
-    ``store`` is the folder of pictures that `mkgc.prepare` has decoded; None is `pictures.store` below the root.
+    ``store`` is the folder of images that `mkgc.prepare` has decoded; None is `images.store` below the root.
 
     ``pad`` fills every text up to ``max_length``, for models that read padding; else a batch's longest decides.
 
-    In training, pictures are mirrored at random (``flip``) and moved by up to ``shift`` of their size.
+    In training, images are mirrored at random (``flip``) and moved by up to ``translate`` of their size.
 
-    ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``draw`` is the seed
-    of either choice. Dev and test stay whole.
+    ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``subset_seed`` is
+    the seed of either choice. Dev and test stay whole.
     """
 
     root: str
     atlas_seed: int | None = None
     format: str | None = None
     name: str | None = None
-    pictures: dict[str, Any] = field(default_factory=dict)  # None where a configuration leaves a group out
+    images: dict[str, Any] = field(default_factory=dict)  # None where a configuration leaves a group out
     fit: Fit = "stretch"
-    most: int = 3
-    choose: int | None = None
+    max_images: int = 3
+    image_seed: int | None = None
     flip: bool = False
-    shift: float = 0.0
+    translate: float = 0.0
     bad_images: Literal["mask", "skip", "fail"] = "mask"
     min_image_coverage: float = 0.0
     max_length: int = 128
@@ -56,32 +56,32 @@ class DataSettings:
     store: str | None = None
     shots: int | None = None
     fraction: float | None = None
-    draw: int = 42
+    subset_seed: int = 42
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pictures", {group: size for group, size in self.pictures.items() if size is not None})
+        object.__setattr__(self, "images", {group: size for group, size in self.images.items() if size is not None})
         if self.bad_images not in ("mask", "skip", "fail"):
             raise ConfigError(f"data.bad_images={self.bad_images}: choose mask, skip or fail")
         if not 0 <= self.min_image_coverage <= 1:
             raise ConfigError(f"data.min_image_coverage={self.min_image_coverage} must lie between 0 and 1")
         if self.fit not in FITS:
             raise ConfigError(f"data.fit={self.fit}: choose {' or '.join(FITS)}")
-        for name in ("most", "max_length", "batch_size"):
+        for name in ("max_images", "max_length", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} must be at least 1")
         if self.workers < 0:
             raise ConfigError(f"data.workers={self.workers} must not be negative")
-        for group, size in self.pictures.items():
+        for group, size in self.images.items():
             if group not in GROUPS:
-                raise ConfigError(f"data.pictures.{group}: no such group of pictures; choose {', '.join(GROUPS)}")
+                raise ConfigError(f"data.images.{group}: no such group of images; choose {', '.join(GROUPS)}")
             if size < 1:
-                raise ConfigError(f"data.pictures.{group}={size} must be a size in pixels")
-        if not 0 <= self.shift < 1:
-            raise ConfigError(f"data.shift={self.shift} is a share of a picture's size: 0 <= shift < 1")
+                raise ConfigError(f"data.images.{group}={size} must be a size in pixels")
+        if not 0 <= self.translate < 1:
+            raise ConfigError(f"data.translate={self.translate} is a share of an image's size: 0 <= shift < 1")
         self._check_subset()
 
     def carried(self) -> dict[str, Any]:
-        """What a model's codec keeps of the settings, wherever its data lie."""
+        """What a model's processor keeps of the settings, wherever its data lie."""
         return {name: value for name, value in asdict(self).items() if name not in PLACES}
 
     @classmethod
@@ -92,7 +92,7 @@ class DataSettings:
             CheckpointError: The values name a place.
         """
         if named := sorted({*PLACES} & {*values}):
-            raise CheckpointError(f"the checkpoint's codec names a place of files, '{named[0]}'")
+            raise CheckpointError(f"the checkpoint's processor names a place of files, '{named[0]}'")
         return cls(root="", **values)
 
     @property
@@ -102,8 +102,8 @@ class DataSettings:
 
     @property
     def store_folder(self) -> Path:
-        """Where prepared pictures lie, if any do."""
-        return Path(self.root) / "pictures.store" if self.store is None else Path(self.store)
+        """Where prepared images lie, if any do."""
+        return Path(self.root) / "images.store" if self.store is None else Path(self.store)
 
     def _check_subset(self) -> None:
         if self.shots is not None and self.fraction is not None:
@@ -112,5 +112,5 @@ class DataSettings:
             raise ConfigError(f"data.shots={self.shots} must be at least 1")
         if self.fraction is not None and not 0 < self.fraction <= 1:
             raise ConfigError(f"data.fraction={self.fraction} must lie above 0 and not above 1")
-        if self.draw < 0:
-            raise ConfigError(f"data.draw={self.draw} must not be negative")
+        if self.subset_seed < 0:
+            raise ConfigError(f"data.subset_seed={self.subset_seed} must not be negative")

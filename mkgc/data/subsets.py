@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mkgc.app.files import whole
+from mkgc.app.files import atomic_write
 from mkgc.data.examples import RelationExample, Sentences, TaggedExample
 from mkgc.data.formats.files import read_lines
 from mkgc.data.graph import Graph, Triples
@@ -54,7 +54,7 @@ def cut_graph(graph: Graph, settings: DataSettings) -> Graph:
     return replace(graph, triples={**graph.triples, "train": train})
 
 
-def write_subsets(source: Sentences | Graph, settings: DataSettings, draws: Iterable[int]) -> list[Path]:
+def write_subsets(source: Sentences | Graph, settings: DataSettings, subset_seeds: Iterable[int]) -> list[Path]:
     """Writes the file of each draw, atomically, and says which; one that is there, as a published one, is left.
 
     Raises:
@@ -62,7 +62,7 @@ def write_subsets(source: Sentences | Graph, settings: DataSettings, draws: Iter
     """
     written = []
     suffix = "tsv" if isinstance(source, Graph) else "rows"
-    for one in (replace(settings, draw=draw) for draw in draws):
+    for one in (replace(settings, subset_seed=subset_seed) for subset_seed in subset_seeds):
         path = subset_path(one, suffix)
         if not path.exists():
             _write(path, _lines(source, one))
@@ -73,7 +73,7 @@ def write_subsets(source: Sentences | Graph, settings: DataSettings, draws: Iter
 def subset_path(settings: DataSettings, suffix: str) -> Path:
     """Where the file of the draw lies, if there is one."""
     size = f"{settings.shots}shot" if settings.fraction is None else f"{settings.fraction * 100:.10g}percent"
-    return Path(settings.root) / f"{size}-{settings.draw}-train.{suffix}"
+    return Path(settings.root) / f"{size}-{settings.subset_seed}-train.{suffix}"
 
 
 def classes(example: RelationExample | TaggedExample) -> frozenset[str]:
@@ -92,7 +92,7 @@ def draw_rows(examples: Sequence[Collection[str]], settings: DataSettings) -> li
     larger draw holds a smaller one.
     """
     # The raw numbers of the generator: unlike what is made of them, they are the same in every version of numpy.
-    order = np.argsort(np.random.PCG64(settings.draw).random_raw(len(examples)), kind="stable").tolist()
+    order = np.argsort(np.random.PCG64(settings.subset_seed).random_raw(len(examples)), kind="stable").tolist()
     if settings.fraction is None:
         return sorted(_shots(examples, order, settings.shots or 0))
     return sorted(_share(examples, order, settings.fraction))
@@ -181,7 +181,7 @@ def _lines(source: Sentences | Graph, settings: DataSettings) -> list[str]:
 
 def _write(path: Path, lines: Iterable[str]) -> None:
     try:
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror}", path) from error

@@ -9,7 +9,7 @@ from functools import cached_property
 from mkgc.errors import DataError
 
 
-class Names:
+class Vocabulary:
     """Positions of entities or relations by id, or by a name that only one has."""
 
     def __init__(self, kind: str, ids: Sequence[str], names: Sequence[str]) -> None:

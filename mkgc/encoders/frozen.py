@@ -14,10 +14,10 @@ from mkgc.batch import Images
 from mkgc.nn.kept import KeptStates, Masked
 
 
-def distinct(images: Sequence[Images], size: int) -> tuple[list[Images], Int[Tensor, " B"]]:
-    """The pictures of those of ``size`` examples that differ in them, and which of these each example shows.
+def unique_images(images: Sequence[Images], size: int) -> tuple[list[Images], Int[Tensor, " B"]]:
+    """The images of those of ``size`` examples that differ in them, and which of these each example shows.
 
-    A batch holds each picture once, so examples show the same where their slots are equal in all groups.
+    A batch holds each image once, so examples show the same where their slots are equal in all groups.
     """
     if not images:
         return [], torch.zeros(size, dtype=torch.long)
@@ -27,18 +27,18 @@ def distinct(images: Sequence[Images], size: int) -> tuple[list[Images], Int[Ten
     return [replace(group, slots=part) for group, part in zip(images, columns, strict=True)], place
 
 
-class Lower:
-    """The layers below the uppermost ``trained`` ones, with the embeddings; None has no such part.
+class FrozenPrefix:
+    """The layers below the uppermost ``trainable_layers`` ones, with the embeddings; None has no such part.
 
-    They learn nothing and drop nothing out, so up to ``keep`` GiB of what they make of an input is kept.
+    They learn nothing and drop nothing out, so up to ``cache_gib`` GiB of what they make of an input is kept.
     """
 
-    def __init__(self, encoder: Any, trained: int | None, keep: float) -> None:
+    def __init__(self, encoder: Any, trainable_layers: int | None, cache_gib: float) -> None:
         self.encoder = encoder
-        self.frozen = trained is not None
-        self.count = max(len(encoder.layers) - trained, 0) if trained is not None else 0
+        self.frozen = trainable_layers is not None
+        self.count = max(len(encoder.layers) - trainable_layers, 0) if trainable_layers is not None else 0
         self.parts: list[nn.Module] = encoder.freeze(self.count) if self.frozen else []
-        self.kept = KeptStates(keep)
+        self.kept = KeptStates(cache_gib)
 
     def rest(self) -> None:
         """Ends dropout in this part, whatever mode the rest is in."""
@@ -50,7 +50,7 @@ class Lower:
         keys: Callable[[], Sequence[bytes]],
         embed: Callable[[list[int]], Masked],
         size: int,
-        keep: bool,
+        cache_gib: bool,
         width: int = 0,
     ) -> Masked:
         """States behind this part for ``size`` inputs, of which ``embed`` embeds some and ``keys`` tells them apart."""
@@ -59,9 +59,9 @@ class Lower:
             states, mask = embed(rows)
             return self._through(states, mask), mask
 
-        return self.kept(keys(), make, width) if self.frozen and keep else make(list(range(size)))
+        return self.kept(keys(), make, width) if self.frozen and cache_gib else make(list(range(size)))
 
     def _through(self, states: Tensor, mask: Tensor) -> Tensor:
         for layer in self.encoder.layers[: self.count]:
-            states = layer.feed(layer.attend(states, mask).state)
+            states = layer.feed_forward(layer.self_attention(states, mask).state)
         return states

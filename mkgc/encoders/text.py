@@ -49,17 +49,17 @@ class TextEncoder(nn.Module):
         """The token embedding."""
         return self.embeddings.word_embeddings
 
-    def extend(self, tables: dict[str, int]) -> ExtendedEmbedding:
+    def add_tokens(self, new_tokens: dict[str, int]) -> ExtendedEmbedding:
         """Adds tables of new tokens behind the vocabulary and returns the joint embedding."""
         if isinstance(self.words, ExtendedEmbedding):
             raise ConfigError("the text encoder has been given new tokens already")
-        self.embeddings.word_embeddings = extended = ExtendedEmbedding(self.words, tables)
+        self.embeddings.word_embeddings = extended = ExtendedEmbedding(self.words, new_tokens)
         return extended
 
     @property
     def learns_tokens(self) -> bool:
         """Whether it was given new tokens."""
-        return isinstance(self.words, ExtendedEmbedding) and bool(self.words.tables)
+        return isinstance(self.words, ExtendedEmbedding) and bool(self.words.new_tokens)
 
     def freeze(self, count: int) -> list[nn.Module]:
         """Ends the training of the embeddings and the first layers, and returns them."""
@@ -81,7 +81,7 @@ class TextEncoder(nn.Module):
             )
         return self.embeddings(input_ids=text.ids, token_type_ids=text.segments)
 
-    def recipe(self) -> dict[str, Any]:
+    def architecture_config(self) -> dict[str, Any]:
         """A configuration that builds this architecture again, without weights and without a hub."""
         numbers = {k: v for k, v in self.config.to_dict().items() if v is None or isinstance(v, int | float)}
         words = {

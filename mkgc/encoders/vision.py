@@ -28,26 +28,26 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Float[Tensor, "P 3 S
 
 
 def at_least_one(pixels: Shaped[Tensor, "P 3 S S"]) -> Shaped[Tensor, "p 3 S S"]:
-    """The pictures, or a black one where there are none.
+    """The images, or a black one where there are none.
 
-    No slot shows it. It lets everything that pictures go through take part in each step, with a gradient of zero:
+    No slot shows it. It lets everything that images go through take part in each step, with a gradient of zero:
     processes that train together wait for the gradients of all parameters.
     """
     return pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
 
 
 def unpack(tokens: Float[Tensor, "p n W"], slots: Tensor) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
-    """Lays the tokens of packed pictures out by example; slots of -1 are masked."""
+    """Lays the tokens of packed images out by example; slots of -1 are masked."""
     laid = tokens[slots.clamp(min=0)]
     return laid.flatten(1, 2), (slots >= 0).repeat_interleave(tokens.shape[1], dim=1)
 
 
 class VisionEncoder(nn.Module):
-    """V-Encoder: patch embeddings of all pictures of an example as one sequence, then pre-norm layers.
+    """V-Encoder: patch embeddings of all images of an example as one sequence, then pre-norm layers.
 
     The sequence is the model's prefix tokens (class, distillation, registers, as far as it has them), once, and then
-    the patches of each picture of each group. A picture of another size than the pretrained one gets the position table
-    resampled, as timm does it. With one picture of the native size the states are timm's own.
+    the patches of each image of each group. An image of another size than the pretrained one gets the position table
+    resampled, as timm does it. With one image of the native size the states are timm's own.
     """
 
     stem: Any  # the timm model without its blocks
@@ -68,7 +68,7 @@ class VisionEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(config.get("std", (0.5, 0.5, 0.5))), persistent=False)
 
     def _patches(self, pixels: Tensor) -> Float[Tensor, "P n W"]:
-        """Prefix tokens and patches of each picture on its own."""
+        """Prefix tokens and patches of each image on its own."""
         stem = self.stem
         embedded = stem._pos_embed(stem.patch_embed(normalise(pixels, self.mean, self.std)))
         return stem.norm_pre(stem.patch_drop(embedded))
@@ -80,14 +80,14 @@ class VisionEncoder(nn.Module):
         patches = [self._patches(at_least_one(group.pixels)) for group in groups]
         laid = [unpack(part[:, prefixes:], group.slots) for part, group in zip(patches, groups, strict=True)]
         tokens, seen = (torch.cat(parts, 1) for parts in zip(*laid, strict=True))
-        prefix = patches[0][:1, :prefixes].expand(size, -1, -1)  # the same for every picture: it depends on none
+        prefix = patches[0][:1, :prefixes].expand(size, -1, -1)  # the same for every image: it depends on none
         states = torch.cat([prefix, tokens], 1)
         mask = torch.cat([seen.any(1, keepdim=True).expand(-1, prefixes), seen], 1)
         missing = 0 if states.shape[1] else 1
         return F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))
 
     def _no_group(self, size: int) -> Images:
-        """What stands for the pictures of data that have none."""
+        """What stands for the images of data that have none."""
         pixels = torch.empty(0, 3, *self.stem.patch_embed.img_size, dtype=torch.uint8, device=self.mean.device)
         return Images("none", pixels, pixels.new_empty(size, 0, dtype=torch.long))
 
@@ -98,15 +98,15 @@ class VisionEncoder(nn.Module):
             part.requires_grad_(False)
         return parts
 
-    def finish(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
+    def final_norm(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
         """The norm behind the last layer."""
         return self.stem.norm(x)
 
-    def final_parts(self) -> list[nn.Module]:
-        """The modules that only :meth:`finish` uses."""
+    def unused_modules(self) -> list[nn.Module]:
+        """The modules that only :meth:`final_norm` uses."""
         return [self.stem.norm, self.stem.fc_norm]
 
-    def recipe(self) -> dict[str, Any]:
+    def architecture_config(self) -> dict[str, Any]:
         """A configuration that builds this architecture again, without weights and without a hub."""
         return {"_target_": f"{__name__}.random_vision", "name": self.name, **self.options}
 
@@ -124,11 +124,11 @@ def _create(name: str, **options: Any) -> VisionTransformer:
     return model
 
 
-def check_sizes(backbone: Mapping[str, Any], pictures: Mapping[str, int | None]) -> None:
-    """Compares ``data.pictures`` with the patches of a backbone's vision encoder, which is built without weights.
+def check_sizes(backbone: Mapping[str, Any], images: Mapping[str, int | None]) -> None:
+    """Compares ``data.images`` with the patches of a backbone's vision encoder, which is built without weights.
 
     Raises:
-        ConfigError: Pictures of a size cannot be cut into patches, or there is no such encoder.
+        ConfigError: Images of a size cannot be cut into patches, or there is no such encoder.
     """
     node = backbone.get("side") or backbone.get("vision")
     if not node or "name" not in node:
@@ -137,10 +137,10 @@ def check_sizes(backbone: Mapping[str, Any], pictures: Mapping[str, int | None])
     with torch.device("meta"):
         stem: Any = _create(**options).patch_embed
     patch = stem.patch_size[0]
-    for group, size in pictures.items():
+    for group, size in images.items():
         if size is not None and size % patch and not stem.dynamic_img_pad:
             near = max(round(size / patch), 1) * patch
-            raise ConfigError(f"data.pictures.{group}={size}: patches are {patch} pixels wide, so choose {near}, say")
+            raise ConfigError(f"data.images.{group}={size}: patches are {patch} pixels wide, so choose {near}, say")
 
 
 def random_vision(name: str, position_std: float | None = None, **options: Any) -> VisionEncoder:

@@ -8,21 +8,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import join_heads, mix, split_heads, taken
+from mkgc.nn.attention import attention, gather_positions, join_heads, split_heads
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.nn.streams import KeyValue, Streams
 
 
 class CrossAttention(nn.Module):
-    """One stream's queries over the other's keys and values, in ``inner`` dimensions and back."""
+    """One stream's queries over the other's keys and values, in ``hidden_dim`` dimensions and back."""
 
-    def __init__(self, width: int, other: int, inner: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, other: int, hidden_dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, inner)
-        self.key = nn.Linear(other, inner)
-        self.value = nn.Linear(other, inner)
-        self.out = nn.Linear(inner, width)
+        self.query = nn.Linear(width, hidden_dim)
+        self.key = nn.Linear(other, hidden_dim)
+        self.value = nn.Linear(other, hidden_dim)
+        self.out = nn.Linear(hidden_dim, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -30,21 +30,21 @@ class CrossAttention(nn.Module):
     ) -> Float[Tensor, "B S D"]:
         key, value = (split_heads(part(other), self.heads) for part in (self.key, self.value))
         query = split_heads(self.query(x), self.heads)
-        context = mix(query, KeyValue(key, value, mask), self.dropout.p if self.training else 0.0)
+        context = attention(query, KeyValue(key, value, mask), self.dropout.p if self.training else 0.0)
         return self.dropout(self.out(join_heads(context)))
 
 
-def _network(width: int, inner: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width), nn.Dropout(dropout))
+def _network(width: int, hidden_dim: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, width), nn.Dropout(dropout))
 
 
 class TextBranch(nn.Module):
-    """Text looks at pictures, then its feed-forward network; a norm behind each residual, as in BERT."""
+    """Text looks at images, then its feed-forward network; a norm behind each residual, as in BERT."""
 
     def __init__(self, text: TextLayer, other: int, dropout: float) -> None:
         super().__init__()
         self.attention = CrossAttention(text.width, other, text.width, text.heads, dropout)
-        self.network = _network(text.width, text.inner, dropout)
+        self.network = _network(text.width, text.hidden_dim, dropout)
         self.attended = nn.LayerNorm(text.width, eps=1e-12)
         self.fed = nn.LayerNorm(text.width, eps=1e-12)
 
@@ -56,7 +56,7 @@ class TextBranch(nn.Module):
 
 
 class SideBranch(nn.Module):
-    """Pictures look at text, then their feed-forward network; a norm before each, as in a VisionTransformer."""
+    """Images look at text, then their feed-forward network; a norm before each, as in a VisionTransformer."""
 
     def __init__(self, text: TextLayer, width: int, dropout: float) -> None:
         super().__init__()
@@ -78,9 +78,9 @@ class SideBranch(nn.Module):
 class CoAttention(nn.Module):
     """A co-attentional layer before each pair of the encoders' own layers.
 
-    In it the text's queries meet the keys and values of the picture tokens and theirs meet the text's, both before
+    In it the text's queries meet the keys and values of the image tokens and theirs meet the text's, both before
     either has changed; each stream has residuals, norms and a feed-forward network of its own. Attention is as wide as
-    the text and has its heads. Padding and absent pictures are masked; a text without any picture passes by, so that it
+    the text and has its heads. Padding and absent images are masked; a text without any image passes by, so that it
     is encoded as by the text encoder alone.
 
     Norms stand where the stream's encoder has them: behind the residual sum in BERT, before attention and network in a
@@ -92,7 +92,7 @@ class CoAttention(nn.Module):
     """
 
     feeds_text = True
-    reads_below = False
+    uses_previous_kv = False
 
     def __init__(self, text: TextLayer, side: VisionLayer) -> None:
         super().__init__()
@@ -102,23 +102,23 @@ class CoAttention(nn.Module):
         self.side = SideBranch(text, side.width, dropout)
 
     def forward(
-        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
     ) -> Streams:
         """A co-attentional layer, then one layer of each stream; the ``last`` leaves the side as it was.
 
-        With ``at``, only that position of each text is computed.
+        With ``position_ids``, only that position of each text is computed.
         """
         normed = self.norm(x.side)
-        pictured = x.side_mask.any(1)[:, None, None]
-        connected = torch.where(pictured, self.text(x.text, normed, x.side_mask), x.text)
-        attended = text.attend(connected, x.text_mask, at=at)
-        states, mask = text.feed(attended.state), taken(x.text_mask, at)
-        out = replace(x, text=states, text_mask=mask, memory=attended.memory)
+        imaged = x.side_mask.any(1)[:, None, None]
+        connected = torch.where(imaged, self.text(x.text, normed, x.side_mask), x.text)
+        attended = text.self_attention(connected, x.text_mask, position_ids=position_ids)
+        states, mask = text.feed_forward(attended.state), gather_positions(x.text_mask, position_ids)
+        out = replace(x, text=states, text_mask=mask, key_value=attended.key_value)
         if last:
             return out
         seen = self.side(x.side, normed, x.text, x.text_mask)
-        return replace(out, side=side.feed(side.attend(seen, x.side_mask).state))
+        return replace(out, side=side.feed_forward(side.self_attention(seen, x.side_mask).state))
 
-    def unread(self, side: VisionLayer) -> list[nn.Module]:
+    def unused_modules(self, side: VisionLayer) -> list[nn.Module]:
         """What reaches no text state in the last layer: the side's own layer, and its branch here."""
         return [side, self.side]

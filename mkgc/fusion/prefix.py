@@ -7,7 +7,7 @@ from dataclasses import replace
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import aggregate, join_heads, split_heads, taken
+from mkgc.nn.attention import aggregate, gather_positions, join_heads, split_heads
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.nn.streams import KeyValue, Streams
 
@@ -21,15 +21,15 @@ class PrefixFusion(nn.Module):
     """Joins one text layer and one vision layer; the new parameters are CAF's projection and width adapters.
 
     PGI: vision attends to the text's keys and values of the same layer, put before its own. CAF: the text's
-    feed-forward network reads, for each token, the picture tokens that correlate with it. Padding tokens and absent
-    pictures are masked in both. CAF is the one way from pictures to text: without it, text states do not depend on
-    pictures.
+    feed-forward network reads, for each token, the image tokens that correlate with it. Padding tokens and absent
+    images are masked in both. CAF is the one way from images to text: without it, text states do not depend on
+    images.
 
     Source: MKGformer (Chen et al., 2022), equation 10 (PGI) and equations 13 to 16 (CAF); the bracket printed in
     equation 16 is a misprint, W_3 stands inside the activation.
     """
 
-    reads_below = False
+    uses_previous_kv = False
 
     def __init__(self, text: TextLayer, side: VisionLayer, pgi: bool = True, caf: bool = True) -> None:
         super().__init__()
@@ -39,46 +39,46 @@ class PrefixFusion(nn.Module):
             self.value_to_side = _adapter(text.width, side.width)
         if caf:
             self.side_to_text = _adapter(side.width, text.width)
-            self.project = nn.Linear(text.width, text.inner, bias=False)
+            self.project = nn.Linear(text.width, text.hidden_dim, bias=False)
 
     @property
     def feeds_text(self) -> bool:
         """Whether text states depend on the side stream."""
         return self.caf
 
-    def prefix(self, memory: KeyValue, heads: int) -> KeyValue:
+    def prefix(self, key_value: KeyValue, heads: int) -> KeyValue:
         """The text's keys and values in the width and the heads of the other side."""
         return KeyValue(
-            split_heads(self.key_to_side(join_heads(memory.key)), heads),
-            split_heads(self.value_to_side(join_heads(memory.value)), heads),
-            memory.mask,
+            split_heads(self.key_to_side(join_heads(key_value.key)), heads),
+            split_heads(self.value_to_side(join_heads(key_value.value)), heads),
+            key_value.mask,
         )
 
     def correlate(
         self, text: Float[Tensor, "B T D"], side: Float[Tensor, "B V W"], side_mask: Tensor
     ) -> Float[Tensor, "B T F"]:
-        """What the pictures add to the hidden units of the text's feed-forward network: Agg W_3."""
+        """What the images add to the hidden units of the text's feed-forward network: Agg W_3."""
         return self.project(aggregate(text, self.side_to_text(side), side_mask))
 
     def forward(
-        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
     ) -> Streams:
         """One fused layer; the ``last`` one leaves the side stream as attention made it, since nothing reads it.
 
-        With ``at``, only that position of each text is computed.
+        With ``position_ids``, only that position of each text is computed.
         """
-        attended = text.attend(x.text, x.text_mask, at=at)
-        prefix = self.prefix(attended.memory, side.heads) if self.pgi else None
-        seen = side.attend(x.side, x.side_mask, prefix)
+        attended = text.self_attention(x.text, x.text_mask, position_ids=position_ids)
+        prefix = self.prefix(attended.key_value, side.heads) if self.pgi else None
+        seen = side.self_attention(x.side, x.side_mask, prefix)
         extra = self.correlate(attended.state, seen.state, x.side_mask) if self.caf else None
         return replace(
             x,
-            text=text.feed(attended.state, extra),
-            text_mask=taken(x.text_mask, at),
-            side=seen.state if last else side.feed(seen.state),
-            memory=attended.memory,
+            text=text.feed_forward(attended.state, extra),
+            text_mask=gather_positions(x.text_mask, position_ids),
+            side=seen.state if last else side.feed_forward(seen.state),
+            key_value=attended.key_value,
         )
 
-    def unread(self, side: VisionLayer) -> list[nn.Module]:
+    def unused_modules(self, side: VisionLayer) -> list[nn.Module]:
         """Modules of the last side layer that reach no text state."""
-        return side.feed_parts()
+        return side.feed_forward_modules()

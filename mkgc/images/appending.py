@@ -66,7 +66,7 @@ def appending(index: Path, pixels: Path, header: bytes) -> Iterator[Appended]:
                         files.undo()
                     raise
     except OSError as error:
-        reason = f"pictures cannot be kept there: {error.strerror}; what was prepared before stays"
+        reason = f"images cannot be kept there: {error.strerror}; what was prepared before stays"
         raise DataError(
             f"{reason}. Give data.store=…, a folder that can be written and has room", index.parent
         ) from error

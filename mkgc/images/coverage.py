@@ -1,4 +1,4 @@
-"""How many examples have pictures, and what is wrong with those that do not."""
+"""How many examples have images, and what is wrong with those that do not."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.errors import DataError
-from mkgc.images.decode import PictureError
+from mkgc.images.decode import ImageError
 from mkgc.terminal import grid, plain
 
 
 @dataclass(frozen=True)
 class Row:
-    """One group of pictures in one split; ``broken`` counts the unusable files by kind, a shared file once a use."""
+    """One group of images in one split; ``broken`` counts the unusable files by kind, a shared file once a use."""
 
     split: str
     group: str
@@ -31,7 +31,7 @@ class Row:
 
     @property
     def share(self) -> float:
-        """The share of examples with a usable picture; 1 where there are no examples."""
+        """The share of examples with a usable image; 1 where there are no examples."""
         return self.covered / self.examples if self.examples else 1.0
 
 
@@ -43,7 +43,7 @@ class Coverage:
 
     def table(self) -> Table:
         """For a terminal."""
-        columns = ("split", "pictures", "examples", "with one", "named", "usable", "missing", "broken")
+        columns = ("split", "images", "examples", "with one", "named", "usable", "missing", "broken")
         table = grid("", columns, [False] * len(columns))
         for row in self.rows:
             broken = ", ".join(f"{n} {kind}" for kind, n in sorted(row.broken.items()) if kind != "missing")
@@ -54,7 +54,7 @@ class Coverage:
         return table
 
     def show(self) -> None:
-        """Prints the table, where there are pictures to speak of."""
+        """Prints the table, where there are images to speak of."""
         if self.rows:
             Console().print(self.table())
 
@@ -64,39 +64,39 @@ class Coverage:
 
 
 def count(
-    split: str, pictures: Sequence[Pictures], groups: Iterable[str], problems: dict[Path, PictureError]
+    split: str, images: Sequence[ImagePaths], groups: Iterable[str], problems: dict[Path, ImageError]
 ) -> list[Row]:
-    """The rows of one split, for examples (or entities) with these pictures."""
+    """The rows of one split, for examples (or entities) with these images."""
     rows = []
     for group in groups:
-        named = [path for p in pictures for path in p.get(group, ())]
-        covered = sum(any(path not in problems for path in p.get(group, ())) for p in pictures)
+        named = [path for p in images for path in p.get(group, ())]
+        covered = sum(any(path not in problems for path in p.get(group, ())) for p in images)
         broken = Counter(problems[path].kind for path in named if path in problems)
         usable = len(named) - broken.total()
-        rows.append(Row(split, group, len(pictures), covered, len(named), usable, dict(broken)))
+        rows.append(Row(split, group, len(images), covered, len(named), usable, dict(broken)))
     return rows
 
 
 def check_minimum(coverage: Coverage, minimum: float) -> None:
-    """Checks that each split has enough pictures.
+    """Checks that each split has enough images.
 
     Raises:
-        DataError: In some split and group the share of examples with a usable picture is lower.
+        DataError: In some split and group the share of examples with a usable image is lower.
     """
     for row in coverage.rows:
         if row.share < minimum:
             raise DataError(
                 f"only {row.covered:,} of {row.examples:,} examples of {row.split} ({row.share:.1%}) have a usable "
-                f"picture in '{row.group}', data.min_image_coverage={minimum} asks for more"
+                f"image in '{row.group}', data.min_image_coverage={minimum} asks for more"
             )
 
 
-def check_none_broken(problems: dict[Path, PictureError]) -> None:
+def check_none_broken(problems: dict[Path, ImageError]) -> None:
     """What ``bad_images=fail`` means.
 
     Raises:
-        DataError: Some picture cannot be used; names the first and how many there are.
+        DataError: Some image cannot be used; names the first and how many there are.
     """
     if problems:
         first = next(iter(problems.values()))
-        raise DataError(f"{first}; {len(problems):,} pictures in all cannot be used, and data.bad_images=fail")
+        raise DataError(f"{first}; {len(problems):,} images in all cannot be used, and data.bad_images=fail")

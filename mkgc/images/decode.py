@@ -1,4 +1,4 @@
-"""Picture files become bytes of one size; what cannot be used is named, whatever is wrong with it."""
+"""Image files become bytes of one size; what cannot be used is named, whatever is wrong with it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mkgc.errors import MkgcError
 from mkgc.images.tones import read_tags, to_rgb
 
-KINDS = ("missing", "empty", "not a picture", "truncated", "huge", "tiny")
+KINDS = ("missing", "empty", "not an image", "truncated", "huge", "tiny")
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Plain pictures only: an EPS, for one, is a program, and Pillow would have Ghostscript run it."""
+"""Plain images only: an EPS, for one, is a program, and Pillow would have Ghostscript run it."""
 
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = ("stretch", "crop")
-"""What makes a picture square."""
+"""What makes an image square."""
 
 LONGEST = 100
 """How many times as long as the shorter side the longer one is resized; 2 × 20,000,000 pixels would fill the memory."""
@@ -33,29 +33,29 @@ MAX_PIXELS = 40_000_000
 """More than any photograph of the benchmarks; judged by the header, before anything is unpacked."""
 
 
-class PictureError(MkgcError):
-    """A picture file that cannot be used; ``kind`` is one of :data:`KINDS`."""
+class ImageError(MkgcError):
+    """An image file that cannot be used; ``kind`` is one of :data:`KINDS`."""
 
     def __init__(self, path: Path, kind: str, detail: str = "") -> None:
         super().__init__(f"{path}: {kind}" + (f" ({detail})" if detail else ""))
         self.path, self.kind, self.detail = path, kind, detail
 
-    def __reduce__(self) -> tuple[type[PictureError], tuple[Path, str, str]]:
+    def __reduce__(self) -> tuple[type[ImageError], tuple[Path, str, str]]:
         """Lets the error travel to worker processes: exceptions are otherwise rebuilt from their message alone."""
-        return PictureError, (self.path, self.kind, self.detail)
+        return ImageError, (self.path, self.kind, self.detail)
 
 
-def read_picture(
+def read_image(
     path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
 ) -> UInt8[np.ndarray, "3 size size"]:
-    """The picture as RGB bytes of ``size`` × ``size`` pixels; ``fit`` says what becomes of one that is not square.
+    """The image as RGB bytes of ``size`` × ``size`` pixels; ``fit`` says what becomes of one that is not square.
 
     The format is told by the content, whatever the file is called. Every mode becomes RGB by the rule of
     :mod:`mkgc.images.tones`, transparency becomes white, of an animation the first frame is taken, and the camera's
     rotation is undone.
 
     Raises:
-        PictureError: There is no such file, or it is empty, truncated, no picture, beyond the pixel limit, or less than
+        ImageError: There is no such file, or it is empty, truncated, no image, beyond the pixel limit, or less than
             two pixels wide or high.
     """
     with warnings.catch_warnings(action="ignore"):  # Pillow warns of sizes that are judged here, and of metadata
@@ -66,28 +66,28 @@ def _decoded(
     path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
 ) -> UInt8[np.ndarray, "3 size size"]:
     if _size(path) == 0:
-        raise PictureError(path, "empty")
+        raise ImageError(path, "empty")
     return np.array(squared(_rgb(path, max_pixels), size, fit)).transpose(2, 0, 1)
 
 
-def squared(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
-    """The picture in ``size`` × ``size`` pixels: stretched, or its shorter side resized to it and the centre kept.
+def squared(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    """The image in ``size`` × ``size`` pixels: stretched, or its shorter side resized to it and the centre kept.
 
     Source of "crop", roundings included: CLIPImageProcessor of transformers.
     """
     if fit == "stretch":
-        return picture.resize((size, size), Image.Resampling.BICUBIC)
-    shorter = min(picture.size)
-    picture = _centre(picture, *(min(side, LONGEST * shorter) for side in picture.size))
-    width, height = (int(size * side / shorter) for side in picture.size)
-    return _centre(picture.resize((width, height), Image.Resampling.BICUBIC), size, size)
+        return image.resize((size, size), Image.Resampling.BICUBIC)
+    shorter = min(image.size)
+    image = _centre(image, *(min(side, LONGEST * shorter) for side in image.size))
+    width, height = (int(size * side / shorter) for side in image.size)
+    return _centre(image.resize((width, height), Image.Resampling.BICUBIC), size, size)
 
 
-def _centre(picture: Image.Image, width: int, height: int) -> Image.Image:
-    if picture.size == (width, height):
-        return picture
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.crop((left, top, left + width, top + height))
+def _centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    if image.size == (width, height):
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def _size(path: Path) -> int:
@@ -96,9 +96,9 @@ def _size(path: Path) -> int:
         found = path.stat()
     except (OSError, ValueError) as error:
         absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise PictureError(path, "missing", "" if absent else getattr(error, "strerror", "") or str(error)) from None
+        raise ImageError(path, "missing", "" if absent else getattr(error, "strerror", "") or str(error)) from None
     if not S_ISREG(found.st_mode):
-        raise PictureError(path, "missing")
+        raise ImageError(path, "missing")
     return found.st_size
 
 
@@ -107,26 +107,26 @@ def _rgb(path: Path, max_pixels: int) -> Image.Image:
         with Image.open(path, formats=FORMATS) as file:
             width, height = file.size
             if width * height > max_pixels:
-                raise PictureError(path, "huge", f"{width} x {height} pixels, the limit is {max_pixels}")
+                raise ImageError(path, "huge", f"{width} x {height} pixels, the limit is {max_pixels}")
             if min(width, height) < 2:
-                raise PictureError(path, "tiny", f"{width} x {height} pixels")
+                raise ImageError(path, "tiny", f"{width} x {height} pixels")
             file.load()
             return to_rgb(_upright(file), read_tags(file))
-    except PictureError:
+    except ImageError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(path, "not a picture", f"none of {', '.join(FORMATS)}") from None
+        raise ImageError(path, "not an image", f"none of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
-        raise PictureError(path, "huge", f"the limit is {max_pixels} pixels") from None
+        raise ImageError(path, "huge", f"the limit is {max_pixels} pixels") from None
     except Exception as error:  # damaged bytes make decoders raise nearly anything
-        raise PictureError(path, "truncated", str(error).splitlines()[0] if str(error) else "") from None
+        raise ImageError(path, "truncated", str(error).splitlines()[0] if str(error) else "") from None
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(picture)
+        return ImageOps.exif_transpose(image)
     except Exception:  # damaged metadata says nothing against the pixels
-        return picture
+        return image
 
 
 def is_image(path: Path) -> bool:
@@ -140,15 +140,15 @@ def is_image(path: Path) -> bool:
 
 def decode_all(
     paths: Sequence[Path], size: int, fit: Fit = "stretch"
-) -> Iterator[UInt8[np.ndarray, "3 size size"] | PictureError]:
-    """The pictures of several files in their order, decoded by several threads; an error where one cannot be used."""
+) -> Iterator[UInt8[np.ndarray, "3 size size"] | ImageError]:
+    """The images of several files in their order, decoded by several threads; an error where one cannot be used."""
     # The filter of warnings is the process's: it is set here once, not in each thread.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(partial(_attempted, size=size, fit=fit), paths)
 
 
-def _attempted(path: Path, size: int, fit: Fit) -> np.ndarray | PictureError:
+def _attempted(path: Path, size: int, fit: Fit) -> np.ndarray | ImageError:
     try:
         return _decoded(path, size, fit=fit)
-    except PictureError as error:
+    except ImageError as error:
         return error

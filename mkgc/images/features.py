@@ -1,4 +1,4 @@
-"""Pictures of entities as vectors: what a frozen vision encoder says of each on its own."""
+"""Images of entities as vectors: what a frozen vision encoder says of each on its own."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from rich.progress import track
 from torch import Tensor
 
 from mkgc.batch import Images
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.encoders.vision import VisionEncoder
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 
 BATCH = 64
-"""Pictures at once: enough for an accelerator, and no more than a CPU's memory holds."""
+"""Images at once: enough for an accelerator, and no more than a CPU's memory holds."""
 
 
 @torch.no_grad()
-def picture_vectors(
-    pictures: Sequence[Pictures], store: PictureStore, sizes: Mapping[str, int], vision: VisionEncoder
+def image_vectors(
+    images: Sequence[ImagePaths], store: LoadedImages, sizes: Mapping[str, int], vision: VisionEncoder
 ) -> tuple[Float[Tensor, "P F"], Int[Tensor, " P"]]:
-    """The vectors of all usable pictures of the entities, and of which entity each is; on the CPU, by entity.
+    """The vectors of all usable images of the entities, and of which entity each is; on the CPU, by entity.
 
-    A picture's vector is the state of the class token behind the last norm, or the mean of its patches' states where
-    the encoder has no such token. Each picture goes through the encoder once, in evaluation mode, however many entities
+    An image's vector is the state of the class token behind the last norm, or the mean of its patches' states where
+    the encoder has no such token. Each image goes through the encoder once, in evaluation mode, however many entities
     have it; ``sizes`` are those of the groups to be read.
     """
     owned = [
         (entity, size, row)
-        for entity, files in enumerate(pictures)
+        for entity, files in enumerate(images)
         for group, size in sizes.items()
         for path in files.get(group, ())
         if (row := store.index(path, size)) is not None
@@ -42,24 +42,24 @@ def picture_vectors(
     return _encoded(distinct, store, vision)[which], owners
 
 
-def _encoded(distinct: Sequence[tuple[int, int]], store: PictureStore, vision: VisionEncoder) -> Float[Tensor, "D F"]:
-    """The vectors of pictures that are given by their size and row, sorted."""
+def _encoded(distinct: Sequence[tuple[int, int]], store: LoadedImages, vision: VisionEncoder) -> Float[Tensor, "D F"]:
+    """The vectors of images that are given by their size and row, sorted."""
     by_size = {size: [row for s, row in distinct if s == size] for size in sorted({size for size, _ in distinct})}
     batches = [(rows[i : i + BATCH], size) for size, rows in by_size.items() for i in range(0, len(rows), BATCH)]
     was_training = vision.training
     vision.eval()
-    steps = track(batches, "Looking at pictures", transient=True)
+    steps = track(batches, "Looking at images", transient=True)
     vectors = [_summary(vision, store.take(rows, size).to(vision.mean.device)).cpu() for rows, size in steps]
     vision.train(was_training)
     return torch.cat([torch.empty(0, vision.width), *vectors])
 
 
 def _summary(vision: VisionEncoder, pixels: UInt8[Tensor, "b 3 S S"]) -> Float[Tensor, "b F"]:
-    """Each picture is an example of its own: the encoder reads an example's pictures as one sequence."""
+    """Each image is an example of its own: the encoder reads an example's images as one sequence."""
     alone = Images("image", pixels, torch.arange(len(pixels), device=pixels.device)[:, None])
     states, mask = vision.embed([alone], len(pixels))
     for layer in vision.layers:
-        states = layer.feed(layer.attend(states, mask).state)
-    states = vision.finish(states)
+        states = layer.feed_forward(layer.self_attention(states, mask).state)
+    states = vision.final_norm(states)
     stem = vision.stem
     return states[:, 0] if stem.has_class_token else states[:, stem.num_prefix_tokens :].mean(1)

@@ -1,4 +1,4 @@
-"""The pictures of a data set while it is in use: mapped from its store, or decoded into memory at the start."""
+"""The images of a data set while it is in use: mapped from its store, or decoded into memory at the start."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.progress import track
 from torch import Tensor
 
 from mkgc.errors import DataError
-from mkgc.images.decode import Fit, PictureError, decode_all, read_picture
+from mkgc.images.decode import Fit, ImageError, decode_all, read_image
 from mkgc.images.store import Entry, SizedStore, checksum
 from mkgc.terminal import say
 
 
-class PictureStore:
-    """Every picture of a data set as bytes; ``problems`` says what is wrong with those that cannot be used.
+class LoadedImages:
+    """Every image of a data set as bytes; ``problems`` says what is wrong with those that cannot be used.
 
     What a folder written by `mkgc.prepare` holds is mapped from there, and checked when it is first taken; the rest is
     decoded once and kept in memory.
@@ -33,7 +33,7 @@ class PictureStore:
         fit: Fit = "stretch",
     ) -> None:
         """Finds or reads the files of each group, in the size of that group; ``root`` is the data set's."""
-        self.problems: dict[Path, PictureError] = {}
+        self.problems: dict[Path, ImageError] = {}
         self._sizes, self._folder, self._root, self.fit = dict(sizes), folder, root, fit
         self._rows: dict[tuple[Path, int], int] = {}
         self._mapped = {size: _Mapped(_empty(size), fit) for size in sizes.values()}
@@ -67,7 +67,7 @@ class PictureStore:
             self._rows[path, size] = entry.row
             self._mapped[size].expect(entry.row, entry.crc, path)
         elif entry.kind is not None:
-            self.problems[path] = PictureError(path, entry.kind, entry.detail)
+            self.problems[path] = ImageError(path, entry.kind, entry.detail)
 
     def _decode(self, paths: Sequence[Path], size: int) -> None:
         """Reads files that no store has; their rows follow those of the store."""
@@ -75,27 +75,27 @@ class PictureStore:
         first = len(self._mapped[size]) + len(self._decoded[size])
         row = 0
         hidden = len(paths) < 1000 or not Console().is_terminal
-        done = track(decode_all(paths, size, self.fit), "Reading pictures", len(paths), transient=True, disable=hidden)
-        for path, picture in zip(paths, done, strict=True):
-            if isinstance(picture, PictureError):
-                self.problems[path] = picture
+        done = track(decode_all(paths, size, self.fit), "Reading images", len(paths), transient=True, disable=hidden)
+        for path, image in zip(paths, done, strict=True):
+            if isinstance(image, ImageError):
+                self.problems[path] = image
                 continue
-            pixels[row] = torch.from_numpy(picture)
+            pixels[row] = torch.from_numpy(image)
             self._rows[path, size] = first + row
             row += 1
         before = self._decoded[size]
         self._decoded[size] = torch.cat([before, pixels[:row]]) if len(before) else pixels[:row]
 
     def index(self, path: Path, size: int) -> int | None:
-        """The row of a picture among those of its size; None if it cannot be used."""
+        """The row of an image among those of its size; None if it cannot be used."""
         return self._rows.get((path, size))
 
     def count(self, size: int) -> int:
-        """How many files have a picture of a size; equal ones may share it."""
+        """How many files have an image of a size; equal ones may share it."""
         return sum(each == size for _, each in self._rows)
 
     def take(self, rows: Sequence[int], size: int) -> UInt8[Tensor, "n 3 size size"]:
-        """The pictures in some rows of a size.
+        """The images in some rows of a size.
 
         Raises:
             DataError: One is damaged in the store, and its file cannot be read either.
@@ -107,7 +107,7 @@ class PictureStore:
 
 
 class _Mapped:
-    """A store's pictures of one size, each checked by its checksum before it is first used."""
+    """A store's images of one size, each checked by its checksum before it is first used."""
 
     def __init__(self, pixels: UInt8[Tensor, "n 3 S S"], fit: Fit) -> None:
         self.pixels, self.fit = pixels, fit
@@ -121,20 +121,20 @@ class _Mapped:
         self._unchecked[row] = crc, path
 
     def take(self, row: int) -> UInt8[Tensor, "3 S S"]:
-        """A picture; one that is damaged is made anew from its file, in this process's memory only."""
+        """An image; one that is damaged is made anew from its file, in this process's memory only."""
         crc, path = self._unchecked.pop(row, (None, Path()))
         if crc is not None and checksum(self.pixels[row]) != crc:
             self.pixels[row] = self._again(path)
         return self.pixels[row]
 
     def _again(self, path: Path) -> UInt8[Tensor, "3 S S"]:
-        said = f"the prepared picture of {path} is damaged"
+        said = f"the prepared image of {path} is damaged"
         try:
-            picture = torch.from_numpy(read_picture(path, self.pixels.shape[-1], fit=self.fit))
-        except PictureError as error:
+            image = torch.from_numpy(read_image(path, self.pixels.shape[-1], fit=self.fit))
+        except ImageError as error:
             raise DataError(f"{said}, and its file cannot be used: {error}") from error
         say(f"{said}: it is read from its file; mkgc.prepare makes it anew", error=True)
-        return picture
+        return image
 
 
 def _empty(size: int) -> UInt8[Tensor, "0 3 size size"]:

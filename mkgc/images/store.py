@@ -1,11 +1,11 @@
-"""Pictures on disk as bytes of one size, decoded and resized once: written by `mkgc.prepare`, mapped into memory later.
+"""Images on disk as bytes of one size, decoded and resized once: written by `mkgc.prepare`, mapped into memory later.
 
-A size has two files that only grow: ``224.bin`` (``224.crop.bin`` where images are cropped to be square), one picture
-after the other, and ``224.jsonl``, a line for each file that was looked at: what it holds, where its picture lies and
+A size has two files that only grow: ``224.bin`` (``224.crop.bin`` where images are cropped to be square), one image
+after the other, and ``224.jsonl``, a line for each file that was looked at: what it holds, where its image lies and
 its checksum, or what is wrong with it. Files are known by their content, length and digest; where path, length and time
 are those of a line, the content is taken to be its, too.
 
-Bytes are written and flushed before the lines that speak of them, so that a killed run loses its last pictures at most,
+Bytes are written and flushed before the lines that speak of them, so that a killed run loses its last images at most,
 and the next goes on. Each line holds its own checksum: a damaged one is passed over.
 """
 
@@ -27,11 +27,11 @@ from torch import Tensor
 
 from mkgc.errors import DataError
 from mkgc.images.appending import Appended, appending
-from mkgc.images.decode import Fit, PictureError, decode_all
+from mkgc.images.decode import Fit, ImageError, decode_all
 from mkgc.terminal import say
 
 BATCH = 512
-"""Pictures between two flushes to disk."""
+"""Images between two flushes to disk."""
 
 HEADER = b'{"mkgc images": 2}\n'
 """The first line of an index; raised when the same files begin to give other bytes. Stores without it begin anew."""
@@ -44,7 +44,7 @@ Content = tuple[int, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the index: the file as it was, and either the row of its picture or the kind of its fault."""
+    """A line of the index: the file as it was, and either the row of its image or the kind of its fault."""
 
     path: str
     bytes: int
@@ -69,7 +69,7 @@ def _parse(line: bytes) -> Entry | None:
 
 
 class SizedStore:
-    """The pictures of one size in a store; paths are kept relative to the data set, so that both may be moved."""
+    """The images of one size in a store; paths are kept relative to the data set, so that both may be moved."""
 
     def __init__(self, folder: Path, size: int, root: Path, fit: Fit = "stretch") -> None:
         name = str(size) if fit == "stretch" else f"{size}.{fit}"
@@ -112,7 +112,7 @@ class SizedStore:
 
     @property
     def stride(self) -> int:
-        """Bytes of a picture."""
+        """Bytes of an image."""
         return 3 * self.size * self.size
 
     def find(self, path: Path) -> Entry | None:
@@ -129,20 +129,20 @@ class SizedStore:
         return found | {path: entry for path, entry in alike if entry is not None}
 
     def pixels(self) -> UInt8[Tensor, "n 3 S S"]:
-        """All pictures, mapped and not read."""
+        """All images, mapped and not read."""
         if self.rows == 0:
             return torch.empty(0, 3, self.size, self.size, dtype=torch.uint8)
         shape = (self.rows, 3, self.size, self.size)
         return torch.from_numpy(np.memmap(self.pixels_file, np.uint8, mode="c", shape=shape))
 
     def verify(self) -> list[str]:
-        """The files whose stored pictures are no longer what was written."""
+        """The files whose stored images are no longer what was written."""
         pixels = self.pixels()
         stored = [entry for entry in self.entries.values() if entry.row is not None]
         return [entry.path for entry in stored if checksum(pixels[entry.row]) != entry.crc]
 
     def forget(self, names: Iterable[str]) -> None:
-        """Makes files unknown whose pictures are damaged, so that they are decoded anew."""
+        """Makes files unknown whose images are damaged, so that they are decoded anew."""
         self._damaged |= {self.entries[name].row for name in names}
         self._load()
 
@@ -177,7 +177,7 @@ class SizedStore:
                 yield from part
 
     def _append(self, paths: Sequence[Path], files: Appended) -> list[Entry]:
-        """Writes the pictures of some files, then the lines that speak of them."""
+        """Writes the images of some files, then the lines that speak of them."""
         digests = _digests(paths)
         blank = {path: Entry(self._name(path), *_state(path), digests.get(path, "")) for path in paths}
         first: dict[Content, Path] = {}
@@ -186,12 +186,12 @@ class SizedStore:
         fresh = [path for content, path in first.items() if content not in self._contents]
         seen = {content: entry for content, entry in self._contents.items() if content in first}
         row = self.rows
-        for path, picture in zip(fresh, decode_all(fresh, self.size, self.fit), strict=True):
+        for path, image in zip(fresh, decode_all(fresh, self.size, self.fit), strict=True):
             entry = blank[path]
-            if isinstance(picture, PictureError):
-                entry = replace(entry, kind=picture.kind, detail=picture.detail)
+            if isinstance(image, ImageError):
+                entry = replace(entry, kind=image.kind, detail=image.detail)
             else:
-                data = picture.tobytes()
+                data = image.tobytes()
                 files.write_pixels(data)
                 entry, row = replace(entry, row=row, crc=crc32(data)), row + 1
             seen[_content(entry, path)] = entry
@@ -206,14 +206,14 @@ class SizedStore:
 def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int, fit: Fit = "stretch") -> Iterator[Path]:
     """Brings a store up to date with the files wanted; yields each as it is done, those that were there already first.
 
-    Pictures that were damaged in the store are decoded anew, and said.
+    Images that were damaged in the store are decoded anew, and said.
 
     Raises:
         DataError: The store cannot be written, or another process is writing.
     """
     store = SizedStore(folder, size, root, fit)
     if damaged := store.verify():
-        say(f"{folder}: {len(damaged):,} stored pictures are damaged and made anew, as that of {damaged[0]}")
+        say(f"{folder}: {len(damaged):,} stored images are damaged and made anew, as that of {damaged[0]}")
         store.forget(damaged)
     paths = list(dict.fromkeys(wanted))
     new = store.lacks(paths)
@@ -223,7 +223,7 @@ def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int, fit: Fi
 
 
 def checksum(pixels: UInt8[Tensor, "3 S S"]) -> int:
-    """What the index keeps of a picture."""
+    """What the index keeps of an image."""
     return crc32(pixels.numpy().data)
 
 

@@ -1,4 +1,4 @@
-"""Pictures: how many examples have a usable one, what is wrong with the others, and what the user allows."""
+"""Images: how many examples have a usable one, what is wrong with the others, and what the user allows."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mkgc.data.examples import Pictures, Sentences
+from mkgc.data.examples import ImagePaths, Sentences
 from mkgc.data.settings import DataSettings
 from mkgc.images.coverage import Coverage
-from mkgc.images.decode import KINDS, PictureError
+from mkgc.images.decode import KINDS, ImageError
 from mkgc.inspect.report import Cell, Finding, Section, Table
 
 NAMED = 5
 """Broken files that are named, of each kind."""
 
-Problems = Mapping[Path, PictureError]
+Problems = Mapping[Path, ImageError]
 
 
-def inspect_pictures(coverage: Coverage, problems: Problems, settings: DataSettings) -> Section:
+def inspect_images(coverage: Coverage, problems: Problems, settings: DataSettings) -> Section:
     """Coverage of each split and group, and broken files by kind, judged by what the settings ask for."""
     findings = [*_too_few(coverage, settings), *_broken(problems, settings)]
     return Section((cover(coverage), list_broken(problems, Path(settings.root))), tuple(findings))
 
 
 def cover(coverage: Coverage) -> Table:
-    """How many examples (or entities) have a usable picture, and how many pictures are there at all."""
+    """How many examples (or entities) have a usable image, and how many images are there at all."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (row.split, row.group, row.examples, row.covered, float(row.share), row.named, row.usable)
         for row in coverage.rows
     )
-    columns = ("of", "pictures", "examples", "with one", "share", "named", "usable")
-    return Table("Pictures", columns, rows)
+    columns = ("of", "images", "examples", "with one", "share", "named", "usable")
+    return Table("Images", columns, rows)
 
 
 def list_broken(problems: Problems, root: Path) -> Table:
@@ -41,7 +41,7 @@ def list_broken(problems: Problems, root: Path) -> Table:
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         found[problem.kind].append(f"{name} ({problem.detail})" if problem.detail else name)
     rows = tuple((kind, len(found[kind]), "\n".join(_first(found[kind]))) for kind in KINDS if kind in found)
-    return Table("Broken pictures", ("kind", "files", "such as"), rows)
+    return Table("Broken images", ("kind", "files", "such as"), rows)
 
 
 def _first(names: Sequence[str]) -> Iterable[str]:
@@ -55,7 +55,7 @@ def _too_few(coverage: Coverage, settings: DataSettings) -> Iterable[Finding]:
     for row in coverage.rows:
         what = row.split if row.split == "entities" else f"examples of {row.split}"
         counted = f"{row.covered:,} of {row.examples:,} {what} ({row.share:.1%})"
-        text = f"{counted} have a usable picture in '{row.group}'"
+        text = f"{counted} have a usable image in '{row.group}'"
         if row.share < least:
             yield Finding("fatal", f"{text}, data.min_image_coverage={least} asks for more")
         elif row.covered < row.examples:
@@ -64,7 +64,7 @@ def _too_few(coverage: Coverage, settings: DataSettings) -> Iterable[Finding]:
 
 def _broken(problems: Problems, settings: DataSettings) -> Iterable[Finding]:
     if problems and settings.bad_images == "fail":
-        yield Finding("fatal", f"{len(problems):,} pictures cannot be used, and data.bad_images=fail")
+        yield Finding("fatal", f"{len(problems):,} images cannot be used, and data.bad_images=fail")
 
 
 def judge_skipping(source: Sentences, problems: Problems, settings: DataSettings) -> Section:
@@ -73,12 +73,12 @@ def judge_skipping(source: Sentences, problems: Problems, settings: DataSettings
         return Section()
     findings = []
     for split, part in source.splits.items():
-        left = sum(not any(path in problems for path in _used(e.pictures, settings)) for e in part)
+        left = sum(not any(path in problems for path in _used(e.images, settings)) for e in part)
         if left < len(part):
             text = f"{len(part) - left:,} of {len(part):,} examples of {split} are left out: data.bad_images=skip"
             findings.append(Finding("warning" if left else "fatal", text))
     return Section((), tuple(findings))
 
 
-def _used(pictures: Pictures, settings: DataSettings) -> Iterable[Path]:
-    return (path for group in settings.pictures for path in tuple(pictures.get(group, ()))[: settings.most])
+def _used(images: ImagePaths, settings: DataSettings) -> Iterable[Path]:
+    return (path for group in settings.images for path in tuple(images.get(group, ()))[: settings.max_images])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import numpy as np
 
 from mkgc.data.examples import RelationExample, Sentences, TaggedExample
-from mkgc.data.processor import Codec
+from mkgc.data.processor import Processor
 from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
@@ -22,19 +22,19 @@ BOUNDARIES = 2
 """[CLS] and [SEP]."""
 
 
-def inspect_sentences(source: Sentences, codec: Codec, published: Published | None) -> list[Section]:
-    """All there is to say of a data set of sentences, but for its pictures."""
+def inspect_sentences(source: Sentences, processor: Processor, published: Published | None) -> list[Section]:
+    """All there is to say of a data set of sentences, but for its images."""
     return [
         count_labels(source, published),
         find_overlap(compared(source.splits)),
-        measure_lengths(source.splits, codec),
+        measure_lengths(source.splits, processor),
         look_at_spans(source.splits),
         look_at_tags(source.splits),
     ]
 
 
 def compared(splits: Splits) -> dict[str, dict[str, list[Hashable]]]:
-    """What examples are compared by: words; these with the mentions; these with labels and names of pictures."""
+    """What examples are compared by: words; these with the mentions; these with labels and names of images."""
 
     def keys(of: Callable[[RelationExample | TaggedExample], Hashable]) -> dict[str, list[Hashable]]:
         return {split: [of(example) for example in part] for split, part in splits.items()}
@@ -42,7 +42,7 @@ def compared(splits: Splits) -> dict[str, dict[str, list[Hashable]]]:
     return {
         "text": keys(lambda e: e.tokens),
         "text and mentions": keys(lambda e: (e.tokens, _mentions(e))),
-        "text, mentions, labels and pictures": keys(lambda e: (e.tokens, _mentions(e), *_labels(e), *_names(e))),
+        "text, mentions, labels and images": keys(lambda e: (e.tokens, _mentions(e), *_labels(e), *_names(e))),
     }
 
 
@@ -51,18 +51,18 @@ def _mentions(example: RelationExample | TaggedExample) -> Hashable:
 
 
 def _names(example: RelationExample | TaggedExample) -> list[str]:
-    return [path.name for paths in example.pictures.values() for path in paths]
+    return [path.name for paths in example.images.values() for path in paths]
 
 
 def count_labels(source: Sentences, published: Published | None) -> Section:
     """Sentences and labels of each split; labels that train never shows, and splits without an example."""
     found = {split: Counter(label for e in part for label in _labels(e)) for split, part in source.splits.items()}
     sizes = {split: len(part) for split, part in source.splits.items()}
-    labels = {label: tuple(found[split][label] for split in Codec.splits) for label in source.labels}
+    labels = {label: tuple(found[split][label] for split in Processor.splits) for label in source.labels}
     ordered = dict(sorted(labels.items(), key=lambda item: -item[1][0]))
     what = "entity types" if _tagged(source.splits) else "relations"
     tables, findings = compare_counts(
-        "Counts", what, {"sentences": [sizes[s] for s in Codec.splits], **ordered}, published
+        "Counts", what, {"sentences": [sizes[s] for s in Processor.splits], **ordered}, published
     )
     more_tables, more_findings = compare_sizes({what: len(labels)}, published)
     unseen = [label for label, (train, *others) in labels.items() if not train and any(others)]
@@ -81,19 +81,19 @@ def _tagged(splits: Splits) -> bool:
     return any(isinstance(e, TaggedExample) for part in splits.values() for e in part)
 
 
-def measure_lengths(splits: Splits, codec: Codec) -> Section:
+def measure_lengths(splits: Splits, processor: Processor) -> Section:
     """Lengths in words, and in pieces with all special tokens; what is longer than ``data.max_length`` is cut."""
-    limit, extra = codec.settings.max_length, BOUNDARIES + sum(codec.tables().values())
+    limit, extra = processor.settings.max_length, BOUNDARIES + sum(processor.new_tokens().values())
     rows: list[tuple[Cell, ...]] = []
     texts = {}
     for split, part in splits.items():
-        pieces = [codec.tokenizer.pieces(e.tokens) for e in part]
+        pieces = [processor.tokenizer.pieces(e.tokens) for e in part]
         texts[split] = [ids for words in pieces for ids in words]
         words, lengths = [len(e.tokens) for e in part], [extra + sum(map(len, words)) for words in pieces]
         over = sum(length > limit for length in lengths)
         rows += [(split, "words", *spread(words), None), (split, "pieces", *spread(lengths), over)]
     columns = ("split", "length in", "median", "90th percentile", "longest", f"over {limit}")
-    known = measure_vocabulary(codec.tokenizer, texts)
+    known = measure_vocabulary(processor.tokenizer, texts)
     return Section((Table("Lengths", columns, tuple(rows)), *known.tables), known.findings)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Comparison, Euclidean, Lengths
 from mkgc.kge.complex import multiply
-from mkgc.kge.model import Scorer, Side
+from mkgc.kge.model import KGEModel, Target
 
 
 def _spread(margin: float, width: int) -> float:
@@ -29,7 +29,7 @@ def _distance(norm: int, parts: int) -> Comparison:
 
 
 @final
-class TransE(Scorer):
+class TransE(KGEModel):
     """The negative distance of h + r from t, in the L1 or L2 norm.
 
     With ``unit``, as in the source: entities have length 1 (:meth:`constrain` brings them back to it), and parameters
@@ -54,9 +54,9 @@ class TransE(Scorer):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        spread = 6 / math.sqrt(self.width) if self.unit else _spread(self.margin, self.width)
+        init_std = 6 / math.sqrt(self.width) if self.unit else _spread(self.margin, self.width)
         for table in (self.entities, self.relations):
-            nn.init.uniform_(table.weight, -spread, spread)
+            nn.init.uniform_(table.weight, -init_std, init_std)
         if self.unit:
             with torch.no_grad():
                 F.normalize(self.relations.weight, out=self.relations.weight)
@@ -67,12 +67,12 @@ class TransE(Scorer):
         if self.unit:
             F.normalize(self.entities.weight, out=self.entities.weight)
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
-        return torch.add(self.known(known), self.relations(relations), alpha=1 if side == "tail" else -1)
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+        return torch.add(self.known(known), self.relations(relations), alpha=1 if target == "tail" else -1)
 
 
 @final
-class RotatE(Scorer):
+class RotatE(KGEModel):
     """The negative distance of h turned by r from t, where a relation is an angle for each complex number.
 
     The distance sums the moduli of the differences (norm 1: the released code, the published numbers) or is the L2
@@ -96,18 +96,18 @@ class RotatE(Scorer):
         sparse: bool = False,
     ) -> None:
         super().__init__(entities, relations, width, width, _distance(norm, 2), sparse)
-        self.spread = _spread(margin, width)
+        self.init_std = _spread(margin, width)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         for table in (self.entities, self.relations):
-            nn.init.uniform_(table.weight, -self.spread, self.spread)
+            nn.init.uniform_(table.weight, -self.init_std, self.init_std)
 
     def rotations(self, relations: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
         """The relations as complex numbers of modulus 1."""
-        angles = self.relations(relations) * (math.pi / self.spread)
+        angles = self.relations(relations) * (math.pi / self.init_std)
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
         # Turning h forwards or t backwards leaves the distance as it is.
-        return multiply(self.known(known), self.rotations(relations), conjugate=side == "head")
+        return multiply(self.known(known), self.rotations(relations), conjugate=target == "head")

@@ -1,4 +1,4 @@
-"""What models share that know entities by their pictures too: the vectors of all pictures, and whose they are."""
+"""What models share that know entities by their images too: the vectors of all images, and whose they are."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.data.settings import DataSettings
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError, DataError
-from mkgc.images.features import picture_vectors
-from mkgc.images.loaded import PictureStore
+from mkgc.images.features import image_vectors
+from mkgc.images.loaded import LoadedImages
 from mkgc.kge.comparisons import Comparison
-from mkgc.kge.model import Scorer
+from mkgc.kge.model import KGEModel
 
 
-class Pictured(Scorer):
-    """A scorer of entities that may have pictures: none, one or several each.
+class ImageAware(KGEModel):
+    """A model of entities that may have images: none, one or several each.
 
-    Pictures are vectors of a frozen encoder, of length 1, made once before training (:meth:`prepare`) and kept with the
+    Images are vectors of a frozen encoder, of length 1, made once before training (:meth:`prepare`) and kept with the
     weights. The encoder is neither trained nor saved: a trained model is built again without it.
 
-    An entity without pictures is known by its structure alone; how, each model says.
+    An entity without images is known by its structure alone; how, each model says.
     """
 
     gathers = True
@@ -50,7 +50,7 @@ class Pictured(Scorer):
 
     @property
     def features(self) -> int:
-        """The width F of a picture's vector; 0 as long as none is known."""
+        """The width F of an image's vector; 0 as long as none is known."""
         return self.vectors.shape[1]
 
     @abstractmethod
@@ -59,35 +59,35 @@ class Pictured(Scorer):
 
     def prepare(
         self,
-        pictures: Sequence[Pictures],
+        images: Sequence[ImagePaths],
         triples: Int[Tensor, "n 3"],
-        store: PictureStore,
+        store: LoadedImages,
         settings: DataSettings,
     ) -> None:
-        """Looks at all pictures, to be called once before training; ``triples`` are those of the training split.
+        """Looks at all images, to be called once before training; ``triples`` are those of the training split.
 
         Raises:
             ConfigError: The model was built without an encoder.
         """
         vision = self._vision[0]
         if vision is None:
-            raise ConfigError("a model of pictures was built without backbone.vision: nothing can look at them")
+            raise ConfigError("a model of images was built without backbone.vision: nothing can look at them")
         vision.to(self.vectors.device)
-        vectors, owners = picture_vectors(pictures, store, settings.pictures, vision)
+        vectors, owners = image_vectors(images, store, settings.images, vision)
         vision.cpu()  # its work is done, and the accelerator's memory is for what learns
         self.see(vectors, owners)
         self.judge(triples)
 
     @torch.no_grad()
     def see(self, vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> None:
-        """Takes the pictures' vectors, in place of any it had; ``owners`` are the entities they belong to.
+        """Takes the images' vectors, in place of any it had; ``owners`` are the entities they belong to.
 
         Raises:
             DataError: An owner is no entity.
         """
         count = self.entities.num_embeddings
         if len(owners) and not 0 <= int(owners.min()) <= int(owners.max()) < count:
-            raise DataError(f"owners of pictures reach from {owners.min()} to {owners.max()}, but entities are {count}")
+            raise DataError(f"owners of images reach from {owners.min()} to {owners.max()}, but entities are {count}")
         order = owners.argsort(stable=True)
         resized = vectors.shape[1] != self.features
         self.vectors = F.normalize(vectors[order].to(self.entities.weight))
@@ -96,10 +96,10 @@ class Pictured(Scorer):
             self.fit()
 
     def judge(self, triples: Int[Tensor, "n 3"]) -> None:
-        """Decides what pictures are good for, where a model asks that; called when they have been seen."""
+        """Decides what images are good for, where a model asks that; called when they have been seen."""
 
     def look(self, rows: slice | Int[Tensor, " n"]) -> tuple[Float[Tensor, "p F"], Int[Tensor, " p"]]:
-        """The vectors of the pictures of some entities, and of which of ``rows`` each one is."""
+        """The vectors of the images of some entities, and of which of ``rows`` each one is."""
         if isinstance(rows, slice):
             if rows == slice(None):
                 return self.vectors, self.owners
@@ -113,7 +113,7 @@ class Pictured(Scorer):
         return self.vectors[which], place
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        """Makes room for as many pictures, and for vectors as wide, as were saved."""
+        """Makes room for as many images, and for vectors as wide, as were saved."""
         saved = state_dict.get(f"{prefix}vectors")
         if saved is not None:
             resized = saved.shape[1] != self.features

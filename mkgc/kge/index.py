@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Kind
-from mkgc.kge.model import Scorer
+from mkgc.kge.model import KGEModel
 from mkgc.metrics import MetricError
 
 Rows = Float32[np.ndarray, "n W"]
@@ -30,7 +30,7 @@ class EntityIndex:
     """Finds the entities whose vectors fit queries best; everything lies in the memory of the host.
 
     Exact by default. ``approximate`` sorts the vectors into some 4 √N lists around centres first, and looks into a
-    sixteenth of them: it misses the more, the less the vectors are grouped. Entities that are ``left_out`` are never
+    sixteenth of them: it misses the more, the less the vectors are grouped. Entities that are ``excluded`` are never
     found.
 
     Raises:
@@ -43,11 +43,11 @@ class EntityIndex:
         vectors: Float[Tensor, "N W"],
         kind: Kind = "product",
         approximate: bool = False,
-        left_out: Int[Tensor, " X"] | None = None,
+        excluded: Int[Tensor, " X"] | None = None,
     ) -> None:
         kept = np.ones(len(vectors), bool)
-        if left_out is not None:
-            kept[left_out.cpu().numpy()] = False
+        if excluded is not None:
+            kept[excluded.cpu().numpy()] = False
         self.kind, self._numbers, rows = kind, np.flatnonzero(kept), _rows(vectors)
         rows = rows if kept.all() else rows[kept]
         self._index = (_lists if approximate else _flat)(_faiss(), rows, kind)
@@ -75,20 +75,20 @@ class EntityIndex:
         return torch.from_numpy(scores), torch.from_numpy(np.where(np.isneginf(scores), -1, entities))
 
 
-def index_of(scorer: Scorer, approximate: bool = False, left_out: Int[Tensor, " X"] | None = None) -> EntityIndex:
-    """An index of a structure model, to be asked with what its ``query`` makes.
+def index_of(kge: KGEModel, approximate: bool = False, excluded: Int[Tensor, " X"] | None = None) -> EntityIndex:
+    """An index of a structure model, to be asked with what its ``compose`` makes.
 
     Raises:
         ConfigError: FAISS is not installed, or the model's score is none that it knows.
         MetricError: The model has diverged.
     """
-    if scorer.comparison.index is None:
+    if kge.comparison.index is None:
         raise ConfigError(
-            f"index=faiss knows inner products and Euclidean distances, and {type(scorer).__name__} sums lengths: take "
+            f"index=faiss knows inner products and Euclidean distances, and {type(kge).__name__} sums lengths: take "
             "a model with products (distmult, complex, rescal, …) or one with backbone.norm=2, or leave out index"
         )
     with torch.no_grad():
-        return EntityIndex(scorer.candidates(slice(None)), scorer.comparison.index, approximate, left_out)
+        return EntityIndex(kge.entity_representations(slice(None)), kge.comparison.index, approximate, excluded)
 
 
 def _flat(faiss: ModuleType, rows: Rows, kind: Kind) -> Any:

@@ -14,10 +14,10 @@ from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Comparison
 from mkgc.nn.embeddings import some_rows
 
-Side = Literal["head", "tail"]
+Target = Literal["head", "tail"]
 
 
-class Scorer(nn.Module, ABC):
+class KGEModel(nn.Module, ABC):
     """Scores triples by a query, made of the known entity and the relation, that is compared with entities.
 
     ``width`` is the dimension of an entity in the literature's sense: complex models count complex numbers, which are
@@ -48,10 +48,10 @@ class Scorer(nn.Module, ABC):
         """Draws both tables anew, as the literature does."""
 
     @abstractmethod
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
-        """The vector that an entity on ``side`` is compared with, given the entity on the other side."""
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+        """The vector that an entity on ``target`` is compared with, given the entity on the other side."""
 
-    def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
+    def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         """What a query is compared with: a vector for each entity in ``rows``."""
         return some_rows(self.entities.weight, rows) if isinstance(rows, slice) else self.entities(rows)
 
@@ -59,7 +59,7 @@ class Scorer(nn.Module, ABC):
         """The vectors of some entities, beside which all are compared: what is added to that gradient has B rows."""
         return F.embedding(entities, self.entities.weight, sparse=True)
 
-    def own_loss(
+    def auxiliary_loss(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"] | None:
         """What the model minimises beside the task's objective, for each triple of a batch; most have nothing."""
@@ -79,26 +79,26 @@ class Scorer(nn.Module, ABC):
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"]:
         """The scores of triples."""
-        return self.comparison.one(self.query(heads, relations, "tail"), self.candidates(tails))
+        return self.comparison.one(self.compose(heads, relations, "tail"), self.entity_representations(tails))
 
     def score_all(
-        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, rows: slice = slice(None)
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target, rows: slice = slice(None)
     ) -> Float[Tensor, "B N"]:
-        """The scores of all entities, or of those in ``rows``, as the one missing on ``side``."""
-        return self.comparison.all(self.query(known, relations, side), self.candidates(rows))
+        """The scores of all entities, or of those in ``rows``, as the one missing on ``target``."""
+        return self.comparison.all(self.compose(known, relations, target), self.entity_representations(rows))
 
     def score_some(
-        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side, candidates: Int[Tensor, "B K"]
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target, candidates: Int[Tensor, "B K"]
     ) -> Float[Tensor, "B K"]:
-        """The scores of each row's candidates as the entity missing on ``side``.
+        """The scores of each row's candidates as the entity missing on ``target``.
 
         With the right answers in a column beside the wrong ones, training needs no call of :meth:`score`.
         """
-        return self.compare(self.query(known, relations, side), candidates)
+        return self.compare(self.compose(known, relations, target), candidates)
 
     def compare(self, queries: Float[Tensor, "B W"], candidates: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """The scores of queries, whatever side they ask for, with each row's candidates."""
         rows: slice | Tensor = slice(None)
         if self.sparse or self.gathers:
             rows, candidates = candidates.unique(return_inverse=True)
-        return self.comparison.some(queries, self.candidates(rows), candidates)
+        return self.comparison.some(queries, self.entity_representations(rows), candidates)

@@ -7,13 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mkgc.errors import DataError
-from mkgc.kge.model import Side
+from mkgc.kge.model import Target
 
-SIDES: tuple[Side, ...] = ("head", "tail")
+TARGETS: tuple[Target, ...] = ("head", "tail")
 DRAWS = 1 << 62  # so many that what remains after division by the number of entities is uniform
 
 
-class Negatives(nn.Module):
+class NegativeSampler(nn.Module):
     """Draws entities that replace the head or the tail of triples, uniformly and with repetition.
 
     With ``known`` triples, a query's negatives are uniform over the entities that make no known triple; nothing is
@@ -34,38 +34,38 @@ class Negatives(nn.Module):
         if known is not None:
             if entities * entities * relations >= 1 << 63:
                 raise DataError(f"{entities} entities and {relations} relations are too many to filter negatives for")
-            for side in SIDES:
-                self.register_buffer(side, self._gaps(known, side), persistent=False)
+            for target in TARGETS:
+                self.register_buffer(target, self._gaps(known, target), persistent=False)
 
     def forward(
-        self, triples: Int[Tensor, "B 3"], side: Side, generator: torch.Generator | None = None
+        self, triples: Int[Tensor, "B 3"], target: Target, generator: torch.Generator | None = None
     ) -> Int[Tensor, "B K"]:
-        """Entities to take the place of each triple's ``side``; the generator lives on the triples' device."""
+        """Entities to take the place of each triple's ``target``; the generator lives on the triples' device."""
         shape, device = (len(triples), self.count), triples.device
         if not self.filtered:
             return torch.randint(self.entities, shape, generator=generator, device=device)
-        gaps, first = getattr(self, side), self._queries(triples, side)[:, None] * self.entities
+        gaps, first = getattr(self, target), self._queries(triples, target)[:, None] * self.entities
         start, end = torch.searchsorted(gaps, first), torch.searchsorted(gaps, first + self.entities)
         draws = torch.randint(DRAWS, shape, generator=generator, device=device) % (self.entities - (end - start))
         return draws + torch.searchsorted(gaps, first + draws, right=True) - start
 
-    def _queries(self, triples: Int[Tensor, "n 3"], side: Side) -> Int[Tensor, " n"]:
-        return triples[:, 0 if side == "tail" else 2] * self.relations + triples[:, 1]
+    def _queries(self, triples: Int[Tensor, "n 3"], target: Target) -> Int[Tensor, " n"]:
+        return triples[:, 0 if target == "tail" else 2] * self.relations + triples[:, 1]
 
-    def _gaps(self, known: Int[Tensor, "_ 3"], side: Side) -> Int[Tensor, " n"]:
+    def _gaps(self, known: Int[Tensor, "_ 3"], target: Target) -> Int[Tensor, " n"]:
         """For each answer, the query's number times N plus how many wrong entities are below it, in order.
 
         Hence the u-th wrong entity of a query is u plus the number of its answers with at most u wrong ones below.
         """
-        queries = self._queries(known, side)
-        keys = (queries * self.entities + known[:, 2 if side == "tail" else 0]).unique()
+        queries = self._queries(known, target)
+        keys = (queries * self.entities + known[:, 2 if target == "tail" else 0]).unique()
         _, groups, sizes = keys.div(self.entities, rounding_mode="floor").unique_consecutive(
             return_inverse=True, return_counts=True
         )
         if (sizes == self.entities).any():
-            other = "head" if side == "tail" else "tail"
+            other = "head" if target == "tail" else "tail"
             raise DataError(
-                f"a {other} and relation are known with all {self.entities} entities as their {side}: no negative is "
+                f"a {other} and relation are known with all {self.entities} entities as their {target}: no negative is "
                 "left to draw; train without filtering negatives"
             )
         starts = sizes.cumsum(0) - sizes
@@ -84,15 +84,17 @@ class Subsampling(nn.Module):
     def __init__(self, triples: Int[Tensor, "n 3"], relations: int) -> None:
         super().__init__()
         self.relations = relations
-        for column, side in ((0, "tail"), (2, "head")):
+        for column, target in ((0, "tail"), (2, "head")):
             keys, counts = (triples[:, column] * relations + triples[:, 1]).unique(return_counts=True)
-            self.register_buffer(f"{side}_keys", keys, persistent=False)
-            self.register_buffer(f"{side}_counts", counts, persistent=False)
+            self.register_buffer(f"{target}_keys", keys, persistent=False)
+            self.register_buffer(f"{target}_counts", counts, persistent=False)
 
     def forward(self, triples: Int[Tensor, "B 3"]) -> Float[Tensor, " B"]:
         """The weights of triples that were counted."""
         return (self._count(triples, 0, "tail") + self._count(triples, 2, "head") + 6).float().rsqrt()
 
-    def _count(self, triples: Int[Tensor, "B 3"], column: int, side: Side) -> Int[Tensor, " B"]:
-        places = torch.searchsorted(getattr(self, f"{side}_keys"), triples[:, column] * self.relations + triples[:, 1])
-        return getattr(self, f"{side}_counts")[places]
+    def _count(self, triples: Int[Tensor, "B 3"], column: int, target: Target) -> Int[Tensor, " B"]:
+        places = torch.searchsorted(
+            getattr(self, f"{target}_keys"), triples[:, column] * self.relations + triples[:, 1]
+        )
+        return getattr(self, f"{target}_counts")[places]

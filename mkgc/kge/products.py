@@ -11,34 +11,34 @@ from torch import Tensor, nn
 
 from mkgc.kge.comparisons import Product
 from mkgc.kge.complex import moduli, multiply
-from mkgc.kge.model import Scorer, Side
+from mkgc.kge.model import KGEModel, Target
 
 
 @final
-class DistMult(Scorer):
+class DistMult(KGEModel):
     """The sum over h · r · t.
 
-    Parameters are drawn from a normal distribution of deviation ``spread``, by default as in the released code of
+    Parameters are drawn from a normal distribution of deviation ``init_std``, by default as in the released code of
     Lacroix et al. (2018), who train it with the N3 regulariser (:func:`mkgc.losses.n3.n3`).
 
     Source: Yang et al. (2015), "Embedding Entities and Relations for Learning and Inference in Knowledge Bases".
     """
 
-    def __init__(self, entities: int, relations: int, width: int, spread: float = 1e-3, sparse: bool = False) -> None:
+    def __init__(self, entities: int, relations: int, width: int, init_std: float = 1e-3, sparse: bool = False) -> None:
         super().__init__(entities, relations, width, width, Product(), sparse)
-        self.spread = spread
+        self.init_std = init_std
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         for table in (self.entities, self.relations):
-            nn.init.normal_(table.weight, std=self.spread)
+            nn.init.normal_(table.weight, std=self.init_std)
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
         return self.known(known) * self.relations(relations)
 
 
 @final
-class ComplEx(Scorer):
+class ComplEx(KGEModel):
     """The real part of the sum over h · r · conj(t), all complex.
 
     Parameters are drawn as for :class:`DistMult`.
@@ -48,18 +48,18 @@ class ComplEx(Scorer):
 
     entity_parts = 2
 
-    def __init__(self, entities: int, relations: int, width: int, spread: float = 1e-3, sparse: bool = False) -> None:
+    def __init__(self, entities: int, relations: int, width: int, init_std: float = 1e-3, sparse: bool = False) -> None:
         super().__init__(entities, relations, width, 2 * width, Product(), sparse)
-        self.spread = spread
+        self.init_std = init_std
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         for table in (self.entities, self.relations):
-            nn.init.normal_(table.weight, std=self.spread)
+            nn.init.normal_(table.weight, std=self.init_std)
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
         # Re(h r conj(t)) = Re(conj(h) conj(r) t): heads are compared with t conj(r).
-        return multiply(self.known(known), self.relations(relations), conjugate=side == "head")
+        return multiply(self.known(known), self.relations(relations), conjugate=target == "head")
 
     def factors(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
@@ -69,7 +69,7 @@ class ComplEx(Scorer):
 
 
 @final
-class RESCAL(Scorer):
+class RESCAL(KGEModel):
     """The product h R t with a matrix for each relation.
 
     Parameters are drawn from Glorot and Bengio's (2010) normal distribution, one of the choices of Ruffinelli et al.
@@ -86,12 +86,12 @@ class RESCAL(Scorer):
         nn.init.xavier_normal_(self.entities.weight)
         nn.init.normal_(self.relations.weight, std=math.sqrt(1 / self.width))
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
         # A matrix is read once for all of its queries, not copied for each of them.
         distinct, which, counts = relations.unique(return_inverse=True, return_counts=True)
         order = which.argsort()
         groups = self.known(known[order]).split(counts.tolist())
-        matrices = (matrix.mT if side == "head" else matrix for matrix in self._matrices(distinct))
+        matrices = (matrix.mT if target == "head" else matrix for matrix in self._matrices(distinct))
         queries = [group @ matrix for group, matrix in zip(groups, matrices, strict=True)]
         return torch.cat(queries)[order.argsort()]
 

@@ -1,4 +1,4 @@
-"""Which pictures are to be trusted: the typical one among an entity's, and the relations they tell something of."""
+"""Which images are to be trusted: the medoid of an entity's, and the relations they tell something of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ CELLS = 1 << 24
 """How many similarities are held at a time."""
 
 
-def typical(vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> Int[Tensor, " n"]:
-    """For each entity that has pictures, the row of the one most like its others, the first of equals.
+def medoid(vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> Int[Tensor, " n"]:
+    """For each entity that has images, the row of the one most like its others, the first of equals.
 
     ``vectors`` have length 1; likeness is the sum of the cosines with the others.
 
@@ -19,7 +19,7 @@ def typical(vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> Int[Ten
     """
     entities, which = owners.unique(return_inverse=True)
     total = vectors.new_zeros(len(entities), vectors.shape[1]).index_add(0, which, vectors)
-    # Of two pictures both are equally like the other, but for rounding.
+    # Of two images both are equally like the other, but for rounding.
     likeness = (vectors * (total[which] - vectors)).sum(1).round(decimals=5)
     order = likeness.argsort(descending=True, stable=True)
     order = order[which[order].argsort(stable=True)]
@@ -33,9 +33,9 @@ def mean_rank_percentage(
     vectors: Float[Tensor, "P F"],
     owners: Int[Tensor, " P"],
 ) -> Float[Tensor, " R"]:
-    """How far down, from 0 to 1, a relation's tails come when entities are ranked by likeness of picture to the head.
+    """How far down, from 0 to 1, a relation's tails come when entities are ranked by likeness of image to the head.
 
-    Only triples count whose head and tail have a picture and no other relation from one to the other; what is ranked
+    Only triples count whose head and tail have an image and no other relation from one to the other; what is ranked
     are all of their tails. Ranks of equals are means; of a head's tails, and then of heads, the mean counts. A relation
     without such triples has NaN. ``vectors`` have length 1, one for each entity in ``owners``, in order.
 
@@ -51,7 +51,7 @@ def mean_rank_percentage(
 
 
 def _judged(triples: Int[Tensor, "n 3"], owners: Int[Tensor, " P"]) -> Int[Tensor, "m 3"]:
-    """The distinct triples that say something of pictures."""
+    """The distinct triples that say something of images."""
     triples = triples.unique(dim=0)
     _, which, counts = triples[:, [0, 2]].unique(dim=0, return_inverse=True, return_counts=True)
     return triples[(counts[which] == 1) & torch.isin(triples[:, [0, 2]], owners).all(1)]

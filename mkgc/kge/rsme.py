@@ -1,4 +1,4 @@
-"""RSME: ComplEx of vectors that pictures have a share in, and a gate that forgets pictures where they tell nothing."""
+"""RSME: ComplEx of vectors that images have a share in, and a gate that forgets images where they tell nothing."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Product
 from mkgc.kge.complex import moduli, multiply
-from mkgc.kge.image_aware import Pictured
-from mkgc.kge.model import Side
-from mkgc.kge.relevance import mean_rank_percentage, typical
+from mkgc.kge.image_aware import ImageAware
+from mkgc.kge.model import Target
+from mkgc.kge.relevance import mean_rank_percentage, medoid
 
 
 @final
-class RSME(Pictured):
-    """β times ComplEx, plus 1 - β times the cosine of both entities' pictures where the relation's gate is open.
+class RSME(ImageAware):
+    """β times ComplEx, plus 1 - β times the cosine of both entities' images where the relation's gate is open.
 
-    An entity is (1 - α) e + α f M: its own vector and its picture's, which the filter gate chose among its pictures
-    (:func:`mkgc.kge.relevance.typical`). The forget gate is open for the share ``remember`` of the relations whose
+    An entity is (1 - α) e + α f M: its own vector and its image's, which the filter gate chose among its images
+    (:func:`mkgc.kge.relevance.medoid`). The forget gate is open for the share ``remember`` of the relations whose
     tails look most like their heads in training (:func:`mkgc.kge.relevance.mean_rank_percentage`); it opens or shuts
-    when pictures are prepared, and does not learn.
+    when images are prepared, and does not learn.
 
-    An entity without pictures is e alone, and its cosine with others is 0. Vectors are drawn as for
+    An entity without images is e alone, and its cosine with others is 0. Vectors are drawn as for
     :class:`mkgc.kge.products.ComplEx`, M from Glorot and Bengio's (2010) uniform distribution.
 
     Source: Wang et al. (2021), "Is Visual Context Really Helpful for Knowledge Graph? A Representation Learning
@@ -50,13 +50,13 @@ class RSME(Pictured):
         alpha: float = 0.5,
         beta: float = 0.95,
         remember: float = 0.5,
-        spread: float = 1e-3,
+        init_std: float = 1e-3,
     ) -> None:
         super().__init__(entities, relations, width, 2 * width, Product(), vision)
         for name, share in {"alpha": alpha, "beta": beta, "remember": remember}.items():
             if not 0 <= share <= 1:
                 raise ConfigError(f"backbone.{name}={share} must lie between 0 and 1")
-        self.alpha, self.beta, self.remember, self.spread = alpha, beta, remember, spread
+        self.alpha, self.beta, self.remember, self.init_std = alpha, beta, remember, init_std
         self.register_buffer("gate", torch.ones(relations))
         self.fit()
         self.reset_parameters()
@@ -68,12 +68,12 @@ class RSME(Pictured):
     def reset_parameters(self) -> None:
         self.fit()
         for table in (self.entities, self.relations):
-            nn.init.normal_(table.weight, std=self.spread)
+            nn.init.normal_(table.weight, std=self.init_std)
 
     def see(self, vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> None:
-        """Takes the picture of each entity that is most like its others."""
+        """Takes the image of each entity that is most like its others."""
         vectors = F.normalize(vectors)
-        chosen = typical(vectors, owners)
+        chosen = medoid(vectors, owners)
         super().see(vectors[chosen], owners[chosen])
 
     def judge(self, triples: Int[Tensor, "n 3"]) -> None:
@@ -85,20 +85,20 @@ class RSME(Pictured):
         self.gate = torch.zeros_like(self.gate).index_fill(0, best, 1.0)
 
     def both(self, rows: slice | Int[Tensor, " n"]) -> tuple[Float[Tensor, "n W"], Float[Tensor, "n F"]]:
-        """The entities as ComplEx has them, and their pictures, 0 where there is none."""
-        own = super().candidates(rows)
+        """The entities as ComplEx has them, and their images, 0 where there is none."""
+        own = super().entity_representations(rows)
         vectors, place = self.look(rows)
         seen = own.new_zeros(len(own), self.features).index_copy(0, place, vectors)
         share = own.new_zeros(len(own), 1).index_fill(0, place, self.alpha)
         return (1 - share) * own + share * (seen @ self.projection), seen
 
-    def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
+    def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         return torch.cat(self.both(rows), 1)
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
-        entity, picture = self.both(known)
-        turned = multiply(entity, self.relations(relations), conjugate=side == "head")
-        return torch.cat([self.beta * turned, (1 - self.beta) * self.gate[relations, None] * picture], 1)
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+        entity, image = self.both(known)
+        turned = multiply(entity, self.relations(relations), conjugate=target == "head")
+        return torch.cat([self.beta * turned, (1 - self.beta) * self.gate[relations, None] * image], 1)
 
     def factors(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]

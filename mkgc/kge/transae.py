@@ -1,4 +1,4 @@
-"""TransAE: an entity is the hidden layer of an autoencoder of its pictures."""
+"""TransAE: an entity is the hidden layer of an autoencoder of its images."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from torch import Tensor, nn
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Lengths
-from mkgc.kge.image_aware import Pictured
-from mkgc.kge.model import Side
+from mkgc.kge.image_aware import ImageAware
+from mkgc.kge.model import Target
 
 SIGMOID_SPREAD = 0.208
 """The deviation of the sigmoid of a standard normal variable."""
 
 
 @final
-class TransAE(Pictured):
+class TransAE(ImageAware):
     """The negative L1 distance of h + r from t, entities being what an autoencoder has in its middle.
 
-    The mean of an entity's pictures goes through two layers, with sigmoids, to the entity's vector, and through two
-    more back to itself: the mean squared error of the latter, times ``rebuild``, is the model's own loss. ``inner`` is
-    the width of the layers between. The last layer has no sigmoid: the vectors of today's encoders have both signs.
+    The mean of an entity's images goes through two layers, with sigmoids, to the entity's vector, and through two
+    more back to itself: the mean squared error of the latter, times ``reconstruction_weight``, is the model's own
+    loss. ``hidden_dim`` is the width of the layers between. The last layer has no sigmoid: the vectors of today's
+    encoders have both signs.
 
-    An entity without pictures is the sigmoid of a free vector, and nothing is rebuilt for it. Parameters are drawn so
+    An entity without images is the sigmoid of a free vector, and nothing is rebuilt for it. Parameters are drawn so
     that entities and relations spread as those of :class:`mkgc.kge.distances.TransE` with the same ``margin``.
 
     Source: Wang et al. (2019), "Multimodal Data Enhanced Representation Learning for Knowledge Graphs", section III:
     there, vectors of texts go through layers of their own to the same middle.
 
     Raises:
-        ConfigError: A size is not positive, or ``rebuild`` is negative.
+        ConfigError: A size is not positive, or ``reconstruction_weight`` is negative.
     """
 
     def __init__(
@@ -44,41 +45,45 @@ class TransAE(Pictured):
         relations: int,
         width: int,
         vision: VisionEncoder | None = None,
-        inner: int = 256,
-        rebuild: float = 1.0,
+        hidden_dim: int = 256,
+        reconstruction_weight: float = 1.0,
         margin: float = 9.0,
     ) -> None:
         super().__init__(entities, relations, width, width, Lengths(1), vision)
-        if inner < 1:
-            raise ConfigError(f"backbone.inner={inner} must be at least 1")
-        if rebuild < 0:
-            raise ConfigError(f"backbone.rebuild={rebuild} must not be negative")
-        self.inner, self.rebuild, self.spread = inner, rebuild, (margin + 2) / width
-        self.middle = nn.Linear(inner, width)
-        self.back = nn.Linear(width, inner)
+        if hidden_dim < 1:
+            raise ConfigError(f"backbone.hidden_dim={hidden_dim} must be at least 1")
+        if reconstruction_weight < 0:
+            raise ConfigError(f"backbone.reconstruction_weight={reconstruction_weight} must not be negative")
+        self.hidden_dim, self.reconstruction_weight, self.init_std = (
+            hidden_dim,
+            reconstruction_weight,
+            (margin + 2) / width,
+        )
+        self.middle = nn.Linear(hidden_dim, width)
+        self.back = nn.Linear(width, hidden_dim)
         self.fit()
         self.reset_parameters()
 
     def fit(self) -> None:
         made = self.entities.weight
-        self.first = nn.Parameter(_drawn(made.new_empty(self.features, self.inner)))
-        self.last = nn.Parameter(_drawn(made.new_empty(self.inner, self.features)))
-        self.first_bias = nn.Parameter(made.new_zeros(self.inner))
+        self.first = nn.Parameter(_drawn(made.new_empty(self.features, self.hidden_dim)))
+        self.last = nn.Parameter(_drawn(made.new_empty(self.hidden_dim, self.features)))
+        self.first_bias = nn.Parameter(made.new_zeros(self.hidden_dim))
         self.last_bias = nn.Parameter(made.new_zeros(self.features))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         self.fit()
-        nn.init.uniform_(self.relations.weight, -self.spread, self.spread)
+        nn.init.uniform_(self.relations.weight, -self.init_std, self.init_std)
         # The sigmoid's slope at 0 is 1/4.
-        nn.init.uniform_(self.entities.weight, -4 * self.spread, 4 * self.spread)
-        reach = 4 * self.spread / (SIGMOID_SPREAD * math.sqrt(self.inner))
+        nn.init.uniform_(self.entities.weight, -4 * self.init_std, 4 * self.init_std)
+        reach = 4 * self.init_std / (SIGMOID_SPREAD * math.sqrt(self.hidden_dim))
         nn.init.uniform_(self.middle.weight, -reach, reach)
         self.middle.bias.copy_(-self.middle.weight.sum(1) / 2)
         self.back.reset_parameters()
 
     def see(self, vectors: Float[Tensor, "P F"], owners: Int[Tensor, " P"]) -> None:
-        """Takes the mean of each entity's pictures, which is all that the model looks at."""
+        """Takes the mean of each entity's images, which is all that the model looks at."""
         entities, which = owners.unique(return_inverse=True)
         total = vectors.new_zeros(len(entities), vectors.shape[1])
         super().see(total.index_add(0, which, F.normalize(vectors)), entities)
@@ -89,30 +94,36 @@ class TransAE(Pictured):
         return self.middle(hidden).sigmoid()
 
     def decode(self, middle: Float[Tensor, "p W"]) -> Float[Tensor, "p F"]:
-        """The vectors of pictures again, of which each number has a mean square of 1."""
+        """The vectors of images again, of which each number has a mean square of 1."""
         return self.back(middle).sigmoid() @ self.last + self.last_bias
 
-    def candidates(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
-        free = super().candidates(rows).sigmoid()
+    def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
+        free = super().entity_representations(rows).sigmoid()
         vectors, place = self.look(rows)
         return free.index_copy(0, place, self.encode(vectors).to(free.dtype))
 
-    def query(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], side: Side) -> Float[Tensor, "B W"]:
-        return torch.add(self.candidates(known), self.relations(relations), alpha=1 if side == "tail" else -1)
+    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+        return torch.add(
+            self.entity_representations(known), self.relations(relations), alpha=1 if target == "tail" else -1
+        )
 
     def factors(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B _"], ...]:
-        return self.candidates(heads), self.relations(relations), self.candidates(tails)
+        return self.entity_representations(heads), self.relations(relations), self.entity_representations(tails)
 
-    def own_loss(
+    def auxiliary_loss(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"] | None:
-        """How badly the pictures of each triple's entities are rebuilt: 0 where neither has any, else their mean."""
+        """How badly the images of each triple's entities are rebuilt: 0 where neither has any, else their mean."""
         vectors, place = self.look(torch.cat([heads, tails]))
         errors = (self.decode(self.encode(vectors)) - vectors * math.sqrt(self.features)).square().mean(1)
         total = errors.new_zeros(2 * len(heads)).index_add(0, place, errors).view(2, -1).sum(0)
-        return self.rebuild * total / place.bincount(minlength=2 * len(heads)).view(2, -1).sum(0).clamp(min=1)
+        return (
+            self.reconstruction_weight
+            * total
+            / place.bincount(minlength=2 * len(heads)).view(2, -1).sum(0).clamp(min=1)
+        )
 
 
 def _drawn(matrix: Float[Tensor, "i o"]) -> Float[Tensor, "i o"]:

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from mkgc.errors import ConfigError
 from mkgc.metrics import EmptyMetricError, MetricError
 
-SIDES = ("head", "tail")
+TARGETS = ("head", "tail")
 HITS = (1, 3, 5, 10)
 
 Filter = tuple[Int[Tensor, " K"], Int[Tensor, " K"]]
@@ -66,18 +66,18 @@ def ranks(
     scores: Float[Tensor, "B N"],
     targets: Int[Tensor, " B"],
     known: Filter | None = None,
-    left_out: Int[Tensor, " X"] | None = None,
+    excluded: Int[Tensor, " X"] | None = None,
 ) -> Ranks:
     """The rank of each row's target among the row's scores, the highest being best.
 
     ``known`` are the answers known to be true, as rows and columns of ``scores``: all but the target leave
-    the ranking. Pairs may repeat, and may hold the target or not. Columns that are ``left_out`` are no candidates, but
+    the ranking. Pairs may repeat, and may hold the target or not. Columns that are ``excluded`` are no candidates, but
     for the target.
 
     Raises:
         MetricError: A score is NaN, which has no rank.
     """
-    return ranks_by_chunks(lambda _: scores, [slice(0, scores.shape[1])], targets, known, left_out)
+    return ranks_by_chunks(lambda _: scores, [slice(0, scores.shape[1])], targets, known, excluded)
 
 
 def ranks_by_chunks(
@@ -85,7 +85,7 @@ def ranks_by_chunks(
     chunks: Sequence[slice],
     targets: Int[Tensor, " B"],
     known: Filter | None = None,
-    left_out: Int[Tensor, " X"] | None = None,
+    excluded: Int[Tensor, " X"] | None = None,
 ) -> Ranks:
     """The same where not all scores fit into memory: ``score`` gives those of the entities of one chunk.
 
@@ -100,7 +100,7 @@ def ranks_by_chunks(
     for chunk in chunks:
         scores = score(chunk) if only is None else only
         # NaN is neither above nor equal to anything, so that what is left out drops out of every count.
-        scores = _without(scores, chunk, known, left_out)
+        scores = _without(scores, chunk, known, excluded)
         own = _inside(targets, chunk)
         scores[own, targets[own] - chunk.start] = target[own, 0]
         better, tied = scores > target, scores == target
@@ -127,15 +127,15 @@ def _inside(entities: Int[Tensor, " K"], chunk: slice) -> Int[Tensor, " k"]:
 
 
 def _without(
-    scores: Float[Tensor, "B n"], chunk: slice, known: Filter | None, left_out: Int[Tensor, " X"] | None
+    scores: Float[Tensor, "B n"], chunk: slice, known: Filter | None, excluded: Int[Tensor, " X"] | None
 ) -> Float[Tensor, "B n"]:
     """The scores of a chunk, NaN where an entity is no candidate."""
     scores = scores.clone()
     if known is not None:
         inside = _inside(known[1], chunk)
         scores[known[0][inside], known[1][inside] - chunk.start] = torch.nan
-    if left_out is not None and len(left_out):
-        scores[:, left_out[_inside(left_out, chunk)] - chunk.start] = torch.nan
+    if excluded is not None and len(excluded):
+        scores[:, excluded[_inside(excluded, chunk)] - chunk.start] = torch.nan
     return scores
 
 
@@ -165,11 +165,11 @@ class RankingMetrics(Metric):
     def __init__(self) -> None:
         super().__init__()
         # Sums in double: ranks are halves, so that their order and the number of devices change nothing.
-        self.add_state("totals", torch.zeros(len(SIDES), 4 + len(HITS), dtype=torch.double), "sum")
+        self.add_state("totals", torch.zeros(len(TARGETS), 4 + len(HITS), dtype=torch.double), "sum")
 
     def update(self, ranks: Ranks, side: Literal["head", "tail"]) -> None:
         """Adds the ranks of queries for one side."""
-        self.totals[SIDES.index(side)] += columns_of(ranks.realistic, ranks.candidates).sum(0)
+        self.totals[TARGETS.index(side)] += columns_of(ranks.realistic, ranks.candidates).sum(0)
 
     def compute(self) -> dict[str, float]:
         """The measures by name; ``count`` is how many queries they are of.
@@ -181,20 +181,20 @@ class RankingMetrics(Metric):
         """
         if not self.totals[:, 0].any():
             raise EmptyMetricError("nothing was ranked: the split has no triples to predict")
-        sides = {side: row for side, row in zip(SIDES, self.totals, strict=True) if row[0]}
-        out = measures(self.totals.sum(0).tolist())
+        sides = {side: row for side, row in zip(TARGETS, self.totals, strict=True) if row[0]}
+        out = ranking_metrics(self.totals.sum(0).tolist())
         for side, row in sides.items():
-            out |= {f"{side}/{name}": value for name, value in measures(row.tolist()).items()}
+            out |= {f"{side}/{name}": value for name, value in ranking_metrics(row.tolist()).items()}
         return out
 
 
 def columns_of(rank: Float64[Tensor, " B"], candidates: Int[Tensor, " B"]) -> Float64[Tensor, "B C"]:
-    """What the measures are made of, by query; their totals over queries go to :func:`measures`."""
+    """What the measures are made of, by query; their totals over queries go to :func:`ranking_metrics`."""
     hits = [(rank <= k).double() for k in HITS]
     return torch.stack([torch.ones_like(rank), rank, 1 / rank, candidates.double() - 1, *hits], dim=1)
 
 
-def measures(totals: Sequence[float]) -> dict[str, float]:
+def ranking_metrics(totals: Sequence[float]) -> dict[str, float]:
     """The measures by name, from at least one query."""
     count, rank, reciprocal, others, *hits = totals
     out = {"mr": rank / count, "mrr": reciprocal / count}

@@ -19,7 +19,7 @@ class RelationF1(Metric):
     """
 
     full_state_update = False
-    right: Tensor
+    true_positives: Tensor
     predicted: Tensor
     gold: Tensor
     accurate: Tensor
@@ -28,13 +28,13 @@ class RelationF1(Metric):
     def __init__(self, none: int | None = None) -> None:
         super().__init__()
         self.none = none
-        for name in ("right", "predicted", "gold", "accurate", "count"):
+        for name in ("true_positives", "predicted", "gold", "accurate", "count"):
             self.add_state(name, torch.tensor(0), "sum")
 
     def update(self, predicted: Int[Tensor, " B"], target: Int[Tensor, " B"]) -> None:
         """Adds a batch of predicted and of right relations, as indices."""
         equal = predicted == target
-        self.right += (equal & self._counts(target)).sum()
+        self.true_positives += (equal & self._counts(target)).sum()
         self.predicted += self._counts(predicted).sum()
         self.gold += self._counts(target).sum()
         self.accurate += equal.sum()
@@ -48,7 +48,7 @@ class RelationF1(Metric):
         """
         if not self.count:
             raise EmptyMetricError("no relation was scored: the split has no examples")
-        measures = precision_recall_f1(int(self.right), int(self.predicted), int(self.gold))
+        measures = precision_recall_f1(int(self.true_positives), int(self.predicted), int(self.gold))
         return measures | {"accuracy": int(self.accurate) / int(self.count), "support": int(self.gold)}
 
     def _counts(self, relations: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:

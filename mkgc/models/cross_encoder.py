@@ -12,28 +12,34 @@ from mkgc.encoders.text import TextEncoder
 from mkgc.errors import ConfigError
 
 
-class SequenceEncoder(nn.Module):
+class CrossEncoder(nn.Module):
     """Sequences in, the state of the first token of each out; with it, link prediction is KG-BERT.
 
-    Only the ``trained`` uppermost layers learn (None: all); those below drop nothing out. A positive triple meets
-    ``negatives`` corrupted ones, and ``chunk`` sequences are run at once where many are to be scored. An encoder with
-    a single segment reads all of a sequence in that.
+    Only the ``trainable_layers`` uppermost layers learn (None: all); those below drop nothing out. A positive triple
+    meets ``negatives`` corrupted ones, and ``chunk`` sequences are run at once where many are to be scored. An encoder
+    with a single segment reads all of a sequence in that.
 
     Raises:
         ConfigError: A number is too small.
     """
 
-    keeps_pictures = False
+    keeps_images = False
     reads_triples = True
     """It takes whole triples, and not one prompt a query."""
 
-    def __init__(self, text: TextEncoder, trained: int | None = None, negatives: int = 5, chunk: int = 256) -> None:
+    def __init__(
+        self, text: TextEncoder, trainable_layers: int | None = None, negatives: int = 5, chunk: int = 256
+    ) -> None:
         super().__init__()
-        for name, value in (("trained", 1 if trained is None else trained), ("negatives", negatives), ("chunk", chunk)):
+        for name, value in (
+            ("trainable_layers", 1 if trainable_layers is None else trainable_layers),
+            ("negatives", negatives),
+            ("chunk", chunk),
+        ):
             if value < 1:
                 raise ConfigError(f"backbone.{name}={value} must be at least 1")
         self.text, self.negatives, self.chunk = text, negatives, chunk
-        self.resting = [] if trained is None else text.freeze(max(len(text.layers) - trained, 0))
+        self.resting = [] if trainable_layers is None else text.freeze(max(len(text.layers) - trainable_layers, 0))
         self.train()
 
     @property
@@ -41,7 +47,7 @@ class SequenceEncoder(nn.Module):
         """Width of a state."""
         return self.text.width
 
-    def train(self, mode: bool = True) -> SequenceEncoder:
+    def train(self, mode: bool = True) -> CrossEncoder:
         """As ever, but for what does not learn: that stays in evaluation mode."""
         super().train(mode)
         for part in self.resting:
@@ -54,10 +60,10 @@ class SequenceEncoder(nn.Module):
         states = self.text.embed(Text(text.ids, text.mask, segments))
         *below, last = self.text.layers
         for layer in below:
-            states = layer.feed(layer.attend(states, text.mask).state)
+            states = layer.feed_forward(layer.self_attention(states, text.mask).state)
         first = text.ids.new_zeros(len(text.ids))
-        return last.feed(last.attend(states, text.mask, at=first).state)[:, 0]
+        return last.feed_forward(last.self_attention(states, text.mask, position_ids=first).state)[:, 0]
 
-    def recipes(self) -> dict[str, Any]:
+    def architecture_configs(self) -> dict[str, Any]:
         """A configuration that builds the text encoder again without weights."""
-        return {"text": self.text.recipe()}
+        return {"text": self.text.architecture_config()}

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from mkgc.batch import Images, Text, picture_keys
-from mkgc.encoders.frozen import Lower, distinct
+from mkgc.batch import Images, Text, image_keys
+from mkgc.encoders.frozen import FrozenPrefix, unique_images
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import taken
+from mkgc.nn.attention import gather_positions
 from mkgc.nn.kept import Masked
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.nn.streams import Streams
@@ -32,21 +32,21 @@ class Fusion(Protocol):
     def __call__(self, text: TextLayer, side: VisionLayer) -> nn.Module: ...
 
 
-class Backbone(nn.Module):
-    """Text and pictures in, contextual text states out.
+class FusionEncoder(nn.Module):
+    """Text and images in, contextual text states out.
 
     The first layers of each encoder run alone; the last ``fused`` of both run in pairs through a fusion. With
-    ``independent`` the pairs are new layers on top instead, the encoders' own staying unimodal (an ablation of the
+    ``stacked`` the pairs are new layers on top instead, the encoders' own staying unimodal (an ablation of the
     paper). Heads read the text stream: what would reach the side's output alone is neither computed nor trained, and a
     side that reaches no text state at all (``caf=false``) is left out.
 
-    Examples of a batch that show the same pictures share what the side's layers below the fused ones make of them,
+    Examples of a batch that show the same images share what the side's layers below the fused ones make of them,
     computed once; so they share what those layers drop out (dropout, drop path), too.
 
-    With ``trained``, only so many of the text encoder's uppermost layers learn, with ``side_trained`` of the other's;
-    what lies below them is neither trained nor dropped out. What it makes of an input then never changes: up to
-    ``keep`` GiB of it is kept for each encoder, and each input goes through once. (A text encoder that was given new
-    tokens runs each time: their vectors learn.)
+    With ``trainable_layers``, only so many of the text encoder's uppermost layers learn, with
+    ``side_trainable_layers`` of the other's; what lies below them is neither trained nor dropped out. What it makes of
+    an input then never changes: up to ``cache_gib`` GiB of it is kept for each encoder, and each input goes through
+    once. (A text encoder that was given new tokens runs each time: their vectors learn.)
 
     Raises:
         ConfigError: More layers are to be fused than the encoders have or learn, or there is a side and no fusion.
@@ -60,16 +60,16 @@ class Backbone(nn.Module):
         side: Side | None = None,
         fusion: Fusion | None = None,
         fused: int = 0,
-        independent: bool = False,
-        trained: int | None = None,
-        side_trained: int | None = None,
-        keep: float = 4.0,
+        stacked: bool = False,
+        trainable_layers: int | None = None,
+        side_trainable_layers: int | None = None,
+        cache_gib: float = 4.0,
     ) -> None:
         super().__init__()
         self.text = text
         if side is not None:
             _check_depth(fused, text, side, fusion)
-            if independent:
+            if stacked:
                 _add_layers(text, fused)
                 _add_layers(side, fused)
         pairs = [] if side is None else zip(text.layers[-fused:], side.layers[-fused:], strict=True)
@@ -78,23 +78,23 @@ class Backbone(nn.Module):
         if self.side is None:
             self.fusions = nn.ModuleList()
         else:
-            unread = [*self.fusions[-1].unread(self.side.layers[-1]), *self.side.final_parts()]
-            for module in unread:
+            unused_modules = [*self.fusions[-1].unused_modules(self.side.layers[-1]), *self.side.unused_modules()]
+            for module in unused_modules:
                 module.requires_grad_(False)
-        self.lower_text = Lower(text, trained, keep)
-        self.lower_side = None if self.side is None else Lower(self.side, side_trained, keep)
+        self.lower_text = FrozenPrefix(text, trainable_layers, cache_gib)
+        self.lower_side = None if self.side is None else FrozenPrefix(self.side, side_trainable_layers, cache_gib)
         self._check_trained()
         self.train()  # pretrained encoders come in evaluation mode, and Lightning takes modules as they are
 
     def _check_trained(self) -> None:
         fused = len(self.fusions)
-        least = fused + any(fusion.reads_below for fusion in self.fusions)
+        least = fused + any(fusion.uses_previous_kv for fusion in self.fusions)
         if len(self.text.layers) - self.lower_text.count < least:
-            raise ConfigError(f"backbone.trained must be at least {least}: what is fused has to learn")
+            raise ConfigError(f"backbone.trainable_layers must be at least {least}: what is fused has to learn")
         if self.lower_side is not None and len(self.lower_side.encoder.layers) - self.lower_side.count < fused:
-            raise ConfigError(f"backbone.side_trained must be at least {fused}: what is fused has to learn")
+            raise ConfigError(f"backbone.side_trainable_layers must be at least {fused}: what is fused has to learn")
 
-    def train(self, mode: bool = True) -> Backbone:
+    def train(self, mode: bool = True) -> FusionEncoder:
         """As ever, but for what does not learn: that stays in evaluation mode."""
         super().train(mode)
         for lower in (self.lower_text, self.lower_side):
@@ -103,8 +103,8 @@ class Backbone(nn.Module):
         return self
 
     @property
-    def keeps_pictures(self) -> bool:
-        """Whether pictures go through the vision encoder's lower part once."""
+    def keeps_images(self) -> bool:
+        """Whether images go through the vision encoder's lower part once."""
         return self.lower_side is not None and self.lower_side.frozen
 
     @property
@@ -112,22 +112,26 @@ class Backbone(nn.Module):
         """Width of the text states."""
         return self.text.width
 
-    def forward(self, text: Text, images: Sequence[Images] = (), at: Int[Tensor, " B"] | None = None) -> Streams:
-        """Contextual states of the text, having seen the pictures; ``side`` as the last fused layer left it.
+    def forward(
+        self, text: Text, images: Sequence[Images] = (), position_ids: Int[Tensor, " B"] | None = None
+    ) -> Streams:
+        """Contextual states of the text, having seen the images; ``side`` as the last fused layer left it.
 
-        With ``at``, only that position of each text is in them, and the last fused layer computes no other.
+        With ``position_ids``, only that position of each text is in them, and the last fused layer computes no other.
         """
         x = self._lower(text, images)
         fused = len(self.fusions)
         for layer in self.text.layers[self.lower_text.count : len(self.text.layers) - fused]:
-            attended = layer.attend(x.text, x.text_mask)
-            x = replace(x, text=layer.feed(attended.state), memory=attended.memory)
+            attended = layer.self_attention(x.text, x.text_mask)
+            x = replace(x, text=layer.feed_forward(attended.state), key_value=attended.key_value)
         if self.side is None:
-            return replace(x, text=taken(x.text, at), text_mask=taken(x.text_mask, at))
+            return replace(
+                x, text=gather_positions(x.text, position_ids), text_mask=gather_positions(x.text_mask, position_ids)
+            )
         pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
         for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
             last = depth == fused
-            x = fusion(x, text_layer, side_layer, last=last, at=at if last else None)
+            x = fusion(x, text_layer, side_layer, last=last, position_ids=position_ids if last else None)
         return x
 
     def _lower(self, text: Text, images: Sequence[Images]) -> Streams:
@@ -137,35 +141,38 @@ class Backbone(nn.Module):
             text.keys,
             lambda rows: self._embedded(text if len(rows) == size else text.rows(rows)),
             size,
-            keep=not self.text.learns_tokens,
+            cache_gib=not self.text.learns_tokens,
             width=width,
         )
         if self.side is None or self.lower_side is None:
             none = torch.zeros(size, 0, dtype=torch.bool, device=states.device)
             return Streams(states, mask, states.new_zeros(size, 0, 0), none)
-        shown, place = distinct(images, size)
+        shown, place = unique_images(images, size)
         side, seen = self._seen(self.side, self.lower_side, shown, 1 + int(place.max()))
         return Streams(states, mask, side[place], seen[place])
 
-    def _seen(self, side: Side, lower: Lower, images: Sequence[Images], size: int) -> Masked:
-        """States of ``size`` examples' pictures below the fused layers, and where there are pictures."""
+    def _seen(self, side: Side, lower: FrozenPrefix, images: Sequence[Images], size: int) -> Masked:
+        """States of ``size`` examples' images below the fused layers, and where there are images."""
         states, seen = lower.states(
-            lambda: picture_keys(images, size),
+            lambda: image_keys(images, size),
             lambda rows: side.embed(images if len(rows) == size else [g.rows(rows) for g in images], len(rows)),
             size,
-            keep=True,
+            cache_gib=True,
             width=1,
         )
         for layer in side.layers[lower.count : len(side.layers) - len(self.fusions)]:
-            states = layer.feed(layer.attend(states, seen).state)
+            states = layer.feed_forward(layer.self_attention(states, seen).state)
         return states, seen
 
     def _embedded(self, text: Text) -> tuple[Tensor, Tensor]:
         return self.text.embed(text), text.mask
 
-    def recipes(self) -> dict[str, Any]:
+    def architecture_configs(self) -> dict[str, Any]:
         """Configurations that build both encoders again without weights; the side's is None where it is left out."""
-        return {"text": self.text.recipe(), "side": None if self.side is None else self.side.recipe()}
+        return {
+            "text": self.text.architecture_config(),
+            "side": None if self.side is None else self.side.architecture_config(),
+        }
 
 
 def _check_depth(fused: int, text: TextEncoder, side: Side, fusion: Fusion | None) -> None:

@@ -20,20 +20,20 @@ def join_heads(x: Float[Tensor, "B H S d"]) -> Float[Tensor, "B S A"]:
     return x.transpose(1, 2).flatten(-2)
 
 
-def taken(x: Shaped[Tensor, "B S *D"], at: Int[Tensor, " B"] | None) -> Shaped[Tensor, "B Q *D"]:
-    """One position of each row, as the only one; without ``at`` all of them."""
-    return x if at is None else x[torch.arange(len(x), device=x.device), at][:, None]
+def gather_positions(x: Shaped[Tensor, "B S *D"], position_ids: Int[Tensor, " B"] | None) -> Shaped[Tensor, "B Q *D"]:
+    """One position of each row, as the only one; without ``position_ids`` all of them."""
+    return x if position_ids is None else x[torch.arange(len(x), device=x.device), position_ids][:, None]
 
 
-def mix(query: Float[Tensor, "B H Q d"], memory: KeyValue, dropout: float = 0.0) -> Float[Tensor, "B H Q d"]:
+def attention(query: Float[Tensor, "B H Q d"], key_value: KeyValue, dropout: float = 0.0) -> Float[Tensor, "B H Q d"]:
     """Scaled dot-product attention of the queries over a memory.
 
     A row of the batch whose memory is masked throughout attends everywhere instead: its output is finite and is to be
     masked by whoever reads it.
     """
-    nothing = ~memory.mask.any(-1, keepdim=True)
-    mask = (memory.mask | nothing)[:, None, None, :]
-    return F.scaled_dot_product_attention(query, memory.key, memory.value, mask, dropout_p=dropout)
+    nothing = ~key_value.mask.any(-1, keepdim=True)
+    mask = (key_value.mask | nothing)[:, None, None, :]
+    return F.scaled_dot_product_attention(query, key_value.key, key_value.value, mask, dropout_p=dropout)
 
 
 def aggregate(

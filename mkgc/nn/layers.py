@@ -1,4 +1,4 @@
-"""Transformer layers of two libraries behind one seam: ``attend``, then ``feed``.
+"""Transformer layers of two libraries behind one seam: ``self_attention``, then ``feed_forward``.
 
 They hold the libraries' own blocks and re-order their sub-modules, so that pretrained weights, variants and parameter
 names come from there.
@@ -14,7 +14,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import join_heads, mix, split_heads, taken
+from mkgc.nn.attention import attention, gather_positions, join_heads, split_heads
 from mkgc.nn.streams import Attended, KeyValue
 
 
@@ -28,28 +28,30 @@ class TextLayer(nn.Module):
         self.block = block
         self.heads: int = block.attention.self.num_attention_heads
         self.width: int = block.attention.output.dense.out_features
-        self.inner: int = block.intermediate.dense.out_features
+        self.hidden_dim: int = block.intermediate.dense.out_features
 
-    def attend(
+    def self_attention(
         self,
         x: Float[Tensor, "B T D"],
         mask: Bool[Tensor, "B T"],
         prefix: KeyValue | None = None,
-        at: Int[Tensor, " B"] | None = None,
+        position_ids: Int[Tensor, " B"] | None = None,
     ) -> Attended:
         """Self-attention over the prefix, if any, and the text itself, with residual and norm.
 
-        With ``at``, only that position of each text attends, and is all that comes out; all are attended to.
+        With ``position_ids``, only that position of each text attends, and is all that comes out; all are attended to.
         """
         part = self.block.attention.self
-        memory = KeyValue(split_heads(part.key(x), self.heads), split_heads(part.value(x), self.heads), mask)
-        asking = taken(x, at)
+        key_value = KeyValue(split_heads(part.key(x), self.heads), split_heads(part.value(x), self.heads), mask)
+        asking = gather_positions(x, position_ids)
         query = split_heads(part.query(asking), self.heads)
-        seen = memory if prefix is None else prefix.then(memory)
-        context = join_heads(mix(query, seen, part.dropout.p if self.training else 0.0))
-        return Attended(self.block.attention.output(context, asking), context, memory)
+        seen = key_value if prefix is None else prefix.concat(key_value)
+        context = join_heads(attention(query, seen, part.dropout.p if self.training else 0.0))
+        return Attended(self.block.attention.output(context, asking), context, key_value)
 
-    def feed(self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None) -> Float[Tensor, "B T D"]:
+    def feed_forward(
+        self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None
+    ) -> Float[Tensor, "B T D"]:
         """Feed-forward network with residual and norm; ``extra`` joins its hidden units before the activation."""
         if extra is None:
             return self.block.output(self.block.intermediate(x), x)
@@ -77,23 +79,25 @@ class VisionLayer(nn.Module):
         self.heads: int = block.attn.num_heads
         self.width: int = self.block.norm1.normalized_shape[0]
 
-    def attend(self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B V"], prefix: KeyValue | None = None) -> Attended:
-        """Self-attention over the prefix, if any, and the picture tokens themselves, with residual."""
+    def self_attention(
+        self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B V"], prefix: KeyValue | None = None
+    ) -> Attended:
+        """Self-attention over the prefix, if any, and the image tokens themselves, with residual."""
         part = self.block.attn
         normed = self.block.norm1(x)
         query, key, value = part.qkv(normed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        memory = KeyValue(part.k_norm(key), value, mask)
-        seen = memory if prefix is None else prefix.then(memory)
-        context = join_heads(mix(part.q_norm(query), seen, part.attn_drop.p if self.training else 0.0))
+        key_value = KeyValue(part.k_norm(key), value, mask)
+        seen = key_value if prefix is None else prefix.concat(key_value)
+        context = join_heads(attention(part.q_norm(query), seen, part.attn_drop.p if self.training else 0.0))
         gated = part.norm(context) if part.gate is None else part.norm(context) * part.gate(normed).sigmoid()
         state = x + self.block.drop_path1(self.block.ls1(part.proj_drop(part.proj(gated))))
-        return Attended(state, context, memory)
+        return Attended(state, context, key_value)
 
-    def feed(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
+    def feed_forward(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
         """Feed-forward network of the normed input, with residual."""
         block = self.block
         return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
 
-    def feed_parts(self) -> list[nn.Module]:
-        """The modules that only :meth:`feed` uses."""
+    def feed_forward_modules(self) -> list[nn.Module]:
+        """The modules that only :meth:`feed_forward` uses."""
         return [self.block.norm2, self.block.mlp, self.block.ls2]

@@ -17,7 +17,7 @@ class KeyValue:
     value: Float[Tensor, "B H S d"]
     mask: Bool[Tensor, "B S"]
 
-    def then(self, other: KeyValue) -> KeyValue:
+    def concat(self, other: KeyValue) -> KeyValue:
         """These keys and values as a prefix of the other's."""
         return KeyValue(
             torch.cat([self.key, other.key], dim=2),
@@ -31,24 +31,24 @@ class Attended:
     """The outcome of a layer's attention, for all positions or for the one of each row that was asked for.
 
     ``context`` is what the heads returned, joined, before the output projection; ``state`` is the layer's residual
-    stream after it; ``memory`` holds the keys and values that the layer made of its input.
+    stream after it; ``key_value`` holds the keys and values that the layer made of its input.
     """
 
     state: Float[Tensor, "B Q D"]
     context: Float[Tensor, "B Q A"]
-    memory: KeyValue
+    key_value: KeyValue
 
 
 @dataclass(frozen=True)
 class Streams:
     """States of both streams after a layer.
 
-    ``side`` has no columns where nothing beside the text is read. ``memory`` are the keys and values of the text layer
-    that came last, for fusions that reach back to them.
+    ``side`` has no columns where nothing beside the text is read. ``key_value`` are the keys and values of the text
+    layer that came last, for fusions that reach back to them.
     """
 
     text: Float[Tensor, "B T D"]
     text_mask: Bool[Tensor, "B T"]
     side: Float[Tensor, "B V W"]
     side_mask: Bool[Tensor, "B V"]
-    memory: KeyValue | None = None
+    key_value: KeyValue | None = None

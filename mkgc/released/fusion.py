@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import aggregate, taken
+from mkgc.nn.attention import aggregate, gather_positions
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.nn.streams import Streams
 
@@ -19,7 +19,7 @@ class ReleasedFusion(nn.Module):
 
     Differences from :class:`mkgc.fusion.prefix.PrefixFusion`, all of the released code: the prefix is the keys and
     values of the text layer before, with padding left in; the query of CAF is the attention's context before its output
-    projection; the visual side is the vision layer's output; W_3 has a bias; no mask hides absent pictures.
+    projection; the visual side is the vision layer's output; W_3 has a bias; no mask hides absent images.
 
     Source: zjunlp/MKGformer, modeling_unimo.py.
 
@@ -28,7 +28,7 @@ class ReleasedFusion(nn.Module):
     """
 
     feeds_text = True
-    reads_below = True
+    uses_previous_kv = True
 
     def __init__(self, text: TextLayer, side: VisionLayer) -> None:
         super().__init__()
@@ -37,21 +37,21 @@ class ReleasedFusion(nn.Module):
                 f"the released fusion needs equal widths and heads, got text {text.width} with {text.heads} heads and "
                 f"vision {side.width} with {side.heads}: set size.released.width and size.released.heads to the text's"
             )
-        self.project = nn.Linear(side.width, text.inner)
+        self.project = nn.Linear(side.width, text.hidden_dim)
         nn.init.normal_(self.project.weight, std=0.02)
         nn.init.zeros_(self.project.bias)
 
     def forward(
-        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, at: Int[Tensor, " B"] | None = None
+        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
     ) -> Streams:
-        """One fused layer; with ``at``, only that position of each text is computed."""
-        prefix = None if x.memory is None else replace(x.memory, mask=torch.ones_like(x.memory.mask))
-        seen = side.feed(side.attend(x.side, x.side_mask, prefix).state)
-        attended = text.attend(x.text, x.text_mask, at=at)
+        """One fused layer; with ``position_ids``, only that position of each text is computed."""
+        prefix = None if x.key_value is None else replace(x.key_value, mask=torch.ones_like(x.key_value.mask))
+        seen = side.feed_forward(side.self_attention(x.side, x.side_mask, prefix).state)
+        attended = text.self_attention(x.text, x.text_mask, position_ids=position_ids)
         extra = self.project(aggregate(attended.context, seen, x.side_mask))
-        states, mask = text.feed(attended.state, extra), taken(x.text_mask, at)
-        return replace(x, text=states, text_mask=mask, side=seen, memory=attended.memory)
+        states, mask = text.feed_forward(attended.state, extra), gather_positions(x.text_mask, position_ids)
+        return replace(x, text=states, text_mask=mask, side=seen, key_value=attended.key_value)
 
-    def unread(self, side: VisionLayer) -> list[nn.Module]:
+    def unused_modules(self, side: VisionLayer) -> list[nn.Module]:
         """Modules of the last side layer that reach no text state: none, text reads its output."""
         return []

@@ -1,4 +1,4 @@
-"""The vision side of MKGformer as its authors released it: a fixed number of pictures, all of them attended."""
+"""The vision side of MKGformer as its authors released it: a fixed number of images, all of them attended."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
 
 SLOTS = {"image": 1, "crops": 3, "objects": 3}
-"""How many pictures of a group there always are; those that do not exist are zeros after normalisation."""
+"""How many images of a group there always are; those that do not exist are zeros after normalisation."""
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Of CLIP's training pictures (Radford et al., 2021)."""
+"""Of CLIP's training images (Radford et al., 2021)."""
 
 
 class ReleasedVision(nn.Module):
@@ -28,7 +28,7 @@ class ReleasedVision(nn.Module):
 
     The class embedding has no position. Relation extraction and entity recognition use crops at 128 and objects at 64
     pixels: 61 tokens with patches of 32. Link prediction has neither class embedding nor positions, and the whole
-    picture at 224 besides: 109 tokens. Nothing is masked.
+    image at 224 besides: 109 tokens. Nothing is masked.
 
     Source: zjunlp/MKGformer, modeling_unimo.py and modeling_clip.py.
     """
@@ -43,26 +43,32 @@ class ReleasedVision(nn.Module):
         width: int,
         depth: int,
         heads: int,
-        inner: int,
-        pictures: Mapping[str, int | None],
+        hidden_dim: int,
+        images: Mapping[str, int | None],
         patch: int = 32,
         class_token: bool = True,
         positions: bool = True,
     ) -> None:
         super().__init__()
         self.width, self.patch = width, patch
-        self.pictures = {group: size for group, size in pictures.items() if size is not None}
-        self.options: dict[str, Any] = {"width": width, "depth": depth, "heads": heads, "inner": inner, "patch": patch}
-        self.options |= {"pictures": self.pictures, "class_token": class_token, "positions": positions}
+        self.images = {group: size for group, size in images.items() if size is not None}
+        self.options: dict[str, Any] = {
+            "width": width,
+            "depth": depth,
+            "heads": heads,
+            "hidden_dim": hidden_dim,
+            "patch": patch,
+        }
+        self.options |= {"images": self.images, "class_token": class_token, "positions": positions}
         self.patches = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5) if class_token else None
-        rows = {group: SLOTS[group] * (size // patch) ** 2 for group, size in self.pictures.items()}
-        tables = {group: nn.Embedding(n, width) for group, n in rows.items()} if positions else {}
-        self.positions = nn.ModuleDict(tables)
-        for table in tables.values():
+        rows = {group: SLOTS[group] * (size // patch) ** 2 for group, size in self.images.items()}
+        new_tokens = {group: nn.Embedding(n, width) for group, n in rows.items()} if positions else {}
+        self.positions = nn.ModuleDict(new_tokens)
+        for table in new_tokens.values():
             nn.init.normal_(table.weight, std=0.02)
         self.norm = nn.LayerNorm(width, eps=1e-5)
-        block: Any = partial(Block, width, heads, inner / width, qkv_bias=True, act_layer=QuickGELU)
+        block: Any = partial(Block, width, heads, hidden_dim / width, qkv_bias=True, act_layer=QuickGELU)
         self.layers = nn.ModuleList(
             VisionLayer(block(norm_layer=partial(nn.LayerNorm, eps=1e-5))) for _ in range(depth)
         )
@@ -73,7 +79,7 @@ class ReleasedVision(nn.Module):
         """Class embedding and patches with their positions, before the norm."""
         given = {group.group: group for group in images}
         parts = [] if self.class_embedding is None else [self.class_embedding.expand(size, 1, -1)]
-        for group, pixels in self.pictures.items():
+        for group, pixels in self.images.items():
             patches = self._patches(given.get(group), SLOTS[group], pixels, size)
             parts.append(patches + self.positions[group].weight if group in self.positions else patches)
         return torch.cat(parts, 1)
@@ -85,7 +91,7 @@ class ReleasedVision(nn.Module):
         shown = normalise(at_least_one(images.pixels), self.mean, self.std)
         tokens = self.patches(shown).flatten(2).transpose(1, 2)
         if tokens.shape[1] != (pixels // self.patch) ** 2:
-            raise ConfigError(f"pictures of '{images.group}' are {images.pixels.shape[-1]} pixels wide, not {pixels}")
+            raise ConfigError(f"images of '{images.group}' are {images.pixels.shape[-1]} pixels wide, not {pixels}")
         laid, mask = unpack(tokens, _filled(images.slots, slots))
         return laid * mask[..., None]
 
@@ -103,11 +109,11 @@ class ReleasedVision(nn.Module):
             part.requires_grad_(False)
         return parts
 
-    def final_parts(self) -> list[nn.Module]:
+    def unused_modules(self) -> list[nn.Module]:
         """Modules behind the last layer: none."""
         return []
 
-    def recipe(self) -> dict[str, Any]:
+    def architecture_config(self) -> dict[str, Any]:
         """A configuration that builds this architecture again, without weights."""
         return {"_target_": f"{__name__}.ReleasedVision", "_convert_": "all", **self.options}
 

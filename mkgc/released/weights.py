@@ -28,14 +28,14 @@ RENAMED = (
     (r"^encoder\.vision_layers\.(\d+)\.self_attn\.out_proj\.", r"side.layers.\1.block.attn.proj."),
     (r"^encoder\.vision_layers\.(\d+)\.mlp\.", r"side.layers.\1.block.mlp."),
 )
-"""The released MKGformer's names, without the prefix of the task, and ours in a Backbone."""
+"""The released MKGformer's names, without the prefix of the task, and ours in a FusionEncoder."""
 
 UNUSED = {
     r"text_embeddings\.position_ids": "a buffer that counts",
     r"vision_embeddings\.(aux_|rcnn_)?position_ids": "buffers that count",
     r"text_pooler\.dense\.(weight|bias)": "no head reads it",
     r"vision_post_layernorm\.(weight|bias)": "it stands behind the last layer, which nothing reads",
-    r"vision_embeddings\.position_embedding\.weight": "the whole picture has no position anywhere",
+    r"vision_embeddings\.position_embedding\.weight": "the whole image has no position anywhere",
 }
 """Whole names of what the released code has and no output depends on."""
 
@@ -102,7 +102,7 @@ def released_names(
 ) -> dict[str, Tensor]:
     """Tensors of the released backbone under our names; those that no output depends on are left out.
 
-    ``unpositioned`` is link prediction's: its picture tokens have neither class embedding nor positions. A name that is
+    ``unpositioned`` is link prediction's: its image tokens have neither class embedding nor positions. A name that is
     not of the released code stays as it is, for :func:`load_strictly` to list.
 
     Raises:

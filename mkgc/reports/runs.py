@@ -119,7 +119,7 @@ def _clean(one: Run) -> dict[str, float]:
         queries = Queries.load(one.folder / "queries.npz")
     except DataError:
         return {}
-    return queries.measures(queries.clean) if queries.leaks else {}
+    return queries.metrics(queries.clean) if queries.leaks else {}
 
 
 def common(runs: list[Run]) -> str:

@@ -21,7 +21,7 @@ from mkgc.errors import DataError
 
 ARCHITECTURE = "vit_small_patch14_dinov2"
 SIZE = 224
-"""Pixels of the pictures that the graph takes: its position table is brought to that size once."""
+"""Pixels of the images that the graph takes: its position table is brought to that size once."""
 
 PREFIX = "backbone."
 BLOCK = {
@@ -79,7 +79,7 @@ def _positions(graph: Any, values: Mapping[str, np.ndarray], width: int) -> np.n
 
 
 def timm_weights(tensors: Mapping[str, Tensor]) -> dict[str, Float[Tensor, ...]]:
-    """The tensors under timm's names, query, key and value in one matrix, positions for pictures of :data:`SIZE`."""
+    """The tensors under timm's names, query, key and value in one matrix, positions for images of :data:`SIZE`."""
     patch = tensors["embeddings.patch_embeddings.projection.weight"]
     out = {
         "cls_token": tensors["embeddings.cls_token"],

@@ -16,26 +16,33 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mkgc.app.sealed import intact, sealed, write_sealed
-from mkgc.data.processor import Codec
+from mkgc.data.processor import Processor
 from mkgc.encoders.text import check_length
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.training.task import Task
-from mkgc.training.trust import check_description, codec_kind
+from mkgc.training.trust import check_description, processor_kind
 
-FORMAT = 2
+FORMAT = 3
 """The only one that is read: its files are sealed, and carry no path. (1: neither.)"""
 
 BUILT = ("backbone", "data", "optim", "task")
 """The parts of a checkpoint's configuration that are built, here or where its data are read again."""
 
-DESCRIBED = {"config": Mapping, "codec": Mapping, "codec_kind": str, "recipes": Mapping, "seed": int, "fitted": Mapping}
+DESCRIBED = {
+    "config": Mapping,
+    "processor": Mapping,
+    "processor_kind": str,
+    "architecture_configs": Mapping,
+    "seed": int,
+    "fitted": Mapping,
+}
 """What a checkpoint says of itself, and how."""
 
 SPARE = 1_000_000
 """Numbers that a network may have while it is built and not afterwards: heads of encoders, layers that are left out."""
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes sealed files beside the old ones, then renames: a killed run leaves the old checkpoint or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -48,32 +55,32 @@ class WholeCheckpointIO(TorchCheckpointIO):
         return read(path)
 
 
-def build_task(config: DictConfig, codec: Codec) -> Task:
+def build_task(config: DictConfig, processor: Processor) -> Task:
     """The network of a configuration, with random or pretrained weights as it says.
 
-    Its text encoder has the vocabulary of the codec's tokeniser.
+    Its text encoder has the vocabulary of the processor's tokeniser.
 
     Raises:
         ConfigError: The parts do not fit one another.
     """
-    check_length(config.backbone, codec.settings.max_length)
+    check_length(config.backbone, processor.settings.max_length)
     build = instantiate(config.task.model)
-    parts = {"text": {"vocabulary": codec.tokenizer.size}} if "text" in config.backbone else {}
-    return build(backbone=instantiate(config.backbone, **parts), codec=codec, optim=instantiate(config.optim))
+    parts = {"text": {"vocabulary": processor.tokenizer.size}} if "text" in config.backbone else {}
+    return build(backbone=instantiate(config.backbone, **parts), processor=processor, optim=instantiate(config.optim))
 
 
-def describe(config: DictConfig, codec: Codec) -> dict[str, Any]:
+def describe(config: DictConfig, processor: Processor) -> dict[str, Any]:
     """What a checkpoint says of itself beside the weights, as plain values."""
     plain = OmegaConf.to_container(config, resolve=True)
-    kind = f"{type(codec).__module__}.{type(codec).__qualname__}"
-    return {"format": FORMAT, "config": plain, "codec_kind": kind, "seed": config.seed}
+    kind = f"{type(processor).__module__}.{type(processor).__qualname__}"
+    return {"format": FORMAT, "config": plain, "processor_kind": kind, "seed": config.seed}
 
 
 def save(task: Task, path: Path | str) -> None:
     """Writes a network that was not trained here as a checkpoint; :func:`describe` has said what it is."""
     contents: dict[str, Any] = {"state_dict": task.state_dict(), "epoch": 0, "global_step": 0}
     task.on_save_checkpoint(contents)
-    WholeCheckpointIO().save_checkpoint(contents, path)
+    AtomicCheckpointIO().save_checkpoint(contents, path)
 
 
 def read(path: Path | str) -> dict[str, Any]:
@@ -112,10 +119,10 @@ def _format(contents: Any) -> int | None:
 
 
 def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
-    """Puts what :meth:`mkgc.training.task.Task.after_fit` has found into a checkpoint, which is written anew as a whole."""
+    """Puts what :meth:`mkgc.training.task.Task.after_fit` has found into a checkpoint, written anew as a whole."""
     contents = read(path)
     contents["mkgc"]["fitted"] = dict(fitted)
-    WholeCheckpointIO().save_checkpoint(contents, path)
+    AtomicCheckpointIO().save_checkpoint(contents, path)
 
 
 def open_trained(path: Path | str) -> tuple[Task, DictConfig]:
@@ -154,47 +161,47 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
         raise CheckpointError(f"the checkpoint describes no network that can be built: {_innermost(error)}") from error
 
 
-def described(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+def described(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a checkpoint says of itself, once it is complete and of the right types.
 
     Raises:
         CheckpointError: It is not.
     """
     for key, kind in DESCRIBED.items():
-        if not isinstance(saved.get(key, {} if key == "fitted" else None), kind):
+        if not isinstance(metadata.get(key, {} if key == "fitted" else None), kind):
             raise CheckpointError(f"the checkpoint has no usable '{key}': train or convert it again")
-    return {"fitted": {}, **saved}
+    return {"fitted": {}, **metadata}
 
 
-def carried_codec(saved: Mapping[str, Any]) -> Codec:
-    """The codec that a checkpoint carries.
+def carried_processor(metadata: Mapping[str, Any]) -> Processor:
+    """The processor that a checkpoint carries.
 
     Raises:
         CheckpointError: It carries none.
     """
     try:
-        return codec_kind(saved.get("codec_kind")).from_state(dict(saved["codec"]))
+        return processor_kind(metadata.get("processor_kind")).from_state(dict(metadata["processor"]))
     except CheckpointError:
         raise
     except Exception as error:  # as in :func:`restore`
-        raise CheckpointError(f"the checkpoint carries no codec that can be used: {_innermost(error)}") from error
+        raise CheckpointError(f"the checkpoint carries no processor that can be used: {_innermost(error)}") from error
 
 
-def _restored(saved: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task, DictConfig]:
-    saved = described(saved)
-    parts = _parts(saved)
+def _restored(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task, DictConfig]:
+    metadata = described(metadata)
+    parts = _parts(metadata)
     check_description(parts)
-    codec = carried_codec(saved)
+    processor = carried_processor(metadata)
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
     with no_larger_than(sum(storages.values()) + SPARE):
         config = OmegaConf.create(parts)
-        task = build_task(config, codec)
+        task = build_task(config, processor)
     task.to(_precision(state))
     task.load_state_dict(state)
     if diverged := next((name for name, value in task.named_parameters() if not value.isfinite().all()), None):
         raise CheckpointError(f"the checkpoint's weights are NaN or infinite ('{diverged}'): its training diverged")
-    task.take_fitted(saved["fitted"])
-    task.saved |= {key: saved[key] for key in ("format", "config", "codec_kind", "seed")}
+    task.take_fitted(metadata["fitted"])
+    task.metadata |= {key: metadata[key] for key in ("format", "config", "processor_kind", "seed")}
     return task.eval(), config
 
 
@@ -206,11 +213,15 @@ def _precision(state: Mapping[str, Any]) -> torch.dtype:
     return max(sizes, key=sizes.__getitem__, default=torch.float32)
 
 
-def _parts(saved: Mapping[str, Any]) -> dict[str, Any]:
+def _parts(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What is built of a checkpoint's configuration, with encoders by the recipes that need no weights."""
-    parts = {part: saved["config"].get(part) for part in BUILT} | {"seed": saved["seed"]}
+    parts = {part: metadata["config"].get(part) for part in BUILT} | {"seed": metadata["seed"]}
     if isinstance(parts["backbone"], Mapping):
-        known = {part: recipe for part, recipe in saved["recipes"].items() if part in parts["backbone"]}
+        known = {
+            part: architecture_config
+            for part, architecture_config in metadata["architecture_configs"].items()
+            if part in parts["backbone"]
+        }
         parts["backbone"] = {**parts["backbone"], **known}
     return parts
 

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch.utils.data import DataLoader, Sampler
 
 from mkgc.batch import Part
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 
 POOL = 50
 """Batches whose examples are sorted by length together: enough to waste little padding, few enough to stay random."""
@@ -78,18 +78,18 @@ class LengthBatches(Sampler[list[int]]):
 class DataModule(pl.LightningDataModule):
     """Loaders over the items of each split."""
 
-    def __init__(self, corpus: Corpus, batch_size: int, seed: int, workers: int = 0) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int, workers: int = 0) -> None:
         super().__init__()
-        self.items, self.batch_size, self.seed, self.workers = corpus.items, batch_size, seed, workers
-        self.collate: Callable[[Sequence[Any]], Part] = partial(corpus.codec.collate, store=corpus.store)
+        self.features, self.batch_size, self.seed, self.workers = dataset.features, batch_size, seed, workers
+        self.collate: Callable[[Sequence[Any]], Part] = partial(dataset.processor.collate, store=dataset.store)
 
     def _batches(self, split: str, seed: int | None) -> LengthBatches:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return LengthBatches(_lengths(self.items[split]), self.batch_size, seed, rank, world)
+        return LengthBatches(_lengths(self.features[split]), self.batch_size, seed, rank, world)
 
     def _loader(self, split: str, seed: int | None) -> DataLoader[Any]:
         return DataLoader(
-            self.items[split],  # type: ignore[arg-type]  # any sequence is a map-style data set
+            self.features[split],  # type: ignore[arg-type]  # any sequence is a map-style data set
             batch_sampler=self._batches(split, seed),
             collate_fn=self.collate,
             num_workers=self.workers,
@@ -106,6 +106,6 @@ class DataModule(pl.LightningDataModule):
         return self._loader("test", None)
 
 
-def _lengths(items: Sequence[Any]) -> Sequence[int] | Int[np.ndarray, " n"]:
+def _lengths(features: Sequence[Any]) -> Sequence[int] | Int[np.ndarray, " n"]:
     """How long each item's text is; items that are made only when they are needed say so beforehand."""
-    return items.lengths if hasattr(items, "lengths") else [len(item.ids) for item in items]
+    return features.lengths if hasattr(features, "lengths") else [len(item.ids) for item in features]

@@ -15,16 +15,18 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mkgc.errors import CheckpointError, ConfigError
-from mkgc.training.checkpoint import carried_codec, described, read
+from mkgc.training.checkpoint import carried_processor, described, read
 from mkgc.training.task import Rows, Task
 
-FREE = frozenset({"_convert_", "name", "file", "vocab_size", "vocabulary", "trained", "side_trained", "keep"}) | {
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "spread", "margin", "chunk",
-    "negatives", "rebuild", "transformers_version", "use_cache", "dtype", "initializer_range", "pad_token_id",
-}  # fmt: skip
+FREE = frozenset({
+    "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "init_std", "margin", "chunk",
+    "negatives", "reconstruction_weight", "transformers_version", "use_cache", "dtype", "initializer_range",
+    "pad_token_id",
+})  # fmt: skip
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 
-LEARNING = frozenset({"trained", "side_trained"})
+LEARNING = frozenset({"trainable_layers", "side_trainable_layers"})
 """Of these, what the state of an optimiser depends on."""
 
 GROWING = ("word piece", "entity")
@@ -76,8 +78,10 @@ class Start:
             CheckpointError: They are of another network, or of other names.
         """
         saved = self.contents["mkgc"]
-        self._require_none(differences(saved.get("recipes"), task.backbone.recipes(), "backbone"))
-        theirs, ours = task.named(carried_codec(saved)), task.named(task.codec)
+        self._require_none(
+            differences(saved.get("architecture_configs"), task.backbone.architecture_configs(), "backbone")
+        )
+        theirs, ours = task.named(carried_processor(saved)), task.named(task.processor)
         for kind in ours:
             self._compare(kind, theirs.get(kind, ()), ours[kind])
         if self.key == "resume":

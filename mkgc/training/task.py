@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from mkgc.batch import Part
-from mkgc.data.dataset import Corpus
-from mkgc.data.processor import Codec
+from mkgc.data.dataset import Dataset
+from mkgc.data.processor import Processor
 from mkgc.errors import CheckpointError, ConfigError, DivergedError
 from mkgc.images.augment import augment
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.training.datamodule import LengthBatches
 from mkgc.training.optim import ALGORITHMS, linear_warmup, optimiser
 from mkgc.training.steps import LargeBatch
@@ -29,9 +29,9 @@ from mkgc.training.steps import LargeBatch
 
 @dataclass(frozen=True)
 class Optim:
-    """How to optimise: by one of :data:`mkgc.training.optim.ALGORITHMS`, at rates with linear warm-up (a share of all steps) and
-    linear decay to zero.
+    """How to optimise: algorithm, and rates with linear warm-up (a share of all steps) and linear decay to zero.
 
+    ``algorithm`` is one of :data:`mkgc.training.optim.ALGORITHMS`.
     ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.
     """
 
@@ -63,10 +63,10 @@ class Encoder(Protocol):
     """What a task stands on; the configuration's ``backbone``."""
 
     @property
-    def keeps_pictures(self) -> bool:
-        """Whether states of pictures are kept, so that no picture may change."""
+    def keeps_images(self) -> bool:
+        """Whether states of images are kept, so that no image may change."""
 
-    def recipes(self) -> dict[str, Any]:
+    def architecture_configs(self) -> dict[str, Any]:
         """Configurations, by key of the backbone's, that build its parts again without weights and without a hub."""
 
 
@@ -81,22 +81,22 @@ class Task(pl.LightningModule, ABC):
     """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
 
     backbone: Any
-    measures: Any
+    metrics: Any
 
-    def __init__(self, backbone: Encoder, codec: Codec, optim: Optim) -> None:
+    def __init__(self, backbone: Encoder, processor: Processor, optim: Optim) -> None:
         super().__init__()
-        if backbone.keeps_pictures and (codec.settings.flip or codec.settings.shift):
+        if backbone.keeps_images and (processor.settings.flip or processor.settings.translate):
             raise ConfigError(
-                "data.flip and data.shift make every picture a new one, and this backbone looks at each but once: "
-                "unset them, or backbone.side_trained where it is set"
+                "data.flip and data.translate make every image a new one, and this backbone looks at each but once: "
+                "unset them, or backbone.side_trainable_layers where it is set"
             )
-        self.backbone, self.codec, self.optim = backbone, codec, optim
-        self.saved: dict[str, Any] = {}
+        self.backbone, self.processor, self.optim = backbone, processor, optim
+        self.metadata: dict[str, Any] = {}
         self.large_batch = LargeBatch()
 
     def build_metrics(self) -> None:
         """To be called at the end of a subclass's constructor, when :meth:`make_metric` has what it needs."""
-        self.measures = nn.ModuleDict({split: self.make_metric() for split in ("dev", "test")})
+        self.metrics = nn.ModuleDict({split: self.make_metric() for split in ("dev", "test")})
 
     @abstractmethod
     def make_metric(self) -> Metric:
@@ -111,44 +111,44 @@ class Task(pl.LightningModule, ABC):
         """How much a batch counts beside others of the same step of the optimiser: what :meth:`loss` is a mean over."""
 
     @abstractmethod
-    def score(self, batch: Any, metric: Any) -> None:
+    def update_metric(self, batch: Any, metric: Any) -> None:
         """Predicts the batch and updates the metric with the outcome."""
 
     @abstractmethod
     def predict(self, batch: Any) -> list[dict[str, Any]]:
         """One prediction an example, as plain values with scores."""
 
-    def named(self, codec: Codec) -> dict[str, Sequence[str]]:
-        """What rows of tensors stand for, kind by kind, if this network is to be used with a codec."""
-        return codec.named()
+    def named(self, processor: Processor) -> dict[str, Sequence[str]]:
+        """What rows of tensors stand for, kind by kind, if this network is to be used with a processor."""
+        return processor.named()
 
-    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
+    def before_fit(self, dataset: Dataset, resumed: bool = False) -> dict[str, Any]:
         """What precedes gradient training of the network, with its figures; most tasks have nothing to do here.
 
         ``resumed``: the weights will be those of an interrupted run, so that none need to be learned.
         """
         return {}
 
-    def after_fit(self, corpus: Corpus) -> dict[str, Any]:
+    def after_fit(self, dataset: Dataset) -> dict[str, Any]:
         """What the best weights tell of themselves on dev, as plain values: kept in the checkpoint and the figures.
 
-        Called in every process with the whole corpus, which must give all of them the same.
+        Called in every process with the whole data set, which must give all of them the same.
         """
         return {}
 
-    def answer(self, items: Sequence[Any], store: PictureStore, size: int) -> list[dict[str, Any]]:
+    def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
         """One prediction an item of the user's, in order; ``size`` of them go through the network at once."""
-        parts = (items[start : start + size] for start in range(0, len(items), size))
-        batches = (self.codec.collate(part, store).to(self.device) for part in parts)
+        parts = (features[start : start + size] for start in range(0, len(features), size))
+        batches = (self.processor.collate(part, store).to(self.device) for part in parts)
         return [answer for batch in batches for answer in self.predict(batch)]
 
-    def novel(self, items: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
+    def exclude_known(self, features: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
         """The same questions, to be answered without what is known; ``source`` reads the model's own data set.
 
         Raises:
             ConfigError: The task's questions have no such answers.
         """
-        raise ConfigError("novel_only=true leaves out what a graph knows: it is for task=link_prediction")
+        raise ConfigError("exclude_known=true leaves out what a graph knows: it is for task=link_prediction")
 
     def index(self, kind: str) -> None:
         """Lets answers be found by an index from now on.
@@ -160,9 +160,9 @@ class Task(pl.LightningModule, ABC):
 
     def take_fitted(self, fitted: dict[str, Any]) -> None:
         """Takes what :meth:`after_fit` once returned, from a checkpoint; values that cannot be used raise anything."""
-        self.saved["fitted"] = fitted
+        self.metadata["fitted"] = fitted
 
-    def after_test(self, corpus: Corpus, folder: Path) -> None:  # most tasks have nothing to keep
+    def after_test(self, dataset: Dataset, folder: Path) -> None:  # most tasks have nothing to keep
         """What a run keeps of its test beside the figures; called in every process."""
 
     @property
@@ -183,23 +183,23 @@ class Task(pl.LightningModule, ABC):
         return self.trainer.accumulate_grad_batches * self.trainer.world_size
 
     def _varied(self, batch: Any) -> Any:
-        """The batch with its pictures augmented, as the settings ask for."""
-        settings = self.codec.settings
-        if not (settings.flip or settings.shift):
+        """The batch with its images augmented, as the settings ask for."""
+        settings = self.processor.settings
+        if not (settings.flip or settings.translate):
             return batch
-        return replace(batch, images=tuple(augment(g, settings.flip, settings.shift) for g in batch.images))
+        return replace(batch, images=tuple(augment(g, settings.flip, settings.translate) for g in batch.images))
 
     def validation_step(self, batch: Part, _: int) -> None:
         if not _spare(self.trainer.val_dataloaders):
-            self.score(batch, self.measures["dev"])
+            self.update_metric(batch, self.metrics["dev"])
 
     def test_step(self, batch: Part, _: int) -> None:
         if not _spare(self.trainer.test_dataloaders):
-            self.score(batch, self.measures["test"])
+            self.update_metric(batch, self.metrics["test"])
 
     def on_train_batch_start(self, batch: Part, batch_idx: int) -> None:
         # Dropout then depends on seed and place alone, so that a resumed run equals an uninterrupted one.
-        place = (int(self.saved.get("seed", 0)), self.current_epoch, batch_idx, self.global_rank)
+        place = (int(self.metadata.get("seed", 0)), self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(hash(place) % 2**31)
 
     def on_validation_epoch_end(self) -> None:
@@ -209,7 +209,7 @@ class Task(pl.LightningModule, ABC):
         self._log_scores("test", bar=False)
 
     def _log_scores(self, split: str, bar: bool) -> None:
-        metric = self.measures[split]
+        metric = self.metrics[split]
         if self.trainer.sanity_checking:
             metric.reset()
             return
@@ -226,7 +226,7 @@ class Task(pl.LightningModule, ABC):
             lr=self.optim.lr,
             weight_decay=self.optim.weight_decay,
             head_lr=self.optim.head_lr,
-            is_head=lambda name: not name.startswith("backbone.") or ".tables." in name,
+            is_head=lambda name: not name.startswith("backbone.") or ".new_tokens." in name,
             algorithm=self.optim.algorithm,
             mixed="mixed" in self.trainer.precision,
         )
@@ -252,7 +252,10 @@ class Task(pl.LightningModule, ABC):
         return batch.to(device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["mkgc"] = self.saved | {"codec": self.codec.state(), "recipes": self.backbone.recipes()}
+        checkpoint["mkgc"] = self.metadata | {
+            "processor": self.processor.state(),
+            "architecture_configs": self.backbone.architecture_configs(),
+        }
 
 
 def _spare(loader: Any) -> bool:

@@ -27,7 +27,7 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     """
     import torch
 
-    from mkgc.training.checkpoint import WholeCheckpointIO
+    from mkgc.training.checkpoint import AtomicCheckpointIO
     from mkgc.training.diverged import Divergence
     from mkgc.training.kept import KeepBest
     from mkgc.training.precision import precision_settings
@@ -44,7 +44,7 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
             precision=precision,
             callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether()],
             logger=logger,
-            plugins=[WholeCheckpointIO(), *plugins],
+            plugins=[AtomicCheckpointIO(), *plugins],
             default_root_dir=str(folder),
             use_distributed_sampler=False,
         )

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.data.examples import Sentences
 from mkgc.data.graph import Graph
-from mkgc.data.processor import Codec
+from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.errors import CheckpointError
-from mkgc.kge.model import Scorer
+from mkgc.kge.model import KGEModel
 from mkgc.training.task import Optim, Task
 
 OURS = re.compile(r"(mkgc|tasks)(\.[a-z]\w*)+\.[A-Za-z]\w*")
@@ -47,7 +47,7 @@ PLACES = {
     "data": Place((DataSettings,)),
     "optim": Place((Optim,)),
     "task.source": Place((Sentences, Graph), partial=True),
-    "task.data": Place((Corpus,), partial=True),
+    "task.data": Place((Dataset,), partial=True),
     "task.model": Place((Task,), partial=True),
 }
 """Where a description names something; a part of a backbone is a module, too, and a part of a model plain settings."""
@@ -71,15 +71,15 @@ def check_description(config: Mapping[str, Any]) -> None:
             raise CheckpointError(f"the checkpoint's configuration does not say what its {path} is")
 
 
-def codec_kind(name: Any) -> type[Codec]:
-    """The class of a codec by its name.
+def processor_kind(name: Any) -> type[Processor]:
+    """The class of a processor by its name.
 
     Raises:
         CheckpointError: It is none of ours.
     """
-    kind = _defined("codec", name)
-    if not (isinstance(kind, type) and issubclass(kind, Codec)):
-        raise _refused("codec", name, "no codec")
+    kind = _defined("processor", name)
+    if not (isinstance(kind, type) and issubclass(kind, Processor)):
+        raise _refused("processor", name, "no processor")
     return kind
 
 
@@ -112,7 +112,7 @@ def _check_target(path: str, node: Mapping[str, Any]) -> None:
     place = PLACES.get(path) or _part(path)
     if place is None or not any(issubclass(made, kind) for kind in place.kinds):
         raise _refused(path, name, "nothing that belongs there")
-    partial = place.partial or issubclass(made, Scorer)
+    partial = place.partial or issubclass(made, KGEModel)
     if node.get("_partial_", False) is not partial:
         raise _refused(path, f"_partial_={node.get('_partial_')}", f"not how a {made.__name__} is built")
 

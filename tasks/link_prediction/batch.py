@@ -10,35 +10,36 @@ from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
 from mkgc.data.cutting import Cut
-from mkgc.data.examples import Pictures
-from mkgc.kge.model import Side
+from mkgc.data.examples import ImagePaths
+from mkgc.kge.model import Target
 
-UNSEEN = -1
+INDUCTIVE = -1
 """The number of an entity that the graph does not have."""
 
 
-def side_of(tail: object) -> Side:
+def target_of(tail: object) -> Target:
     """The side that is asked for, of a truth value that says whether it is the tail."""
     return "tail" if tail else "head"
 
 
 @dataclass(frozen=True)
-class LinkItem:
-    """A query; ``shown`` is the entity that is known, ``side`` the one that is asked for.
+class QueryFeatures:
+    """A query; ``anchor`` is the entity that is known, ``target`` the one that is asked for.
 
-    ``ids`` are the prompt, ``own`` the positions in it of the known entity's token and text; both are empty where no
-    text is read. ``blank`` are positions that hold nothing, as an entity that the graph does not have has no token;
-    ``cut`` says what was left out of its text. ``targets`` are the answers to be scored, ``known`` all answers that
-    ranking leaves out. ``shown`` is :data:`UNSEEN` for an entity that the graph does not have.
+    ``ids`` are the prompt, ``anchor_positions`` the positions in it of the known entity's token and text; both are
+    empty where no text is read. ``blank`` are positions that hold nothing, as an entity that the graph does not
+    have has no token; ``cut`` says what was left out of its text. ``targets`` are the answers to be scored,
+    ``known`` all answers that ranking leaves out. ``anchor`` is :data:`INDUCTIVE` for an entity that the graph does
+    not have.
     """
 
     ids: tuple[int, ...]
-    own: tuple[int, ...]
+    anchor_positions: tuple[int, ...]
     mask: int
-    shown: int
+    anchor: int
     relation: int
-    side: Side
-    pictures: Pictures
+    target: Target
+    images: ImagePaths
     targets: tuple[int, ...] = ()
     known: tuple[int, ...] = ()
     blank: tuple[int, ...] = ()
@@ -46,28 +47,28 @@ class LinkItem:
 
 
 @dataclass(frozen=True)
-class Unseen:
+class EncodedEntity:
     """An entity that the graph does not have: what a prompt shows of it."""
 
     text: tuple[int, ...]
-    pictures: Pictures
+    images: ImagePaths
 
 
-def number(entity: int | Unseen) -> int:
-    """An entity's position in the graph, or :data:`UNSEEN`."""
-    return UNSEEN if isinstance(entity, Unseen) else entity
+def number(entity: int | EncodedEntity) -> int:
+    """An entity's position in the graph, or :data:`INDUCTIVE`."""
+    return INDUCTIVE if isinstance(entity, EncodedEntity) else entity
 
 
 @dataclass(frozen=True)
-class PairItem:
+class PairFeatures:
     """A question for the relation of two entities, of which the graph has one at least; ``known`` ones are left out.
 
     ``cut`` says what is left out of the text of one that the graph does not have, beside the longest relation.
     """
 
-    head: int | Unseen
-    tail: int | Unseen
-    pictures: Pictures
+    head: int | EncodedEntity
+    tail: int | EncodedEntity
+    images: ImagePaths
     known: tuple[int, ...] = ()
     cut: Cut | None = None
 
@@ -76,41 +77,43 @@ class PairItem:
 class TripleBatch(Part):
     """Queries by index; ``tail`` says which ask for the tail, ``targets`` and ``known`` are rows (query, entity)."""
 
-    shown: Int[Tensor, " B"]
+    anchor: Int[Tensor, " B"]
     relation: Int[Tensor, " B"]
     tail: Bool[Tensor, " B"]
     targets: Int[Tensor, "K 2"]
     known: Int[Tensor, "L 2"]
 
-    def asks(self, side: Side) -> Bool[Tensor, " B"]:
+    def asks(self, target: Target) -> Bool[Tensor, " B"]:
         """Which queries are for that side."""
-        return self.tail if side == "tail" else ~self.tail
+        return self.tail if target == "tail" else ~self.tail
 
     def triples(self, pairs: Int[Tensor, "K 2"]) -> Int[Tensor, "K 3"]:
         """The triples that rows (query, entity) stand for."""
         query, found = pairs.T
-        shown, tail = self.shown[query], self.tail[query]
-        return torch.stack([torch.where(tail, shown, found), self.relation[query], torch.where(tail, found, shown)], 1)
+        anchor, tail = self.anchor[query], self.tail[query]
+        return torch.stack(
+            [torch.where(tail, anchor, found), self.relation[query], torch.where(tail, found, anchor)], 1
+        )
 
 
 @dataclass(frozen=True)
 class LinkBatch(TripleBatch):
-    """The same with prompts and pictures; ``own`` marks the token and the text of the entity shown."""
+    """The same with prompts and images; ``anchor_positions`` marks the token and the text of the entity shown."""
 
     text: Text
-    own: Bool[Tensor, "B T"]
+    anchor_positions: Bool[Tensor, "B T"]
     images: tuple[Images, ...]
     mask: Int[Tensor, " B"]
 
 
-def triple_batch(items: list[LinkItem]) -> TripleBatch:
-    """What items ask, without their prompts and pictures."""
+def triple_batch(features: list[QueryFeatures]) -> TripleBatch:
+    """What items ask, without their prompts and images."""
     return TripleBatch(
-        shown=torch.tensor([item.shown for item in items]),
-        relation=torch.tensor([item.relation for item in items]),
-        tail=torch.tensor([item.side == "tail" for item in items]),
-        targets=pairs([item.targets for item in items]),
-        known=pairs([item.known for item in items]),
+        anchor=torch.tensor([item.anchor for item in features]),
+        relation=torch.tensor([item.relation for item in features]),
+        tail=torch.tensor([item.target == "tail" for item in features]),
+        targets=pairs([item.targets for item in features]),
+        known=pairs([item.known for item in features]),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 
 from mkgc.analysis.calibration import Answered, Calibration, calibrate, reliability, sample
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.data.graph import Graph
 from mkgc.metrics import EmptyMetricError
 from mkgc.metrics.ranking import filter_splits
@@ -33,12 +33,12 @@ READ = 1 << 15
 
 
 @torch.no_grad()
-def calibrated(model: Scoring, corpus: Corpus) -> dict[str, Any]:
+def calibrated(model: Scoring, dataset: Dataset) -> dict[str, Any]:
     """The calibrations of a model's scores of entities and of relations, with what they mend on the sample.
 
     There is none where no answer of the sample has a competitor, as with a single relation.
     """
-    entities, between = list(_entities(model, corpus)), list(_relations(model, corpus))
+    entities, between = list(_entities(model, dataset)), list(_relations(model, dataset))
     found = {
         "calibration": _fitted(entities, model.uncalibrated),
         "relation_calibration": _fitted(between, Calibration("softmax")),
@@ -61,28 +61,28 @@ def _fitted(chunks: Sequence[Answered], before: Calibration) -> dict[str, Any]:
     return {**asdict(after), "queries": count, "before": without, "after": reliability(chunks, after)}
 
 
-def _entities(model: Scoring, corpus: Corpus) -> Iterator[Answered]:
-    items: Any = corpus.items["dev"]
-    most = min(SCORES // len(model.codec.entities), READ // model.reads)
-    rows = sample(len(items), min(MOST, max(most, LEAST)))
-    size = min(model.codec.settings.batch_size, max(CACHED // len(model.codec.entities), 1))
+def _entities(model: Scoring, dataset: Dataset) -> Iterator[Answered]:
+    features: Any = dataset.features["dev"]
+    most = min(SCORES // len(model.processor.entities), READ // model.reads)
+    rows = sample(len(features), min(MOST, max(most, LEAST)))
+    size = min(model.processor.settings.batch_size, max(CACHED // len(model.processor.entities), 1))
     for part in _parts(rows, size):
-        batch = model.codec.collate(items.__getitems__(part.tolist()), corpus.store).to(model.device)
+        batch = model.processor.collate(features.__getitems__(part.tolist()), dataset.store).to(model.device)
         scores = model.scores(batch).float()
-        scores[:, model.left_out] = -torch.inf
+        scores[:, model.excluded] = -torch.inf
         yield Answered(scores, batch.targets, batch.known)
 
 
-def _relations(model: Scoring, corpus: Corpus) -> Iterator[Answered]:
+def _relations(model: Scoring, dataset: Dataset) -> Iterator[Answered]:
     """Whether train and dev know of further relations between two entities is asked of them alone."""
-    graph: Any = corpus.source
+    graph: Any = dataset.source
     assert isinstance(graph, Graph)
     known = Relations([graph.triples[split] for split in filter_splits("strict", "dev")], len(graph.entities))
     rows = sample(len(graph.triples["dev"]), min(MOST, max(READ // (2 * len(graph.relations)), LEAST)))
-    size = model.codec.settings.batch_size
+    size = model.processor.settings.batch_size
     for part in _parts(rows, size):
         triples = graph.triples["dev"][part].tolist()
-        scores = relations.scores(model, [model.codec.pair(h, t) for h, _, t in triples], corpus.store, size)
+        scores = relations.scores(model, [model.processor.pair(h, t) for h, _, t in triples], dataset.store, size)
         targets = [(row, relation) for row, (_, relation, _) in enumerate(triples)]
         others = [(row, r) for row, (h, _, t) in enumerate(triples) for r in known.between(h, t)]
         yield Answered(scores, *(torch.tensor(pairs, device=scores.device) for pairs in (targets, others)))

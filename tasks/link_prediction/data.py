@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph
 from mkgc.data.notes import note_graph
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import cut_graph
 from mkgc.data.tokens import Tokenizer, learned
-from mkgc.images.policy import survey_graph
+from mkgc.images.policy import load_graph_images
 from mkgc.inspect.report import Finding
-from tasks.link_prediction.processor import LinkCodec, TripleCodec
+from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
 from tasks.link_prediction.queries import QuerySet, query_sets
 from tasks.link_prediction.sequence_processor import SequenceCodec
 
@@ -32,19 +32,19 @@ def source(settings: DataSettings) -> Graph:
         ConfigError: There is no such format.
         DataError: A file is missing or a line malformed.
     """
-    graph = chosen(FORMATS, settings.format)(Path(settings.root), tuple(settings.pictures))
+    graph = chosen(FORMATS, settings.format)(Path(settings.root), tuple(settings.images))
     return replace(graph, notes=(*graph.notes, *note_graph(graph)))
 
 
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
-    codec: TripleCodec | None = None,
+    processor: TripleProcessor | None = None,
     protocol: Literal["strict", "paper"] = "strict",
     examples: Literal["queries", "repeated", "triples"] = "queries",
     sequences: bool = False,
-) -> Corpus:
-    """Reads a graph in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
+) -> Dataset:
+    """Reads a graph in one of :data:`FORMATS`, for a trained model's ``processor`` or for a new one.
 
     Without a tokenizer, queries are made of indices alone; with ``sequences``, whole triples are read. ``examples`` is
     what one is in training (:class:`tasks.link_prediction.queries.QuerySet`). By ``protocol`` "strict", the candidates
@@ -52,27 +52,27 @@ def read(
 
     Raises:
         ConfigError: There is no such format, protocol or kind of examples.
-        DataError: A file is missing or a line malformed, or too few pictures are usable.
+        DataError: A file is missing or a line malformed, or too few images are usable.
     """
     whole = source(settings)
-    if codec is not None:
-        whole = whole.ordered(codec.entities, codec.relations)
-    graph, store, coverage = survey_graph(cut_graph(whole, settings), settings)
-    if codec is None:
-        kind = SequenceCodec if sequences else LinkCodec
-        codec = _codec(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else (), kind)
+    if processor is not None:
+        whole = whole.ordered(processor.entities, processor.relations)
+    graph, store, coverage = load_graph_images(cut_graph(whole, settings), settings)
+    if processor is None:
+        kind = SequenceCodec if sequences else LinkProcessor
+        processor = _processor(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else (), kind)
     else:
-        codec.show(whole, store.problems)
-    queries = query_sets(graph, codec, protocol, examples)
-    notes = [note for split, asked in queries.items() for note in _note_cuts(split, asked, codec)]
-    return Corpus(whole, codec, queries, store, coverage, (*whole.notes, *notes))
+        processor.show(whole, store.problems)
+    queries = query_sets(graph, processor, protocol, examples)
+    notes = [note for split, asked in queries.items() for note in _note_cuts(split, asked, processor)]
+    return Dataset(whole, processor, queries, store, coverage, (*whole.notes, *notes))
 
 
-def _note_cuts(split: str, asked: QuerySet, codec: TripleCodec) -> list[Finding]:
+def _note_cuts(split: str, asked: QuerySet, processor: TripleProcessor) -> list[Finding]:
     """That long descriptions lose their ends is usual, and said all the same."""
-    if not codec.texts():
+    if not processor.texts():
         return []
-    limit = codec.settings.max_length
+    limit = processor.settings.max_length
     lengths = asked.whole_lengths
     cut = int((lengths > limit).sum())
     what = f"{cut:,} of {len(lengths):,} {asked.reads} of {split}"
@@ -87,23 +87,23 @@ def _in_no_triple(graph: Graph) -> tuple[int, ...]:
     return tuple(np.flatnonzero(~used).tolist())
 
 
-def _codec(
+def _processor(
     graph: Graph,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None,
     settings: DataSettings,
-    left_out: tuple[int, ...],
-    kind: type[LinkCodec],
-) -> TripleCodec:
+    excluded: tuple[int, ...],
+    kind: type[LinkProcessor],
+) -> TripleProcessor:
     of_all: dict[str, Any] = {
         "entities": graph.entities,
         "names": graph.names,
         "relations": graph.relations,
         "relation_names": graph.relation_names,
-        "pictures": graph.pictures,
+        "images": graph.images,
         "settings": settings,
-        "left_out": left_out,
+        "excluded": excluded,
     }
     if tokenizer is None:
-        return TripleCodec(**of_all)
+        return TripleProcessor(**of_all)
     texts = tokenizer([*graph.names, *graph.descriptions, *graph.relation_names])
     return kind(texts, graph.descriptions, **of_all)

@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from mkgc.data.answers import Answers
 from mkgc.data.graph import Graph
-from tasks.link_prediction.batch import UNSEEN, LinkItem, PairItem
+from tasks.link_prediction.batch import INDUCTIVE, PairFeatures, QueryFeatures
 
 
 class Relations:
@@ -45,14 +45,14 @@ class Known:
     def relations(self) -> Relations:
         return Relations(self.triples, self.size[0])
 
-    def beside(self, item: LinkItem | PairItem) -> LinkItem | PairItem:
+    def beside(self, item: QueryFeatures | PairFeatures) -> QueryFeatures | PairFeatures:
         """The question with all its known answers; of an entity that the graph does not have, nothing is known."""
-        if isinstance(item, LinkItem):
-            return item if item.shown == UNSEEN else replace(item, known=self._entities(item))
+        if isinstance(item, QueryFeatures):
+            return item if item.anchor == INDUCTIVE else replace(item, known=self._entities(item))
         if isinstance(item.head, int) and isinstance(item.tail, int):
             return replace(item, known=self.relations.between(item.head, item.tail))
         return item
 
-    def _entities(self, item: LinkItem) -> tuple[int, ...]:
-        asked: Int[np.ndarray, "1 3"] = np.array([[item.shown, item.relation, int(item.side == "tail")]])
+    def _entities(self, item: QueryFeatures) -> tuple[int, ...]:
+        asked: Int[np.ndarray, "1 3"] = np.array([[item.anchor, item.relation, int(item.target == "tail")]])
         return tuple(self.answers.find(asked)[:, 1].tolist())

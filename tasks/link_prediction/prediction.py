@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mkgc.analysis.calibration import Calibration
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
 from tasks.link_prediction import relations
-from tasks.link_prediction.batch import UNSEEN, PairItem, TripleBatch, Unseen, side_of
+from tasks.link_prediction.batch import INDUCTIVE, EncodedEntity, PairFeatures, TripleBatch, target_of
 from tasks.link_prediction.scoring import Scoring
 
 
@@ -26,35 +26,35 @@ def entities(model: Scoring, batch: TripleBatch) -> list[dict[str, Any]]:
     if model.finder is not None:
         return _found(model, batch, model.finder)
     scores = model.scores(batch).float()
-    scores[:, model.left_out] = -torch.inf
+    scores[:, model.excluded] = -torch.inf
     scores[tuple(batch.known.T)] = -torch.inf
     learned = model.calibration("calibration")
-    ids, names = model.codec.entities, model.codec.names
+    ids, names = model.processor.entities, model.processor.names
     best = _best(scores, learned or model.uncalibrated, model.top_k, ids, names)
-    sure = [learned is not None and shown != UNSEEN for shown in batch.shown.tolist()]
+    sure = [learned is not None and shown != INDUCTIVE for shown in batch.anchor.tolist()]
     rows = zip(batch.tail.tolist(), sure, best, strict=True)
-    return [{"side": side_of(tail), "calibrated": known, "entities": found} for tail, known, found in rows]
+    return [{"side": target_of(tail), "calibrated": known, "entities": found} for tail, known, found in rows]
 
 
 def _found(model: Scoring, batch: TripleBatch, finder: EntityIndex) -> list[dict[str, Any]]:
     known = batch.known.unique(dim=0)
     scores, places = finder.search(model.queries(batch).float(), model.top_k, known)
-    ids, names = model.codec.entities, model.codec.names
+    ids, names = model.processor.entities, model.processor.names
     rows = zip(batch.tail.tolist(), scores.tolist(), places.tolist(), strict=True)
     return [
-        {"side": side_of(tail), "calibrated": False, "entities": _named(best, which, best, ids, names)}
+        {"side": target_of(tail), "calibrated": False, "entities": _named(best, which, best, ids, names)}
         for tail, best, which in rows
     ]
 
 
-def between(model: Scoring, pair: PairItem, store: PictureStore, size: int) -> dict[str, Any]:
+def between(model: Scoring, pair: PairFeatures, store: LoadedImages, size: int) -> dict[str, Any]:
     """The best relations of a pair, without those that are ``known``, by probabilities that add up to 1."""
     scores = relations.scores(model, [pair], store, size)
     scores[:, list(pair.known)] = -torch.inf
     learned = model.calibration("relation_calibration")
-    ids, names = model.codec.relations, model.codec.relation_names
+    ids, names = model.processor.relations, model.processor.relation_names
     (best,) = _best(scores, learned or Calibration("softmax"), model.top_k, ids, names)
-    sure = learned is not None and not isinstance(pair.head, Unseen) and not isinstance(pair.tail, Unseen)
+    sure = learned is not None and not isinstance(pair.head, EncodedEntity) and not isinstance(pair.tail, EncodedEntity)
     return {"side": "relation", "calibrated": sure, "relations": best}
 
 

@@ -1,4 +1,4 @@
-"""Between queries and batches: by index alone, or with a prompt and the known entity's own pictures."""
+"""Between queries and batches: by index alone, or with a prompt and the known entity's own images."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from jaxtyping import Int
 
 from mkgc.data.answers import Asked
 from mkgc.data.cutting import SPARED, Cut, check_room
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import jsonl
 from mkgc.data.formats.locate import locate
 from mkgc.data.graph import Graph
-from mkgc.data.processor import Codec, image_batch, text_batch
+from mkgc.data.processor import Processor, image_batch, text_batch
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer
-from mkgc.data.vocabulary import Names
+from mkgc.data.vocabulary import Vocabulary
 from mkgc.errors import DataError
-from mkgc.images.loaded import PictureStore
-from mkgc.images.policy import dealt, used
+from mkgc.images.loaded import LoadedImages
+from mkgc.images.policy import assign_groups, used
 from tasks.link_prediction.batch import (
+    EncodedEntity,
     LinkBatch,
-    LinkItem,
-    PairItem,
-    Side,
+    PairFeatures,
+    QueryFeatures,
+    Target,
     TripleBatch,
-    Unseen,
     number,
     pairs,
-    side_of,
+    target_of,
     triple_batch,
 )
 
@@ -42,10 +42,10 @@ MARKS = 7
 """Tokens of a query's prompt beside its two texts: [CLS], three [SEP], [MASK], the entity's and the relation's."""
 
 
-class TripleCodec(Codec):
+class TripleProcessor(Processor):
     """Queries by index, for models that read no text.
 
-    ``pictures`` are the entities', for models that know them by what their pictures show. ``left_out`` are the entities
+    ``images`` are the entities', for models that know them by what their images show. ``excluded`` are the entities
     that are no candidates for an answer.
     """
 
@@ -58,21 +58,26 @@ class TripleCodec(Codec):
         names: Sequence[str],
         relations: Sequence[str],
         relation_names: Sequence[str],
-        pictures: Sequence[Pictures],
+        images: Sequence[ImagePaths],
         settings: DataSettings,
-        left_out: Sequence[int] = (),
+        excluded: Sequence[int] = (),
     ) -> None:
-        self.settings, self.pictures, self.left_out = settings, pictures, left_out
+        self.settings, self.images, self.excluded = settings, images, excluded
         self.entities, self.names = entities, names
         self.relations, self.relation_names = relations, relation_names
 
     def query(
-        self, shown: int | Unseen, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
-    ) -> LinkItem:
-        """What asks for the ``side`` of a triple of which relation and other side are known."""
-        return LinkItem((), (), 0, number(shown), relation, side, {}, targets, known)
+        self,
+        anchor: int | EncodedEntity,
+        relation: int,
+        target: Target,
+        targets: tuple[int, ...] = (),
+        known: tuple[int, ...] = (),
+    ) -> QueryFeatures:
+        """What asks for the ``target`` of a triple of which relation and other side are known."""
+        return QueryFeatures((), (), 0, number(anchor), relation, target, {}, targets, known)
 
-    def pictures_of(self, entity: int | Unseen) -> Pictures:
+    def images_of(self, entity: int | EncodedEntity) -> ImagePaths:
         """What a query shows of an entity beside text."""
         return {}
 
@@ -84,25 +89,25 @@ class TripleCodec(Codec):
         """How long they would be if nothing of the entity's text were cut."""
         return self.lengths(asked)
 
-    def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> TripleBatch:
-        return items if isinstance(items, TripleBatch) else triple_batch(list(items))
+    def collate(self, features: TripleBatch | Sequence[QueryFeatures], store: LoadedImages) -> TripleBatch:
+        return features if isinstance(features, TripleBatch) else triple_batch(list(features))
 
-    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> LinkItem | PairItem:
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> QueryFeatures | PairFeatures:
         query = jsonl.parse_query(record, place)
         ends = {"head": query.head, "tail": query.tail}
         given = {key: self._end(end, folder, place) for key, end in ends.items() if end is not None}
         if query.relation is None:
             return self._checked_pair(**given, place=place)
-        ((key, shown),) = given.items()
+        ((key, anchor),) = given.items()
         relation = self._relation_index.find(query.relation, place)
-        return self.query(shown, relation, "tail" if key == "head" else "head")
+        return self.query(anchor, relation, "tail" if key == "head" else "head")
 
-    def _end(self, entity: str | jsonl.Described, folder: Path, place: str) -> int | Unseen:
+    def _end(self, entity: str | jsonl.InductiveEntity, folder: Path, place: str) -> int | EncodedEntity:
         if isinstance(entity, str):
             return self._entity_index.find(entity, place)
-        return self.unseen(entity, folder, place)
+        return self.inductive(entity, folder, place)
 
-    def unseen(self, entity: jsonl.Described, folder: Path, place: str) -> Unseen:
+    def inductive(self, entity: jsonl.InductiveEntity, folder: Path, place: str) -> EncodedEntity:
         """What a prompt can show of an entity that the graph does not have.
 
         Raises:
@@ -114,16 +119,16 @@ class TripleCodec(Codec):
             place,
         )
 
-    def _checked_pair(self, head: int | Unseen, tail: int | Unseen, place: str) -> PairItem:
-        if isinstance(head, Unseen) and isinstance(tail, Unseen):
+    def _checked_pair(self, head: int | EncodedEntity, tail: int | EncodedEntity, place: str) -> PairFeatures:
+        if isinstance(head, EncodedEntity) and isinstance(tail, EncodedEntity):
             raise DataError("head and tail are both described: one of them must be an entity of the graph", place)
         return self.pair(head, tail)
 
-    def pair(self, head: int | Unseen, tail: int | Unseen) -> PairItem:
+    def pair(self, head: int | EncodedEntity, tail: int | EncodedEntity) -> PairFeatures:
         """What asks for the relation of two entities."""
-        shown = [self.pictures_of(end) for end in (head, tail)]
-        pictures = {group: tuple(f for one in shown for f in one.get(group, ())) for one in shown for group in one}
-        return PairItem(head, tail, pictures)
+        anchor = [self.images_of(end) for end in (head, tail)]
+        images = {group: tuple(f for one in anchor for f in one.get(group, ())) for one in anchor for group in one}
+        return PairFeatures(head, tail, images)
 
     def named(self) -> dict[str, Sequence[str]]:
         return {"entity": self.entities, "relation": self.relations}
@@ -131,15 +136,15 @@ class TripleCodec(Codec):
     def show(self, source: Graph, broken: Collection[Path] = ()) -> None:
         """Takes the entities' images, as many as the settings say; raises as :meth:`Graph.ordered` does."""
         graph = source.ordered(self.entities, self.relations)
-        self.pictures, self.awaited = used(graph, self.settings, broken), frozenset()
+        self.images, self.awaited = used(graph, self.settings, broken), frozenset()
 
     @cached_property
-    def _entity_index(self) -> Names:
-        return Names("entity", self.entities, self.names)
+    def _entity_index(self) -> Vocabulary:
+        return Vocabulary("entity", self.entities, self.names)
 
     @cached_property
-    def _relation_index(self) -> Names:
-        return Names("relation", self.relations, self.relation_names)
+    def _relation_index(self) -> Vocabulary:
+        return Vocabulary("relation", self.relations, self.relation_names)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -147,23 +152,23 @@ class TripleCodec(Codec):
             "names": list(self.names),
             "relations": list(self.relations),
             "relation_names": list(self.relation_names),
-            "pictured": [i for i, groups in enumerate(self.pictures) if any(groups.values())],
+            "imaged": [i for i, groups in enumerate(self.images) if any(groups.values())],
             "settings": self.settings.carried(),
-            "left_out": list(self.left_out),
+            "excluded": list(self.excluded),
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TripleCodec:
-        """The same without images: those of ``pictured`` entities are awaited from a graph (:meth:`show`)."""
+    def from_state(cls, state: dict[str, Any]) -> TripleProcessor:
+        """The same without images: those of ``imaged`` entities are awaited from a graph (:meth:`show`)."""
         restored = dict(state)
-        pictured = restored.pop("pictured")
+        imaged = restored.pop("imaged")
         restored["settings"] = DataSettings.from_carried(state["settings"])
-        codec = cls(**restored, pictures=({},) * len(state["entities"]))
-        codec.awaited = frozenset(pictured)
-        return codec
+        processor = cls(**restored, images=({},) * len(state["entities"]))
+        processor.awaited = frozenset(imaged)
+        return processor
 
 
-class LinkCodec(TripleCodec):
+class LinkProcessor(TripleProcessor):
     """Prompts for a missing entity, with a token of its own for each entity and each relation.
 
     New tokens are numbered behind the vocabulary: entities first, then relations. Prompts and their order are those of
@@ -186,69 +191,78 @@ class LinkCodec(TripleCodec):
         self._name_lengths = np.array([len(ids) for ids in asks])
         self._asks = [ids[: room - min(SPARED, room // 2)] for ids in asks]
 
-    def tables(self) -> dict[str, int]:
+    def new_tokens(self) -> dict[str, int]:
         return {"entities": len(self.entities), "relations": len(self.relations)}
 
     def texts(self) -> dict[str, Sequence[Sequence[int]]]:
         return {"entities": self._texts, "relations": self._asks}
 
     def query(
-        self, shown: int | Unseen, relation: int, side: Side, targets: tuple[int, ...] = (), known: tuple[int, ...] = ()
-    ) -> LinkItem:
-        """The prompt that asks for the ``side`` of a triple of which relation and other side are known.
+        self,
+        anchor: int | EncodedEntity,
+        relation: int,
+        target: Target,
+        targets: tuple[int, ...] = (),
+        known: tuple[int, ...] = (),
+    ) -> QueryFeatures:
+        """The prompt that asks for the ``target`` of a triple of which relation and other side are known.
 
         An entity that the graph does not have has no token: padding holds its place, which is masked as it is for the
         training queries that hide their entity (``task.model.hide``).
         """
         t = self.tokenizer
-        entity, text = (t.pad, shown.text) if isinstance(shown, Unseen) else (t.size + shown, self._texts[shown])
+        entity, text = (
+            (t.pad, anchor.text) if isinstance(anchor, EncodedEntity) else (t.size + anchor, self._texts[anchor])
+        )
         asks = [*self._asks[relation], t.size + len(self.entities) + relation]
-        first, last = (entity, t.mask) if side == "tail" else (t.mask, entity)
+        first, last = (entity, t.mask) if target == "tail" else (t.mask, entity)
         ids = [t.start, first, t.stop, *asks, t.stop, last]
-        place, mask = (1, len(ids) - 1) if side == "tail" else (len(ids) - 1, 1)
+        place, mask = (1, len(ids) - 1) if target == "tail" else (len(ids) - 1, 1)
         whole = self._closed(ids, text)
-        unseen = isinstance(shown, Unseen)
-        own = (*(() if unseen else (place,)), *range(len(ids), len(whole) - 1))
+        unseen = isinstance(anchor, EncodedEntity)
+        anchor_positions = (*(() if unseen else (place,)), *range(len(ids), len(whole) - 1))
         blank = (place,) if unseen else ()
-        # The known entity's pictures: the first published figures of MKGformer came from showing the answer's.
-        pictures = self.pictures_of(shown)
-        cut = self._cut(shown, relation, "head" if side == "tail" else "tail")
-        return LinkItem(whole, own, mask, number(shown), relation, side, pictures, targets, known, blank, cut)
+        # The known entity's images: the first published figures of MKGformer came from showing the answer's.
+        images = self.images_of(anchor)
+        cut = self._cut(anchor, relation, "head" if target == "tail" else "tail")
+        return QueryFeatures(
+            whole, anchor_positions, mask, number(anchor), relation, target, images, targets, known, blank, cut
+        )
 
-    def _cut(self, shown: int | Unseen, relation: int, end: str) -> Cut | None:
+    def _cut(self, anchor: int | EncodedEntity, relation: int, end: str) -> Cut | None:
         """What the prompt leaves out of a user's own text; that the graph's are cut is said once for all."""
-        if not isinstance(shown, Unseen):
+        if not isinstance(anchor, EncodedEntity):
             return None
-        over = len(shown.text) + len(self._asks[relation]) + MARKS - self.settings.max_length
+        over = len(anchor.text) + len(self._asks[relation]) + MARKS - self.settings.max_length
         return Cut(over, mentions=(end,)) if over > 0 else None
 
-    def pair(self, head: int | Unseen, tail: int | Unseen) -> PairItem:
+    def pair(self, head: int | EncodedEntity, tail: int | EncodedEntity) -> PairFeatures:
         longest = max(range(len(self._asks)), key=lambda relation: len(self._asks[relation]))
-        cuts = [self._cut(shown, longest, end) for shown, end in ((head, "head"), (tail, "tail"))]
+        cuts = [self._cut(anchor, longest, end) for anchor, end in ((head, "head"), (tail, "tail"))]
         return replace(super().pair(head, tail), cut=cuts[0] or cuts[1])
 
-    def pictures_of(self, entity: int | Unseen) -> Pictures:
-        return entity.pictures if isinstance(entity, Unseen) else self.pictures[entity]
+    def images_of(self, entity: int | EncodedEntity) -> ImagePaths:
+        return entity.images if isinstance(entity, EncodedEntity) else self.images[entity]
 
     def named(self) -> dict[str, Sequence[str]]:
         return super().named() | {"word piece": self.tokenizer.names}
 
-    def unshown(self, item: LinkItem | PairItem) -> bool:
-        ends = (item.shown,) if isinstance(item, LinkItem) else (number(item.head), number(item.tail))
+    def unshown(self, item: QueryFeatures | PairFeatures) -> bool:
+        ends = (item.anchor,) if isinstance(item, QueryFeatures) else (number(item.head), number(item.tail))
         return not self.awaited.isdisjoint(ends)
 
-    def unseen(self, entity: jsonl.Described, folder: Path, place: str) -> Unseen:
-        """The text is the description, or the name where there is none; as many pictures as of the graph's entities."""
+    def inductive(self, entity: jsonl.InductiveEntity, folder: Path, place: str) -> EncodedEntity:
+        """The text is the description, or the name where there is none; as many images as of the graph's entities."""
         files = tuple(locate((folder,), str(file)) for file in entity.images)
         text = self.tokenizer.ids(entity.description.strip() or entity.name)
-        return Unseen(tuple(text), dealt({"image": files}, self.settings))
+        return EncodedEntity(tuple(text), assign_groups({"image": files}, self.settings))
 
-    def definition(self, entity: int) -> LinkItem:
-        """The prompt of image-text incorporated entity modelling: which entity has this text and these pictures?"""
+    def definition(self, entity: int) -> QueryFeatures:
+        """The prompt of image-text incorporated entity modelling: which entity has this text and these images?"""
         t = self.tokenizer
         before, after = [t.start, *t.ids("the description of")], t.ids("is that")
         whole = self._closed([*before, t.mask, *after], [*self._texts[entity], *t.ids(".")])
-        return LinkItem(whole, (), len(before), entity, -1, "head", self.pictures[entity], (entity,), (entity,))
+        return QueryFeatures(whole, (), len(before), entity, -1, "head", self.images[entity], (entity,), (entity,))
 
     def _closed(self, ids: list[int], text: Sequence[int]) -> tuple[int, ...]:
         check_room(self.settings.max_length, len(ids) + 2, "a prompt, a piece of the entity's text, and a mark behind")
@@ -268,31 +282,31 @@ class LinkCodec(TripleCodec):
     def _ask_lengths(self) -> Int[np.ndarray, " R"]:
         return np.array([len(ids) for ids in self._asks])
 
-    def collate(self, items: TripleBatch | Sequence[LinkItem], store: PictureStore) -> LinkBatch:
-        items, batch = self._both(items)
+    def collate(self, features: TripleBatch | Sequence[QueryFeatures], store: LoadedImages) -> LinkBatch:
+        features, batch = self._both(features)
         settings = self.settings
-        text = text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length)
-        text.mask[*pairs([item.blank for item in items]).T] = False
-        own = torch.zeros_like(text.mask)
-        own[*pairs([item.own for item in items]).T] = True
+        text = text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length)
+        text.mask[*pairs([item.blank for item in features]).T] = False
+        anchor_positions = torch.zeros_like(text.mask)
+        anchor_positions[*pairs([item.anchor_positions for item in features]).T] = True
         return LinkBatch(
             **vars(batch),
             text=text,
-            own=own,
-            images=image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
-            mask=torch.tensor([item.mask for item in items]),
+            anchor_positions=anchor_positions,
+            images=image_batch([item.images for item in features], settings.images, settings.max_images, store),
+            mask=torch.tensor([item.mask for item in features]),
         )
 
-    def _both(self, items: TripleBatch | Sequence[LinkItem]) -> tuple[Sequence[LinkItem], TripleBatch]:
+    def _both(self, features: TripleBatch | Sequence[QueryFeatures]) -> tuple[Sequence[QueryFeatures], TripleBatch]:
         """What is asked with and without prompts."""
-        if not isinstance(items, TripleBatch):
-            return items, triple_batch(list(items))
-        rows = zip(items.shown.tolist(), items.relation.tolist(), items.tail.tolist(), strict=True)
-        return [self.query(shown, relation, side_of(tail)) for shown, relation, tail in rows], items
+        if not isinstance(features, TripleBatch):
+            return features, triple_batch(list(features))
+        rows = zip(features.anchor.tolist(), features.relation.tolist(), features.tail.tolist(), strict=True)
+        return [self.query(anchor, relation, target_of(tail)) for anchor, relation, tail in rows], features
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"tokenizer": self.tokenizer.state(), "descriptions": list(self.descriptions)}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TripleCodec:
+    def from_state(cls, state: dict[str, Any]) -> TripleProcessor:
         return super().from_state(state | {"tokenizer": Tokenizer.from_state(state["tokenizer"])})

@@ -15,14 +15,14 @@ from mkgc.data.answers import Answers, Asked, Pairs
 from mkgc.data.graph import Graph, Triples
 from mkgc.errors import ConfigError
 from mkgc.metrics.ranking import filter_splits
-from tasks.link_prediction.batch import LinkItem, TripleBatch, side_of
+from tasks.link_prediction.batch import QueryFeatures, TripleBatch, target_of
 
 PART = 1 << 20
 
 Examples = Literal["queries", "repeated", "triples"]
 
 
-class QuerySet(Sequence[LinkItem]):
+class QuerySet(Sequence[QueryFeatures]):
     """What a split asks.
 
     ``examples`` says what one is. "queries": each distinct query once, with all its answers in the split. "triples":
@@ -38,13 +38,13 @@ class QuerySet(Sequence[LinkItem]):
 
     def __init__(
         self,
-        codec: Any,
+        processor: Any,
         triples: Triples,
         size: tuple[int, int],
         known: Sequence[Int[np.ndarray, "_ 3"]] = (),
         examples: Examples = "queries",
     ) -> None:
-        self.codec, self.triples, self.size, self.examples = codec, triples, size, examples
+        self.processor, self.triples, self.size, self.examples = processor, triples, size, examples
         self.known = Answers.of(known, size, self.answers) if known else None
 
     @cached_property
@@ -56,39 +56,39 @@ class QuerySet(Sequence[LinkItem]):
         return len(self.answers) if self.examples == "queries" else 2 * len(self.triples)
 
     @overload
-    def __getitem__(self, row: int) -> LinkItem: ...
+    def __getitem__(self, row: int) -> QueryFeatures: ...
 
     @overload
-    def __getitem__(self, row: slice) -> list[LinkItem]: ...
+    def __getitem__(self, row: slice) -> list[QueryFeatures]: ...
 
-    def __getitem__(self, row: int | slice) -> LinkItem | list[LinkItem]:
+    def __getitem__(self, row: int | slice) -> QueryFeatures | list[QueryFeatures]:
         chosen = range(len(self))[row]
         if isinstance(chosen, int):
-            return self._items(np.array([chosen]))[0]
-        return self._items(np.arange(chosen.start, chosen.stop, chosen.step))
+            return self._features(np.array([chosen]))[0]
+        return self._features(np.arange(chosen.start, chosen.stop, chosen.step))
 
     def __getitems__(self, rows: Sequence[int]) -> TripleBatch:
         """Several queries at once, as torch's loaders ask for them."""
         asked, targets, known = self._read(np.asarray(rows))
-        shown, relation, tail = torch.from_numpy(asked).unbind(1)
-        return TripleBatch(shown, relation, tail.bool(), torch.from_numpy(targets), torch.from_numpy(known))
+        anchor, relation, tail = torch.from_numpy(asked).unbind(1)
+        return TripleBatch(anchor, relation, tail.bool(), torch.from_numpy(targets), torch.from_numpy(known))
 
     @property
     def lengths(self) -> Int[np.ndarray, " n"]:
         """The length of each query's prompt."""
-        return self._of_each(self.codec.lengths)
+        return self._of_each(self.processor.lengths)
 
     @property
     def whole_lengths(self) -> Int[np.ndarray, " n"]:
         """The length of each prompt, or of each triple where such are read, if nothing were cut."""
         if self.reads == "triples":
-            return self.codec.read_lengths(self.triples)
-        return self._of_each(self.codec.whole_lengths)
+            return self.processor.read_lengths(self.triples)
+        return self._of_each(self.processor.whole_lengths)
 
     @property
     def reads(self) -> str:
         """What a text is made of: "prompts" or "triples"."""
-        return self.codec.reads
+        return self.processor.reads
 
     def _of_each(self, number: Callable[[Asked], Int[np.ndarray, " B"]]) -> Int[np.ndarray, " n"]:
         """A number of each query, found for a part of the queries at a time."""
@@ -112,11 +112,11 @@ class QuerySet(Sequence[LinkItem]):
         head, relation, end = self.triples[triple].T
         return np.stack([np.where(tail, head, end), relation, tail.astype(np.int64)], axis=1)
 
-    def _items(self, rows: Int[np.ndarray, " B"]) -> list[LinkItem]:
+    def _features(self, rows: Int[np.ndarray, " B"]) -> list[QueryFeatures]:
         asked, targets, known = self._read(rows)
         return [
-            self.codec.query(shown, relation, side_of(tail), *answers)
-            for (shown, relation, tail), *answers in zip(
+            self.processor.query(anchor, relation, target_of(tail), *answers)
+            for (anchor, relation, tail), *answers in zip(
                 asked.tolist(), _by_query(targets, len(rows)), _by_query(known, len(rows)), strict=True
             )
         ]
@@ -128,7 +128,7 @@ def _by_query(pairs: Pairs, count: int) -> list[tuple[int, ...]]:
     return [tuple(pairs[start:stop, 1].tolist()) for start, stop in pairwise(ends.tolist())]
 
 
-def query_sets(graph: Graph, codec: Any, protocol: str, examples: str) -> dict[str, QuerySet]:
+def query_sets(graph: Graph, processor: Any, protocol: str, examples: str) -> dict[str, QuerySet]:
     """The queries of each split; those of dev and test are distinct whatever the ``examples`` of training are.
 
     ``protocol`` says which splits' answers ranking leaves out (:func:`mkgc.metrics.ranking.filter_splits`).
@@ -142,8 +142,8 @@ def query_sets(graph: Graph, codec: Any, protocol: str, examples: str) -> dict[s
     sets = {}
     for split, triples in graph.triples.items():
         if split == "train":
-            sets[split] = QuerySet(codec, triples, size, examples=examples)  # type: ignore[arg-type]  # checked above
+            sets[split] = QuerySet(processor, triples, size, examples=examples)  # type: ignore[arg-type]  # checked above
         else:
             known = [graph.triples[name] for name in filter_splits(protocol, split)]
-            sets[split] = QuerySet(codec, triples, size, known)
+            sets[split] = QuerySet(processor, triples, size, known)
     return sets

@@ -16,19 +16,19 @@ from torch import Tensor
 from mkgc.analysis.breakdown import judged
 from mkgc.analysis.calibration import Calibration
 from mkgc.analysis.queries import Records, record
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
-from mkgc.kge.negatives import SIDES
+from mkgc.kge.negatives import TARGETS
 from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
 from mkgc.training.task import Encoder, Optim, Task
 from tasks.link_prediction import prediction
-from tasks.link_prediction.batch import PairItem, TripleBatch
+from tasks.link_prediction.batch import PairFeatures, TripleBatch
 from tasks.link_prediction.calibration import calibrated, restored
 from tasks.link_prediction.known import Known
-from tasks.link_prediction.processor import TripleCodec
+from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.scoring import CACHED
 
 AT_ONCE = 1 << 25
@@ -40,21 +40,21 @@ class Ranked(Task):
 
     monitor = "dev/mrr"
     rows = Task.rows | {
-        re.compile(r"\.tables\.entities\.weight$|^table\.weight$|^bias$|scorer\.entities\.weight$"): ("entity", 1),
-        re.compile(r"\.tables\.relations\.weight$|scorer\.relations\.weight$|scorer\.gate$"): ("relation", 1),
+        re.compile(r"\.new_tokens\.entities\.weight$|^table\.weight$|^bias$|kge\.entities\.weight$"): ("entity", 1),
+        re.compile(r"\.new_tokens\.relations\.weight$|kge\.relations\.weight$|kge\.gate$"): ("relation", 1),
     }
-    codec: TripleCodec
-    left_out: Tensor
+    processor: TripleProcessor
+    excluded: Tensor
 
-    def __init__(self, backbone: Encoder, codec: TripleCodec, optim: Optim, top_k: int) -> None:
-        super().__init__(backbone, codec, optim)
+    def __init__(self, backbone: Encoder, processor: TripleProcessor, optim: Optim, top_k: int) -> None:
+        super().__init__(backbone, processor, optim)
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.top_k = top_k
         self.finder: EntityIndex | None = None
         self.recorded: list[Records] = []
-        self.pictured = _pictured(codec)
-        self.register_buffer("left_out", torch.tensor(codec.left_out, dtype=torch.long), persistent=False)
+        self.imaged = _imaged(processor)
+        self.register_buffer("excluded", torch.tensor(processor.excluded, dtype=torch.long), persistent=False)
 
     def make_metric(self) -> RankingMetrics:
         return RankingMetrics()
@@ -64,7 +64,7 @@ class Ranked(Task):
         """What of a batch is compared with entities."""
 
     @abstractmethod
-    def against(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]:
+    def score_candidates(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]:
         """The scores of some entities as answers to every query."""
 
     @property
@@ -92,49 +92,49 @@ class Ranked(Task):
 
     def weight(self, batch: TripleBatch) -> Tensor:
         """The number of queries."""
-        return torch.tensor(float(len(batch.shown)), device=batch.shown.device)
+        return torch.tensor(float(len(batch.anchor)), device=batch.anchor.device)
 
     def scores(self, batch: Any) -> Float[Tensor, "B N"]:
         """The score of every entity as the answer to every query."""
-        return self.against(self.queries(batch), slice(None))
+        return self.score_candidates(self.queries(batch), slice(None))
 
-    def score(self, batch: TripleBatch, metric: RankingMetrics) -> None:
+    def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> None:
         """Ranks each target of each query among the candidates that are no other known answer."""
         asked, queries = batch.targets, self.queries(batch)
         found = ranks_by_chunks(
-            lambda entities: self.against(queries, entities)[asked[:, 0]],
+            lambda entities: self.score_candidates(queries, entities)[asked[:, 0]],
             self._chunks(len(asked)),
             asked[:, 1],
             per_target(asked[:, 0], batch.known),
-            self.left_out,
+            self.excluded,
         )
-        for side in SIDES:
-            here = batch.asks(side)[asked[:, 0]]
+        for target in TARGETS:
+            here = batch.asks(target)[asked[:, 0]]
             if here.any():
-                metric.update(found[here], side)
-                if metric is self.measures["test"]:
-                    self.recorded.append(record(found[here], batch.triples(asked[here]), side, self.pictured))
+                metric.update(found[here], target)
+                if metric is self.metrics["test"]:
+                    self.recorded.append(record(found[here], batch.triples(asked[here]), target, self.imaged))
 
     def _chunks(self, rows: int) -> list[slice]:
         """The entities in parts of which so many rows of scores fit into memory."""
-        count, rows = len(self.codec.entities), max(rows, 1)
+        count, rows = len(self.processor.entities), max(rows, 1)
         most = CACHED if self.device.type == "cpu" and count * rows > AT_ONCE else AT_ONCE
         size = max(most // rows, 1)
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def on_test_start(self) -> None:
-        self.recorded, self.pictured = [], _pictured(self.codec)
+        self.recorded, self.imaged = [], _imaged(self.processor)
 
-    def after_test(self, corpus: Corpus, folder: Path) -> None:
+    def after_test(self, dataset: Dataset, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
-        graph, parts = corpus.source, self._all_recorded()
+        graph, parts = dataset.source, self._all_recorded()
         if self.trainer.is_global_zero and isinstance(graph, Graph):
             judged(np.concatenate(parts), graph.relations, graph.triples["train"]).save(folder / "queries.npz")
 
-    def after_fit(self, corpus: Corpus) -> dict[str, Any]:
+    def after_fit(self, dataset: Dataset) -> dict[str, Any]:
         """Calibrates the scores on a sample of dev."""
         self.eval()
-        return calibrated(self, corpus)
+        return calibrated(self, dataset)
 
     def take_fitted(self, fitted: dict[str, Any]) -> None:
         super().take_fitted({name: dict(values) for name, values in fitted.items()})
@@ -143,17 +143,20 @@ class Ranked(Task):
 
     def calibration(self, name: str) -> Calibration | None:
         """What :meth:`after_fit` has found, or nothing yet."""
-        return restored(self.saved.get("fitted", {}).get(name))
+        return restored(self.metadata.get("fitted", {}).get(name))
 
-    def novel(self, items: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
-        known = Known(source().ordered(self.codec.entities, self.codec.relations))
-        return [known.beside(item) for item in items]
+    def exclude_known(self, features: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
+        known = Known(source().ordered(self.processor.entities, self.processor.relations))
+        return [known.beside(item) for item in features]
 
-    def answer(self, items: Sequence[Any], store: PictureStore, size: int) -> list[dict[str, Any]]:
+    def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
         """The ``top_k`` entities or relations of each question, with their probabilities."""
-        asked = iter(super().answer([item for item in items if not isinstance(item, PairItem)], store, size))
+        asked = iter(
+            super().predict_items([item for item in features if not isinstance(item, PairFeatures)], store, size)
+        )
         return [
-            prediction.between(self, item, store, size) if isinstance(item, PairItem) else next(asked) for item in items
+            prediction.between(self, item, store, size) if isinstance(item, PairFeatures) else next(asked)
+            for item in features
         ]
 
     def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
@@ -169,9 +172,9 @@ class Ranked(Task):
         return [part for share in shares for part in share]
 
 
-def _pictured(codec: TripleCodec) -> Bool[np.ndarray, " N"]:
+def _imaged(processor: TripleProcessor) -> Bool[np.ndarray, " N"]:
     """Which entities have an image."""
-    return np.array([any(groups.values()) for groups in codec.pictures], dtype=bool)
+    return np.array([any(groups.values()) for groups in processor.images], dtype=bool)
 
 
 def per_target(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

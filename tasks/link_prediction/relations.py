@@ -17,33 +17,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mkgc.images.loaded import PictureStore
-from tasks.link_prediction.batch import PairItem, Side, Unseen
+from mkgc.images.loaded import LoadedImages
+from tasks.link_prediction.batch import EncodedEntity, PairFeatures, Target
 from tasks.link_prediction.scoring import Scoring
 
 
-def scores(model: Scoring, pairs: Sequence[PairItem], store: PictureStore, size: int) -> Float[Tensor, "Q R"]:
+def scores(model: Scoring, pairs: Sequence[PairFeatures], store: LoadedImages, size: int) -> Float[Tensor, "Q R"]:
     """The score of every relation between the entities of each pair; ``size`` queries are run at once."""
     return torch.stack([_between(model, pair, store, size) for pair in pairs])
 
 
-def _between(model: Scoring, pair: PairItem, store: PictureStore, size: int) -> Float[Tensor, " R"]:
+def _between(model: Scoring, pair: PairFeatures, store: LoadedImages, size: int) -> Float[Tensor, " R"]:
     sides: list[Tensor] = []
-    if not isinstance(pair.tail, Unseen):
+    if not isinstance(pair.tail, EncodedEntity):
         sides.append(_read_at(model, pair.head, pair.tail, "tail", store, size))
-    if not isinstance(pair.head, Unseen):
+    if not isinstance(pair.head, EncodedEntity):
         sides.append(_read_at(model, pair.tail, pair.head, "head", store, size))
     return torch.stack(sides).mean(0)
 
 
 def _read_at(
-    model: Scoring, shown: int | Unseen, answer: int, side: Side, store: PictureStore, size: int
+    model: Scoring, anchor: int | EncodedEntity, answer: int, target: Target, store: LoadedImages, size: int
 ) -> Float[Tensor, " R"]:
     """For each relation the score of one answer to its query."""
-    codec, here = model.codec, slice(answer, answer + 1)
+    processor, here = model.processor, slice(answer, answer + 1)
     parts = []
-    for relations in torch.arange(len(codec.relations)).split(size):
-        asked = [codec.query(shown, relation, side) for relation in relations.tolist()]
-        queries = model.queries(codec.collate(asked, store).to(model.device))
-        parts.append(model.against(queries, here)[:, 0].float())
+    for relations in torch.arange(len(processor.relations)).split(size):
+        asked = [processor.query(anchor, relation, target) for relation in relations.tolist()]
+        queries = model.queries(processor.collate(asked, store).to(model.device))
+        parts.append(model.score_candidates(queries, here)[:, 0].float())
     return torch.cat(parts)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mkgc.analysis.calibration import Calibration
 from mkgc.kge.index import EntityIndex
-from tasks.link_prediction.processor import TripleCodec
+from tasks.link_prediction.processor import TripleProcessor
 
 CACHED = 1 << 20
 """Scores that a CPU is given at a time where there are more: in its cache, they are ranked and fitted three times as
@@ -21,8 +21,8 @@ fast."""
 class Scoring(Protocol):
     """Scores of entities as answers to queries; :class:`tasks.link_prediction.ranked.Ranked` says more of each."""
 
-    codec: TripleCodec
-    left_out: Tensor
+    processor: TripleProcessor
+    excluded: Tensor
     top_k: int
     finder: EntityIndex | None
 
@@ -39,6 +39,6 @@ class Scoring(Protocol):
 
     def queries(self, batch: Any) -> Any: ...
 
-    def against(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]: ...
+    def score_candidates(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]: ...
 
     def scores(self, batch: Any) -> Float[Tensor, "B N"]: ...

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mkgc.data.cutting import Cut
 from mkgc.data.graph import Triples
-from tasks.link_prediction.batch import Unseen
-from tasks.link_prediction.processor import LinkCodec
+from tasks.link_prediction.batch import EncodedEntity
+from tasks.link_prediction.processor import LinkProcessor
 
 MARKS = 4
 """Tokens of a sequence beside its three texts: [CLS] and three [SEP]."""
@@ -29,7 +29,7 @@ def shares(first: Tensor, second: Tensor, third: Tensor, room: int) -> tuple[Ten
     return first, second, third.minimum(left - first)
 
 
-class SequenceCodec(LinkCodec):
+class SequenceCodec(LinkProcessor):
     """Queries whose triples are read as sequences: what does not fit is counted for each triple, as it is read."""
 
     reads: Literal["prompts", "triples"] = "triples"
@@ -39,11 +39,11 @@ class SequenceCodec(LinkCodec):
         head, relation, tail = triples.T
         return self._text_lengths[head] + self._name_lengths[relation] + self._text_lengths[tail] + MARKS
 
-    def _cut(self, shown: int | Unseen, relation: int, end: str) -> Cut | None:
+    def _cut(self, anchor: int | EncodedEntity, relation: int, end: str) -> Cut | None:
         """What is left out of a user's own text beside the longest of the texts that it may stand with."""
-        if not isinstance(shown, Unseen):
+        if not isinstance(anchor, EncodedEntity):
             return None
-        own, ask, other = map(torch.tensor, (len(shown.text), self._name_lengths[relation], self._text_lengths.max()))
+        own, ask, other = map(torch.tensor, (len(anchor.text), self._name_lengths[relation], self._text_lengths.max()))
         head, tail = (own, other) if end == "head" else (other, own)
         first, _, third = shares(head, ask, tail, self.settings.max_length - MARKS)
         lost = int(own - (first if end == "head" else third))

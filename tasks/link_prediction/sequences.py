@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from mkgc.analysis.calibration import Calibration
 from mkgc.batch import Text
 from mkgc.data.processor import pad
-from mkgc.kge.negatives import SIDES, Negatives
-from mkgc.models.cross_encoder import SequenceEncoder
+from mkgc.kge.negatives import TARGETS, NegativeSampler
+from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.nn.products import full_products
 from mkgc.training.task import Optim
-from tasks.link_prediction.batch import UNSEEN, LinkBatch, TripleBatch
-from tasks.link_prediction.processor import LinkCodec
+from tasks.link_prediction.batch import INDUCTIVE, LinkBatch, TripleBatch
+from tasks.link_prediction.processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.sequence_processor import MARKS, shares
 
@@ -28,7 +28,7 @@ Piece = tuple[Int[Tensor, "K _"], Int[Tensor, " K"], int]
 
 
 class Texts(nn.Module):
-    """Token ids of texts, each made once and cut to ``most`` tokens; they move with the module."""
+    """Token ids of texts, each made once and cut to ``max_images`` tokens; they move with the module."""
 
     ids: Int[Tensor, "N w"]
     lengths: Int[Tensor, " N"]
@@ -58,13 +58,13 @@ class Sequences(nn.Module):
     of the room, which can leave nothing of the tail there.
     """
 
-    def __init__(self, codec: LinkCodec) -> None:
+    def __init__(self, processor: LinkProcessor) -> None:
         super().__init__()
-        t = self.tokenizer = codec.tokenizer
-        self.room = codec.settings.max_length - MARKS
-        entities = [t.ids(long or short) for short, long in zip(codec.names, codec.descriptions, strict=True)]
+        t = self.tokenizer = processor.tokenizer
+        self.room = processor.settings.max_length - MARKS
+        entities = [t.ids(long or short) for short, long in zip(processor.names, processor.descriptions, strict=True)]
         self.entities = Texts(entities, self.room)
-        self.relations = Texts([t.ids(name) for name in codec.relation_names], self.room)
+        self.relations = Texts([t.ids(name) for name in processor.relation_names], self.room)
 
     def forward(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Text:
         """The sequences of triples (head, relation, tail), of which ``entities`` may be others than the graph's."""
@@ -124,20 +124,20 @@ class SequencePrediction(Ranked):
     Source: KG-BERT (Yao et al., 2019), equations 1 and 2, and section 4.1 for the negatives.
     """
 
-    backbone: SequenceEncoder
-    codec: LinkCodec
+    backbone: CrossEncoder
+    processor: LinkProcessor
 
-    def __init__(self, backbone: SequenceEncoder, codec: LinkCodec, optim: Optim, top_k: int = 10) -> None:
-        super().__init__(backbone, codec, optim, top_k)
-        self.sequences = Sequences(codec)
+    def __init__(self, backbone: CrossEncoder, processor: LinkProcessor, optim: Optim, top_k: int = 10) -> None:
+        super().__init__(backbone, processor, optim, top_k)
+        self.sequences = Sequences(processor)
         dropout = float(backbone.text.config.hidden_dropout_prob)
-        self.dropout, self.readout = nn.Dropout(dropout), nn.Linear(backbone.width, 1)
+        self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(backbone.width, 1)
         self.build_metrics()
 
     def judge(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Float[Tensor, " K"]:
         """The score of each triple, positive where it is rather true."""
         states = self.dropout(self.backbone(self.sequences(triples, entities)))
-        return full_products(states, self.readout.weight, self.readout.bias)[:, 0]
+        return full_products(states, self.classifier.weight, self.classifier.bias)[:, 0]
 
     def loss(self, batch: TripleBatch) -> Tensor:
         """Cross-entropy of one true triple a query and its corrupted ones, a mean over all of them."""
@@ -149,33 +149,33 @@ class SequencePrediction(Ranked):
 
     def _corrupted(self, batch: TripleBatch, answer: Int[Tensor, " B"]) -> Int[Tensor, "B K"]:
         """Entities in the place of the answer that answer none of the batch's queries of that kind."""
-        counts = len(self.codec.entities), len(self.codec.relations), self.backbone.negatives
-        negatives = Negatives(*counts, known=batch.triples(batch.targets))
+        counts = len(self.processor.entities), len(self.processor.relations), self.backbone.negatives
+        negatives = NegativeSampler(*counts, known=batch.triples(batch.targets))
         draws = torch.Generator(answer.device).manual_seed(int(torch.randint(1 << 62, ())))
         triples = batch.triples(paired(answer[:, None]))
         out = answer.new_empty(len(answer), self.backbone.negatives)
-        for side in SIDES:
-            rows = batch.asks(side)
-            out[rows] = negatives(triples[rows], side, draws)
+        for target in TARGETS:
+            rows = batch.asks(target)
+            out[rows] = negatives(triples[rows], target, draws)
         return out
 
     def queries(self, batch: TripleBatch) -> Asked:
         """The batch itself, as only whole triples are read; entities that the graph does not have get numbers."""
-        texts, rows = self.sequences.entities, (batch.shown == UNSEEN).nonzero()[:, 0]
+        texts, rows = self.sequences.entities, (batch.anchor == INDUCTIVE).nonzero()[:, 0]
         if not len(rows) or not isinstance(batch, LinkBatch):
             return Asked(batch, texts)
-        own = [batch.text.ids[row][batch.own[row]].tolist() for row in rows]
-        shown = batch.shown.clone()
-        shown[rows] = len(texts.ids) + torch.arange(len(rows), device=rows.device)
-        return Asked(replace(batch, shown=shown), texts.followed_by(own, self.sequences.room))
+        own = [batch.text.ids[row][batch.anchor_positions[row]].tolist() for row in rows]
+        anchor = batch.anchor.clone()
+        anchor[rows] = len(texts.ids) + torch.arange(len(rows), device=rows.device)
+        return Asked(replace(batch, anchor=anchor), texts.followed_by(own, self.sequences.room))
 
     @torch.no_grad()
-    def against(self, queries: Asked, entities: slice) -> Float[Tensor, "B n"]:
+    def score_candidates(self, queries: Asked, entities: slice) -> Float[Tensor, "B n"]:
         """The scores of some entities; those that run together are of like length."""
         lengths = self.sequences.entities.lengths
         numbers = torch.arange(len(lengths), device=lengths.device)[entities]
         order = lengths[numbers].argsort(stable=True)
-        out = torch.empty(len(queries.batch.shown), len(order), device=order.device)
+        out = torch.empty(len(queries.batch.anchor), len(order), device=order.device)
         for pair in torch.arange(out.numel(), device=order.device).split(self.backbone.chunk):
             query, place = pair.div(len(order), rounding_mode="floor"), order[pair % len(order)]
             triples = queries.batch.triples(torch.stack([query, numbers[place]], 1))
@@ -189,7 +189,7 @@ class SequencePrediction(Ranked):
 
     @property
     def reads(self) -> int:
-        return len(self.codec.entities)
+        return len(self.processor.entities)
 
 
 def paired(entities: Int[Tensor, "B n"]) -> Int[Tensor, "K 2"]:
@@ -200,6 +200,6 @@ def paired(entities: Int[Tensor, "B n"]) -> Int[Tensor, "K 2"]:
 
 def drawn(batch: TripleBatch) -> Int[Tensor, " B"]:
     """One of each query's answers, all equally likely; the queries of ``targets`` are in order."""
-    counts = batch.targets[:, 0].bincount(minlength=len(batch.shown))
+    counts = batch.targets[:, 0].bincount(minlength=len(batch.anchor))
     place = (torch.rand(len(counts), device=counts.device) * counts).long()
     return batch.targets[counts.cumsum(0) - counts + place, 1]

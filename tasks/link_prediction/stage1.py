@@ -1,4 +1,4 @@
-"""Stage 1, image-text incorporated entity modelling: entity vectors are learned from descriptions and pictures.
+"""Stage 1, image-text incorporated entity modelling: entity vectors are learned from descriptions and images.
 
 Only the entities' vectors and biases are trained, and no prompt of this stage contains an entity's token. So what the
 network says at an entity's mask never changes: it is computed once, and the epochs cost a matrix product each.
@@ -16,20 +16,20 @@ from jaxtyping import Float
 from rich.progress import track
 from torch import Tensor, nn
 
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError, DivergedError
 from tasks.link_prediction.batch import LinkBatch
-from tasks.link_prediction.processor import LinkCodec
+from tasks.link_prediction.processor import LinkProcessor
 
 
 @runtime_checkable
 class Reader(Protocol):
     """A model with a vector and a bias for each entity, and what it says at a prompt's mask."""
 
-    codec: LinkCodec
+    processor: LinkProcessor
     table: Any
     bias: nn.Parameter
-    saved: dict[str, Any]
+    metadata: dict[str, Any]
     training: bool
 
     @property
@@ -55,22 +55,22 @@ class Stage1:
 
 
 @torch.no_grad()
-def mask_vectors(task: Reader, corpus: Corpus, size: int) -> Float[Tensor, "N D"]:
-    """What the frozen network says of each entity's text and pictures, in evaluation mode."""
-    codec, device = task.codec, task.device
+def mask_vectors(task: Reader, dataset: Dataset, size: int) -> Float[Tensor, "N D"]:
+    """What the frozen network says of each entity's text and images, in evaluation mode."""
+    processor, device = task.processor, task.device
     was_training = task.training
     task.train(False)
-    starts = track(range(0, len(codec.entities), size), "Stage 1: reading entities", transient=True)
+    starts = track(range(0, len(processor.entities), size), "Stage 1: reading entities", transient=True)
     vectors = []
     for start in starts:
-        entities = range(start, min(start + size, len(codec.entities)))
-        batch = codec.collate([codec.definition(entity) for entity in entities], corpus.store)
+        entities = range(start, min(start + size, len(processor.entities)))
+        batch = processor.collate([processor.definition(entity) for entity in entities], dataset.store)
         vectors.append(task.hidden(batch.to(device)))
     task.train(was_training)
     return torch.cat(vectors)
 
 
-def fit_entities(task: Reader, corpus: Corpus, settings: Stage1) -> dict[str, float]:
+def fit_entities(task: Reader, dataset: Dataset, settings: Stage1) -> dict[str, float]:
     """Trains vectors and biases to tell each entity from all others by its mask vector.
 
     Returns:
@@ -79,10 +79,10 @@ def fit_entities(task: Reader, corpus: Corpus, settings: Stage1) -> dict[str, fl
     Raises:
         DivergedError: The loss is not finite.
     """
-    hidden = mask_vectors(task, corpus, settings.batch_size)
+    hidden = mask_vectors(task, dataset, settings.batch_size)
     table, bias = task.table.weight, task.bias
     optimiser = torch.optim.AdamW([table, bias], lr=settings.lr, fused=True)
-    order = torch.Generator().manual_seed(int(task.saved["seed"]))
+    order = torch.Generator().manual_seed(int(task.metadata["seed"]))
     losses: list[float] = []
     for epoch in track(range(settings.epochs), "Stage 1: fitting entity vectors", transient=True):
         losses = []

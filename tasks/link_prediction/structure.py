@@ -1,4 +1,4 @@
-"""Link prediction by vectors of entities and relations, from the graph's structure and at most its pictures."""
+"""Link prediction by vectors of entities and relations, from the graph's structure and at most its images."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mkgc.analysis.calibration import Calibration
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError
-from mkgc.kge.image_aware import Pictured
+from mkgc.kge.image_aware import ImageAware
 from mkgc.kge.index import EntityIndex, index_of
-from mkgc.kge.model import Scorer, Side
-from mkgc.kge.negatives import SIDES, Negatives, Subsampling
+from mkgc.kge.model import KGEModel, Target
+from mkgc.kge.negatives import TARGETS, NegativeSampler, Subsampling
 from mkgc.losses.adversarial import self_adversarial
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.margin import margin_ranking
@@ -24,7 +24,7 @@ from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
 from mkgc.training.task import Optim
 from tasks.link_prediction.batch import TripleBatch
-from tasks.link_prediction.processor import TripleCodec
+from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.ranked import Ranked
 
 OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")
@@ -69,52 +69,52 @@ class Structure:
         return self.objective in ("negatives", "margin")
 
 
-class StructureModel(nn.Module):
-    """A scorer in the place of a backbone: it looks at pictures before training, if at all."""
+class KGEEncoder(nn.Module):
+    """A structure model in the place of a backbone: it looks at images before training, if at all."""
 
-    keeps_pictures = True
+    keeps_images = True
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, kge: KGEModel) -> None:
         super().__init__()
-        self.scorer = scorer
+        self.kge = kge
 
-    def recipes(self) -> dict[str, Any]:
-        """What pictures show is saved with the weights, so that their encoder is needed no more."""
-        return {"vision": None} if isinstance(self.scorer, Pictured) else {}
+    def architecture_configs(self) -> dict[str, Any]:
+        """What images show is saved with the weights, so that their encoder is needed no more."""
+        return {"vision": None} if isinstance(self.kge, ImageAware) else {}
 
 
 class StructurePrediction(Ranked):
-    """Scores of entities by :mod:`mkgc.kge`, learned from the triples and, by some models, from pictures."""
+    """Scores of entities by :mod:`mkgc.kge`, learned from the triples and, by some models, from images."""
 
     def __init__(
         self,
-        backbone: Callable[..., Scorer],
-        codec: TripleCodec,
+        backbone: Callable[..., KGEModel],
+        processor: TripleProcessor,
         optim: Optim,
         structure: Structure,
         top_k: int = 10,
     ) -> None:
-        entities, relations = len(codec.entities), len(codec.relations)
-        scorer = backbone(entities=entities, relations=relations)
-        if scorer.sparse and not structure.draws:
+        entities, relations = len(processor.entities), len(processor.relations)
+        kge = backbone(entities=entities, relations=relations)
+        if kge.sparse and not structure.draws:
             raise ConfigError("backbone.sparse=true needs task.model.structure.objective=negatives or margin")
-        if scorer.sparse != (optim.algorithm == "sparse_adam"):
+        if kge.sparse != (optim.algorithm == "sparse_adam"):
             raise ConfigError("backbone.sparse=true and optim.algorithm=sparse_adam need each other")
-        super().__init__(StructureModel(scorer), codec, optim, top_k)
-        self.scorer, self.structure = scorer, structure
-        self.negatives = Negatives(entities, relations, structure.negatives)
+        super().__init__(KGEEncoder(kge), processor, optim, top_k)
+        self.kge, self.structure = kge, structure
+        self.negatives = NegativeSampler(entities, relations, structure.negatives)
         self.subsampling: Subsampling | None = None
         self.build_metrics()
 
-    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
-        """Looks at the pictures and counts the training triples, as far as they are asked for."""
-        items: Any = corpus.items["train"]
-        triples = torch.from_numpy(items.triples)
-        if isinstance(self.scorer, Pictured):
-            self.scorer.prepare(self.codec.pictures, triples, corpus.store, self.codec.settings)
+    def before_fit(self, dataset: Dataset, resumed: bool = False) -> dict[str, Any]:
+        """Looks at the images and counts the training triples, as far as they are asked for."""
+        features: Any = dataset.features["train"]
+        triples = torch.from_numpy(features.triples)
+        if isinstance(self.kge, ImageAware):
+            self.kge.prepare(self.processor.images, triples, dataset.store, self.processor.settings)
         if self.structure.draws and self.structure.filtered:
             size = self.negatives.entities, self.negatives.relations
-            self.negatives = Negatives(*size, self.structure.negatives, known=triples)
+            self.negatives = NegativeSampler(*size, self.structure.negatives, known=triples)
         if self.structure.subsampling:
             self.subsampling = Subsampling(triples, self.negatives.relations)
         return {}
@@ -122,14 +122,14 @@ class StructurePrediction(Ranked):
     def queries(self, batch: TripleBatch) -> Float[Tensor, "B W"]:
         """The vectors that entities are compared with."""
         parts = _by_side(batch)
-        vectors = [self.scorer.query(batch.shown[rows], batch.relation[rows], side) for side, rows in parts]
+        vectors = [self.kge.compose(batch.anchor[rows], batch.relation[rows], target) for target, rows in parts]
         return torch.cat(vectors)[torch.cat([rows for _, rows in parts]).argsort()]
 
-    def against(self, queries: Float[Tensor, "B W"], entities: slice) -> Float[Tensor, "B n"]:
-        return self.scorer.comparison.all(queries, self.scorer.candidates(entities))
+    def score_candidates(self, queries: Float[Tensor, "B W"], entities: slice) -> Float[Tensor, "B n"]:
+        return self.kge.comparison.all(queries, self.kge.entity_representations(entities))
 
     def entity_index(self, approximate: bool) -> EntityIndex:
-        return index_of(self.scorer, approximate, self.left_out)
+        return index_of(self.kge, approximate, self.excluded)
 
     @property
     def uncalibrated(self) -> Calibration:
@@ -139,7 +139,7 @@ class StructurePrediction(Ranked):
         return Calibration("sigmoid" if self.structure.objective == "kvsall" else "softmax")
 
     def loss(self, batch: TripleBatch) -> Tensor:
-        parts = [_asked(batch, side, rows) for side, rows in _by_side(batch)]
+        parts = [_asked(batch, target, rows) for target, rows in _by_side(batch)]
         losses = self._sampled(parts) if self.structure.draws else [self._among_all(part) for part in parts]
         weights = [self._weights(part) for part in parts]
         own = [self._own(part.triples) for part in parts]
@@ -148,7 +148,7 @@ class StructurePrediction(Ranked):
 
     def weight(self, batch: TripleBatch) -> Tensor:
         """Of all triples that answer the batch's queries."""
-        return torch.cat([self._weights(_asked(batch, side, rows)) for side, rows in _by_side(batch)]).sum()
+        return torch.cat([self._weights(_asked(batch, target, rows)) for target, rows in _by_side(batch)]).sum()
 
     def _weights(self, part: _Asked) -> Tensor:
         """How much each triple counts: in "kvsall", each query counts as one, however many answers it has."""
@@ -160,16 +160,16 @@ class StructurePrediction(Ranked):
 
     def _among_all(self, part: _Asked) -> Tensor:
         """The summed losses of answers against all entities."""
-        scores, answers = self.scorer.score_all(part.known, part.relation, part.side), (part.query, part.answer)
+        scores, answers = self.kge.score_all(part.known, part.relation, part.target), (part.query, part.answer)
         if self.structure.objective == "kvsall":
             return binary_kvsall(scores, answers, self.structure.smoothing) * len(scores)
         return one_vs_all(scores, answers, self.structure.smoothing).sum()
 
     def _sampled(self, parts: list[_Asked]) -> list[Tensor]:
         """The summed losses of answers against entities drawn in their place, with one look at the table for all."""
-        drawn = [torch.cat([part.answer[:, None], self.negatives(part.triples, part.side)], 1) for part in parts]
-        queries = [self.scorer.query(part.known[part.query], part.relation[part.query], part.side) for part in parts]
-        scores = self.scorer.compare(torch.cat(queries), torch.cat(drawn)).split([len(rows) for rows in drawn])
+        drawn = [torch.cat([part.answer[:, None], self.negatives(part.triples, part.target)], 1) for part in parts]
+        queries = [self.kge.compose(part.known[part.query], part.relation[part.query], part.target) for part in parts]
+        scores = self.kge.compare(torch.cat(queries), torch.cat(drawn)).split([len(rows) for rows in drawn])
         return [(self._weights(part) * self._ordered(score)).sum() for part, score in zip(parts, scores, strict=True)]
 
     def _ordered(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, " B"]:
@@ -181,18 +181,18 @@ class StructurePrediction(Ranked):
 
     def _own(self, triples: Tensor) -> Float[Tensor, " B"]:
         """What is minimised beside the objective, for each triple."""
-        own, weight = self.scorer.own_loss(*triples.T), self.structure.n3
+        own, weight = self.kge.auxiliary_loss(*triples.T), self.structure.n3
         loss = torch.zeros(len(triples), device=triples.device) if own is None else own
-        return loss + weight * n3(self.scorer.factors(*triples.T)) if weight else loss
+        return loss + weight * n3(self.kge.factors(*triples.T)) if weight else loss
 
     def on_train_batch_end(self, *_: Any) -> None:
-        self.scorer.constrain()
+        self.kge.constrain()
 
 
 class _Asked(NamedTuple):
     """The queries of a batch for one side; ``query`` and ``answer`` say which have which answers."""
 
-    side: Side
+    target: Target
     known: Tensor
     relation: Tensor
     query: Tensor
@@ -200,15 +200,15 @@ class _Asked(NamedTuple):
     triples: Tensor
 
 
-def _asked(batch: TripleBatch, side: Side, rows: Tensor) -> _Asked:
-    place = torch.full_like(batch.shown, -1)
+def _asked(batch: TripleBatch, target: Target, rows: Tensor) -> _Asked:
+    place = torch.full_like(batch.anchor, -1)
     place[rows] = torch.arange(len(rows), device=rows.device)
     query = place[batch.targets[:, 0]]
     pairs, query = batch.targets[query >= 0], query[query >= 0]
-    return _Asked(side, batch.shown[rows], batch.relation[rows], query, pairs[:, 1], batch.triples(pairs))
+    return _Asked(target, batch.anchor[rows], batch.relation[rows], query, pairs[:, 1], batch.triples(pairs))
 
 
-def _by_side(batch: TripleBatch) -> list[tuple[Side, Tensor]]:
+def _by_side(batch: TripleBatch) -> list[tuple[Target, Tensor]]:
     """The rows of a batch that ask for each side, where there are any."""
-    rows = [(side, batch.asks(side).nonzero()[:, 0]) for side in SIDES]
-    return [(side, which) for side, which in rows if len(which)]
+    rows = [(target, batch.asks(target).nonzero()[:, 0]) for target in TARGETS]
+    return [(target, which) for target, which in rows if len(which)]

@@ -1,4 +1,4 @@
-"""Multimodal link prediction: a masked entity is predicted from text and pictures of the known one."""
+"""Multimodal link prediction: a masked entity is predicted from text and images of the known one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mkgc.analysis.calibration import Calibration
-from mkgc.data.dataset import Corpus
+from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError
 from mkgc.kge.index import EntityIndex
-from mkgc.kge.model import Scorer
+from mkgc.kge.model import KGEModel
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
-from mkgc.models.cross_encoder import SequenceEncoder
-from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.cross_encoder import CrossEncoder
+from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.nn.embeddings import some_rows
 from mkgc.nn.products import full_products
 from mkgc.training.task import Optim
 from tasks.link_prediction.batch import LinkBatch
-from tasks.link_prediction.processor import LinkCodec, TripleCodec
+from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.sequences import SequencePrediction
 from tasks.link_prediction.stage1 import Stage1, fit_entities
@@ -33,28 +33,28 @@ from tasks.link_prediction.structure import Structure, StructurePrediction
 
 
 class LinkPrediction(Ranked):
-    """Stage 1 learns entity vectors from descriptions and pictures, stage 2 completes triples.
+    """Stage 1 learns entity vectors from descriptions and images, stage 2 completes triples.
 
     An entity's vector is its token's embedding, shared between input and output, and a bias; a query's is the state at
     the mask, transformed as in BERT's masked language model: LN(gelu(W h)). ``objective`` is "bce" as released (each
     entity is an answer or not) or "softmax" (probability spread evenly over all answers), which learns faster from few
     triples. ``smoothing`` e makes labels y (1 - e) y + e / N, for N entities.
 
-    ``hide`` is the share of training queries with a picture whose entity is shown by its picture alone: its own token,
+    ``hide`` is the share of training queries with an image whose entity is shown by its image alone: its own token,
     which learns by heart what training says of it, and its text are left out.
 
     Source: MKGformer (Chen et al., 2022), section 3.3; prompts and head as in its released code. Hiding a modality in
     training: ModDrop (Neverova et al., 2016).
     """
 
-    backbone: Backbone
-    codec: LinkCodec
+    backbone: FusionEncoder
+    processor: LinkProcessor
     table: Any
 
     def __init__(
         self,
-        backbone: Backbone,
-        codec: LinkCodec,
+        backbone: FusionEncoder,
+        processor: LinkProcessor,
         optim: Optim,
         stage1: Stage1,
         stages: Sequence[int] = (1, 2),
@@ -63,7 +63,7 @@ class LinkPrediction(Ranked):
         smoothing: float = 0.0,
         top_k: int = 10,
     ) -> None:
-        super().__init__(backbone, codec, optim, top_k)
+        super().__init__(backbone, processor, optim, top_k)
         if not 0 <= hide <= 1:
             raise ConfigError(f"task.model.hide={hide} must lie between 0 and 1")
         if not 0 <= smoothing < 1:
@@ -74,21 +74,21 @@ class LinkPrediction(Ranked):
             raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
         self.objective, self.hide, self.smoothing = objective, hide, smoothing
         self.stages, self.stage1 = tuple(stages), stage1
-        self.table = backbone.text.extend(codec.tables()).tables["entities"]
+        self.table = backbone.text.add_tokens(processor.new_tokens()).new_tokens["entities"]
         width = backbone.width
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
         # Few entities answer a query. Starting from that share (Lin et al., 2017, section 4.1) keeps the network from
         # spending its first epochs, and the queries' differences, on lowering every score.
-        self.bias = nn.Parameter(torch.full((len(codec.entities),), -math.log(len(codec.entities))))
+        self.bias = nn.Parameter(torch.full((len(processor.entities),), -math.log(len(processor.entities))))
         self.build_metrics()
 
     @property
     def trains(self) -> bool:
         return 2 in self.stages
 
-    def before_fit(self, corpus: Corpus, resumed: bool = False) -> dict[str, Any]:
+    def before_fit(self, dataset: Dataset, resumed: bool = False) -> dict[str, Any]:
         """Stage 1, with everything frozen but the entities' vectors."""
-        return fit_entities(self, corpus, self.stage1) if 1 in self.stages and not resumed else {}
+        return fit_entities(self, dataset, self.stage1) if 1 in self.stages and not resumed else {}
 
     def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]:
         """The transformed state at each query's mask."""
@@ -102,12 +102,12 @@ class LinkPrediction(Ranked):
         """A vector for each entity, its bias at the end."""
         return torch.cat([self.table.weight, self.bias[:, None]], 1)
 
-    def against(self, queries: Float[Tensor, "B E"], entities: slice) -> Float[Tensor, "B n"]:
+    def score_candidates(self, queries: Float[Tensor, "B E"], entities: slice) -> Float[Tensor, "B n"]:
         # The product of queries and entities, without copying the table to put the bias beside it.
         return full_products(queries[:, :-1], some_rows(self.table.weight, entities), some_rows(self.bias, entities))
 
     def entity_index(self, approximate: bool) -> EntityIndex:
-        return EntityIndex(self.entities(), "product", approximate, self.left_out)
+        return EntityIndex(self.entities(), "product", approximate, self.excluded)
 
     def loss(self, batch: LinkBatch) -> Tensor:
         """Every entity is scored as an answer, against all answers of the training split."""
@@ -116,11 +116,11 @@ class LinkPrediction(Ranked):
         return {"bce": binary_kvsall, "softmax": softmax_kvsall}[self.objective](scores, answers, self.smoothing)
 
     def _partly_hidden(self, batch: LinkBatch) -> LinkBatch:
-        """The batch with token and text of some entities masked, drawn among those that have a picture."""
+        """The batch with token and text of some entities masked, drawn among those that have an image."""
         slots = [group.slots for group in batch.images]
-        pictured = (torch.cat(slots, 1) >= 0).any(1) if slots else torch.zeros_like(batch.mask, dtype=torch.bool)
-        drawn = pictured & (torch.rand(pictured.shape, device=pictured.device) < self.hide)
-        text = replace(batch.text, mask=batch.text.mask & ~(batch.own & drawn[:, None]))
+        imaged = (torch.cat(slots, 1) >= 0).any(1) if slots else torch.zeros_like(batch.mask, dtype=torch.bool)
+        drawn = imaged & (torch.rand(imaged.shape, device=imaged.device) < self.hide)
+        text = replace(batch.text, mask=batch.text.mask & ~(batch.anchor_positions & drawn[:, None]))
         return replace(batch, text=text)
 
     @property
@@ -130,8 +130,8 @@ class LinkPrediction(Ranked):
 
 
 def build(
-    backbone: Backbone | SequenceEncoder | Callable[..., Scorer],
-    codec: TripleCodec,
+    backbone: FusionEncoder | CrossEncoder | Callable[..., KGEModel],
+    processor: TripleProcessor,
     optim: Optim,
     stage1: Stage1,
     structure: Structure,
@@ -142,10 +142,10 @@ def build(
     top_k: int = 10,
 ) -> Ranked:
     """The task for the backbone that was chosen: prompts or sequences for one that reads, else vectors alone."""
-    if not isinstance(codec, LinkCodec):
-        assert not isinstance(backbone, Backbone | SequenceEncoder)
-        return StructurePrediction(backbone, codec, optim, structure, top_k)
-    if isinstance(backbone, SequenceEncoder):
-        return SequencePrediction(backbone, codec, optim, top_k)
-    assert isinstance(backbone, Backbone)
-    return LinkPrediction(backbone, codec, optim, stage1, stages, objective, hide, smoothing, top_k)
+    if not isinstance(processor, LinkProcessor):
+        assert not isinstance(backbone, FusionEncoder | CrossEncoder)
+        return StructurePrediction(backbone, processor, optim, structure, top_k)
+    if isinstance(backbone, CrossEncoder):
+        return SequencePrediction(backbone, processor, optim, top_k)
+    assert isinstance(backbone, FusionEncoder)
+    return LinkPrediction(backbone, processor, optim, stage1, stages, objective, hide, smoothing, top_k)

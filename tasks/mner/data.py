@@ -12,23 +12,23 @@ from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
-from mkgc.data.dataset import Corpus
-from mkgc.data.examples import Pictures, Sentences, TaggedExample
+from mkgc.data.dataset import Dataset
+from mkgc.data.examples import ImagePaths, Sentences, TaggedExample
 from mkgc.data.formats import jsonl, labelled, twitter
 from mkgc.data.notes import note_twins
 from mkgc.data.processor import image_batch, pad, text_batch
-from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
+from mkgc.data.sentences import SentenceFormat, SentenceProcessor, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tags import in_one_scheme
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.spans import bio_spans
 from mkgc.nn.crf import repair_bio
 
 
 @dataclass(frozen=True)
-class TaggedItem:
+class TaggedFeatures:
     """A sentence as ids; ``first`` says which pieces begin a word, ``tags`` has one entry a word that is read.
 
     ``cut`` says what of it is not read.
@@ -39,7 +39,7 @@ class TaggedItem:
     tags: tuple[int, ...]
     words: tuple[str, ...]
     gold: tuple[str, ...]
-    pictures: Pictures
+    images: ImagePaths
     cut: Cut | None = None
 
 
@@ -55,7 +55,7 @@ class TaggedBatch(Part):
     gold: tuple[tuple[str, ...], ...]
 
 
-class TaggingCodec(SentenceCodec):
+class TaggingProcessor(SentenceProcessor):
     """Splits words into pieces, and cuts long words, then ends of sentences; the labels are entity types.
 
     Raises:
@@ -70,7 +70,7 @@ class TaggingCodec(SentenceCodec):
         self.tags = ("O", *(f"{mark}-{label}" for label in labels for mark in "BI"))
         self.index = {tag: i for i, tag in enumerate(self.tags)}
 
-    def encode(self, example: TaggedExample) -> TaggedItem:
+    def encode(self, example: TaggedExample) -> TaggedFeatures:
         """Ids between [CLS] and [SEP]; words of which nothing fits into ``max_length`` are predicted as O."""
         pieces, gold = self.tokenizer.pieces(example.tokens), example.tags or ()
         legal = repair_bio(gold)
@@ -84,20 +84,20 @@ class TaggingCodec(SentenceCodec):
         tags = tuple(self.index[tag] for tag in legal[:read]) or (0,) * read
         cut = describe_cut(lengths, kept, [(kind, range(start, end)) for kind, start, end in bio_spans(legal)])
         closed = (*ids, self.tokenizer.stop)
-        return TaggedItem(closed, (*first, False), tags, example.tokens, gold, example.pictures, cut)
+        return TaggedFeatures(closed, (*first, False), tags, example.tokens, gold, example.images, cut)
 
-    def collate(self, items: Sequence[TaggedItem], store: PictureStore) -> TaggedBatch:
+    def collate(self, features: Sequence[TaggedFeatures], store: LoadedImages) -> TaggedBatch:
         settings = self.settings
         return TaggedBatch(
-            text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length),
-            image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
-            pad([[int(first) for first in item.first] for item in items], 0, settings.least_length).bool(),
-            pad([item.tags for item in items], 0),
-            tuple(item.words for item in items),
-            tuple(item.gold for item in items),
+            text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length),
+            image_batch([item.images for item in features], settings.images, settings.max_images, store),
+            pad([[int(first) for first in item.first] for item in features], 0, settings.least_length).bool(),
+            pad([item.tags for item in features], 0),
+            tuple(item.words for item in features),
+            tuple(item.gold for item in features),
         )
 
-    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedItem:
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedFeatures:
         return self.encode(jsonl.parse_tagged(record, folder, place))
 
 
@@ -119,16 +119,16 @@ def source(settings: DataSettings) -> Sentences:
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
-    codec: TaggingCodec | None = None,
-) -> Corpus:
-    """Reads tagged sentences in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
+    processor: TaggingProcessor | None = None,
+) -> Dataset:
+    """Reads tagged sentences in one of :data:`FORMATS`, for a trained model's ``processor`` or for a new one.
 
     Raises:
         DataError: A new model would find no entity in train; else as :func:`source` and :func:`read_sentences` do.
     """
     found = source(settings)
-    if codec is None and not found.labels:
+    if processor is None and not found.labels:
         raise DataError("every tag of train is O: there is no entity type to learn", settings.root)
     silent = note_silent(found, lambda example: set(example.tags) != {"O"}, "an entity")
     found = replace(found, notes=(*found.notes, *note_twins("entity types", found.labels), *silent))
-    return read_sentences(found, settings, TaggingCodec, tokenizer, codec)
+    return read_sentences(found, settings, TaggingProcessor, tokenizer, processor)

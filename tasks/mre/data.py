@@ -14,16 +14,16 @@ from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
-from mkgc.data.dataset import Corpus
-from mkgc.data.examples import Pictures, RelationExample, Sentences
+from mkgc.data.dataset import Dataset
+from mkgc.data.examples import ImagePaths, RelationExample, Sentences
 from mkgc.data.formats import jsonl, labelled, mnre
 from mkgc.data.notes import note_twins
 from mkgc.data.processor import image_batch, text_batch
-from mkgc.data.sentences import SentenceCodec, SentenceFormat, note_silent, read_sentences, read_source
+from mkgc.data.sentences import SentenceFormat, SentenceProcessor, note_silent, read_sentences, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError, DataError
-from mkgc.images.loaded import PictureStore
+from mkgc.images.loaded import LoadedImages
 from tasks.mre.null import find_null, note_null
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
@@ -37,7 +37,7 @@ Markers = Literal["new", "punctuation", "released"]
 
 
 @dataclass(frozen=True)
-class RelationItem:
+class RelationFeatures:
     """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -1 if unknown.
 
     ``cut`` says what of it is not read.
@@ -47,7 +47,7 @@ class RelationItem:
     head: int
     tail: int
     label: int
-    pictures: Pictures
+    images: ImagePaths
     cut: Cut | None = None
 
 
@@ -59,7 +59,7 @@ class RelationBatch(Part):
     labels: Int[Tensor, " B"]
 
 
-class RelationCodec(SentenceCodec):
+class RelationProcessor(SentenceProcessor):
     """Marks head and tail, cuts what is too long around them, and pads.
 
     The markers are new tokens, which have to be learned, or punctuation, which every encoder knows. "released" are new
@@ -89,18 +89,18 @@ class RelationCodec(SentenceCodec):
         new = [tokenizer.size + i for i in range(len(MARKERS))]
         self.marker_ids = known if markers == "punctuation" else new
 
-    def tables(self) -> dict[str, int]:
+    def new_tokens(self) -> dict[str, int]:
         return {} if self.markers == "punctuation" else {"markers": len(MARKERS)}
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"markers": self.markers, "null_relation": self.null_relation}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> RelationCodec:
+    def from_state(cls, state: dict[str, Any]) -> RelationProcessor:
         tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings.from_carried(state["settings"])
         return cls(tokenizer, tuple(state["labels"]), settings, state["markers"], state["null_relation"])
 
-    def encode(self, example: RelationExample) -> RelationItem:
+    def encode(self, example: RelationExample) -> RelationFeatures:
         """Ids with the markers in place; over ``max_length``, long words are cut, then the farthest from both mentions.
 
         Of each mention a piece is left.
@@ -120,18 +120,18 @@ class RelationCodec(SentenceCodec):
             ids += own[: kept[word]] if own else []
         label = -1 if example.relation is None else self.labels.index(example.relation)
         cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True))
-        return RelationItem((*ids, tokenizer.stop), opened[0], opened[2], label, example.pictures, cut)
+        return RelationFeatures((*ids, tokenizer.stop), opened[0], opened[2], label, example.images, cut)
 
-    def collate(self, items: Sequence[RelationItem], store: PictureStore) -> RelationBatch:
+    def collate(self, features: Sequence[RelationFeatures], store: LoadedImages) -> RelationBatch:
         settings = self.settings
         return RelationBatch(
-            text_batch([item.ids for item in items], self.tokenizer.pad, settings.least_length),
-            image_batch([item.pictures for item in items], settings.pictures, settings.most, store),
-            torch.tensor([[item.head, item.tail] for item in items]),
-            torch.tensor([item.label for item in items]),
+            text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length),
+            image_batch([item.images for item in features], settings.images, settings.max_images, store),
+            torch.tensor([[item.head, item.tail] for item in features]),
+            torch.tensor([item.label for item in features]),
         )
 
-    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> RelationItem:
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> RelationFeatures:
         return self.encode(jsonl.parse_relation(record, folder, place))
 
 
@@ -183,21 +183,21 @@ def source(settings: DataSettings) -> Sentences:
 def read(
     settings: DataSettings,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
-    codec: RelationCodec | None = None,
+    processor: RelationProcessor | None = None,
     markers: Markers = "new",
     null_relation: str | list[str] | None = None,
-) -> Corpus:
-    """Reads sentences with marked mentions in one of :data:`FORMATS`, for a trained model's ``codec`` or for a new one.
+) -> Dataset:
+    """Reads sentences with marked mentions, of :data:`FORMATS`, for a trained model's ``processor`` or for a new one.
 
     Raises:
         ConfigError: A new model's null relation is not to be found (:func:`find_null`).
         DataError: A new model would learn but one relation; else as :func:`read_sentences` does.
     """
     found = source(settings)
-    if codec is None and len(shown := {example.relation for example in found.splits["train"]}) < 2:
+    if processor is None and len(shown := {example.relation for example in found.splits["train"]}) < 2:
         raise DataError(f"train has one relation only, '{min(shown)}': there is nothing to tell apart", settings.root)
-    null = codec.null_relation if codec else find_null(found.labels, null_relation)
+    null = processor.null_relation if processor else find_null(found.labels, null_relation)
     silent = note_silent(found, lambda example: example.relation != null, "a relation")
     found = replace(found, notes=(*found.notes, note_null(null), *note_twins("relations", found.labels), *silent))
-    make = partial(RelationCodec, markers=markers, null_relation=null)
-    return read_sentences(found, settings, make, tokenizer, codec)
+    make = partial(RelationProcessor, markers=markers, null_relation=null)
+    return read_sentences(found, settings, make, tokenizer, processor)

@@ -14,7 +14,7 @@ CATEGORIES = ("1-1", "1-N", "N-1", "N-N", "unseen")
 
 
 def ranked(*rows: tuple[int, int, int, int, int, float]) -> Queries:
-    """Queries by head, relation, tail, side, pictures and rank, among ten candidates."""
+    """Queries by head, relation, tail, side, images and rank, among ten candidates."""
     return Queries(np.array([(*row, 10) for row in rows], RECORD), RELATIONS, CATEGORIES, np.ones(len(rows), bool))
 
 
@@ -78,9 +78,9 @@ def test_every_group_of_queries_has_its_measures_and_empty_ones_are_left_out() -
         "category": {"1-1": 0.75, "1-N": 0.25, "N-N": 0.125},
         "side": {"head": 1.0, "tail": 0.875 / 3},
         "category/side": {"1-1/head": 1.0, "1-1/tail": 0.5, "1-N/tail": 0.25, "N-N/tail": 0.125},
-        "pictures": {"none": 0.75, "both": 0.1875},
+        "images": {"none": 0.75, "both": 0.1875},
     }
-    assert found["side"]["tail"] == queries.measures(queries.table["side"] == 1)
+    assert found["side"]["tail"] == queries.metrics(queries.table["side"] == 1)
     for groups in found.values():
         assert sum(one["count"] for one in groups.values()) == 4
 
@@ -106,6 +106,6 @@ def test_changes_are_of_the_first_runs_groups_and_weigh_by_their_queries() -> No
         ("child", 1, 0.25, 0.5, 0.25),
     ]
     assert [change.weight for change in found["relation"]] == [0.5, 0.25]
-    assert [change.group for change in found["pictures"]] == ["none", "own"]
+    assert [change.group for change in found["images"]] == ["none", "own"]
     with pytest.raises(MetricError, match="^the runs ranked different queries: 3 and 1 of them$"):
         changes(first, ranked((0, 0, 1, 0, 0, 1)))

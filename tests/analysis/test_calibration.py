@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mkgc.analysis.calibration import (
-    COLDEST,
-    HOTTEST,
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
     Answered,
     Calibration,
     Kind,
@@ -135,7 +135,7 @@ def test_answers_all_right_or_all_wrong_leave_the_calibration_bounded(
     answer = scores.argmax(1) if right else scores.argmin(1)
     data = Answered(scores, torch.stack([torch.arange(queries), answer], 1), NONE)
     found = calibrate([data], kind)
-    assert COLDEST <= found.temperature <= HOTTEST
+    assert MIN_TEMPERATURE <= found.temperature <= MAX_TEMPERATURE
     assert (found.temperature <= 1) == right or kind == "sigmoid"
     before, after = (reliability([data], one) for one in (Calibration(kind), found))
     assert all(map(math.isfinite, after.values()))

@@ -24,9 +24,9 @@ def drawn(count: int, seed: int = 0, scale: float = 2.0):
 
 def test_measures_are_those_of_the_queries() -> None:
     queries = asked(drawn(100))
-    measures = queries.measures()
+    ranking_metrics = queries.metrics()
     for name, interval in intervals(queries, 50).items():
-        assert interval.value == pytest.approx(measures[name], rel=1e-12)
+        assert interval.value == pytest.approx(ranking_metrics[name], rel=1e-12)
         assert interval.low <= interval.value <= interval.high
 
 

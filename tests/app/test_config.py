@@ -28,7 +28,7 @@ def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size:
     if backbone == "kg_bert" and task != "link_prediction":
         with pytest.raises(ConfigError) as error:
             check(config)
-        assert str(error.value) == f"backbone: task={task} needs one that is a Backbone, and SequenceEncoder is none"
+        assert str(error.value) == f"backbone: task={task} needs one that is a FusionEncoder, and CrossEncoder is none"
     else:
         check(config)
 
@@ -36,7 +36,9 @@ def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size:
 @pytest.mark.parametrize("backbone", names("backbone/kge"))
 def test_models_of_structure_are_for_link_prediction(backbone: str) -> None:
     check(composed("task=link_prediction", f"backbone=kge/{backbone}"))
-    with pytest.raises(ConfigError, match="^backbone: task=mner needs one that is a Backbone, and [A-Za-z]+ is none$"):
+    with pytest.raises(
+        ConfigError, match="^backbone: task=mner needs one that is a FusionEncoder, and [A-Za-z]+ is none$"
+    ):
         check(composed("task=mner", f"backbone=kge/{backbone}"))
 
 
@@ -75,7 +77,7 @@ def test_every_published_system_fits_link_prediction(system: str) -> None:
         ("backbone.fused=two", "backbone.fused=two: must be a whole number"),
         ("backbone.fusion.pgi=maybe", "backbone.fusion.pgi=maybe: must be true or false"),
         ("data.bad_images=ignore", "data.bad_images=ignore: must be one of mask, skip, fail"),
-        ("task.model.readout=mean", "task.model.readout=mean: must be one of markers, cls"),
+        ("task.model.pooling=mean", "task.model.pooling=mean: must be one of markers, cls"),
         ("trainer.precision=12", "trainer.precision=12: must be one of"),
         ("data=folder", "data.root has no value: give data.root=…"),
     ],
@@ -112,6 +114,6 @@ def test_numbers_are_not_truth_values() -> None:
 
 
 @pytest.mark.parametrize("size", ["1e400", "0", "a", "1.5"])
-def test_sizes_of_pictures_are_whole_numbers(size: str) -> None:
-    with pytest.raises(ConfigError, match="^data.pictures=.*: must be a mapping of keys to a whole number"):
-        check(composed(f"data.pictures.image={size}"))
+def test_sizes_of_images_are_whole_numbers(size: str) -> None:
+    with pytest.raises(ConfigError, match="^data.images=.*: must be a mapping of keys to a whole number"):
+        check(composed(f"data.images.image={size}"))

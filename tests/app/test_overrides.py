@@ -59,26 +59,26 @@ def test_what_hydra_cannot_compose_is_one_line(run, word: str) -> None:
     assert said(err)
 
 
-def pictures(*overrides: str) -> dict[str, int]:
-    config = OmegaConf.create({"data": {"_target_": "x", "pictures": {"image": 224, "crops": 128}}})
-    merged = OmegaConf.merge(config, OmegaConf.from_dotlist(["data.pictures.image=224"]))
+def images(*overrides: str) -> dict[str, int]:
+    config = OmegaConf.create({"data": {"_target_": "x", "images": {"image": 224, "crops": 128}}})
+    merged = OmegaConf.merge(config, OmegaConf.from_dotlist(["data.images.image=224"]))
     settle(merged, list(overrides))
-    return dict(merged.data.pictures)
+    return dict(merged.data.images)
 
 
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["data.pictures={}"], {}),
-        (["data.pictures={image: 64}"], {"image": 64}),
-        (["data.pictures={image: 64}", "+data.pictures.objects=32"], {"image": 64, "objects": 32}),
-        (["data.pictures={image: 64, crops: 32}", "~data.pictures.crops"], {"image": 64}),
-        (["data.pictures={crops: 1}", "data.pictures={image: 64}"], {"image": 64}),
+        (["data.images={}"], {}),
+        (["data.images={image: 64}"], {"image": 64}),
+        (["data.images={image: 64}", "+data.images.objects=32"], {"image": 64, "objects": 32}),
+        (["data.images={image: 64, crops: 32}", "~data.images.crops"], {"image": 64}),
+        (["data.images={crops: 1}", "data.images={image: 64}"], {"image": 64}),
         ([], {"image": 224, "crops": 128}),
     ],
 )
-def test_pictures_given_as_a_whole_are_all_there_are(overrides: list[str], expected: dict[str, int]) -> None:
-    assert pictures(*overrides) == expected
+def test_images_given_as_a_whole_are_all_there_are(overrides: list[str], expected: dict[str, int]) -> None:
+    assert images(*overrides) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from mkgc.app.sealed import SEAL, intact, sealed, write_sealed
 from mkgc.data.formats.features import read_features
 from mkgc.errors import CheckpointError, DataError
 from mkgc.released.weights import read_tensors
-from mkgc.training.checkpoint import FORMAT, WholeCheckpointIO, add_fitted, read
+from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, add_fitted, read
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A checkpoint of a kilobyte or two."""
     contents = {"state_dict": {"weight": torch.arange(64.0)}, "mkgc": {"format": FORMAT, "seed": 1}}
-    WholeCheckpointIO().save_checkpoint(contents, tmp_path / "best.ckpt")
+    AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "best.ckpt")
     return tmp_path / "best.ckpt"
 
 

@@ -1,4 +1,4 @@
-"""The built-in graph: true to its facts, deterministic, and without a way around the pictures."""
+"""The built-in graph: true to its facts, deterministic, and without a way around the images."""
 
 import ast
 import hashlib
@@ -84,7 +84,7 @@ def test_no_description_gives_away_an_answer(atlas) -> None:
         assert names[tail].casefold() not in texts[head].casefold().replace(names[head].casefold(), "")
 
 
-def test_pictures_are_the_countries_own(atlas, world) -> None:
+def test_images_are_the_countries_own(atlas, world) -> None:
     folders = {path.name for path in (atlas / "link_prediction" / "images").iterdir()}
     assert folders == {f"country.{code}" for code, country in world.items() if country.rings}
     for folder in sorted(folders)[:5]:
@@ -93,7 +93,7 @@ def test_pictures_are_the_countries_own(atlas, world) -> None:
 
 
 def test_triples_whose_answer_the_map_shows_are_listed(atlas) -> None:
-    listed = rows(atlas / "link_prediction" / "picture_decides.tsv")
+    listed = rows(atlas / "link_prediction" / "image_decides.tsv")
     asked = {(split, *triple) for split, part in graph(atlas).items() for triple in part}
     assert len(listed) > 200
     assert {tuple(row) for row in listed} <= asked
@@ -132,12 +132,12 @@ def _middle(pixels: np.ndarray, colour: str) -> np.ndarray:
     return np.argwhere(hit).mean(0) if hit.any() else np.full(2, np.nan)
 
 
-def test_the_label_is_what_the_picture_shows(atlas) -> None:
+def test_the_label_is_what_the_image_shows(atlas) -> None:
     agree = []
     for e in mnre.read(atlas / "mre", "test"):
         if not e.relation.endswith("_of"):
             continue
-        pixels = np.asarray(Image.open(e.pictures["image"][0]))
+        pixels = np.asarray(Image.open(e.images["image"][0]))
         down, right = _middle(pixels, "red") - _middle(pixels, "blue")
         side = ("east" if right > 0 else "west") if abs(right) > abs(down) else ("south" if down > 0 else "north")
         agree.append(e.relation == f"{relations.PREFIX}{side}_of")
@@ -168,13 +168,13 @@ def test_a_name_shared_by_country_and_capital_means_both(atlas, world) -> None:
 
 
 def _decided(atlas: Path) -> set[str]:
-    return {row[1] for row in rows(atlas / "mner" / "picture_decides.txt")}
+    return {row[1] for row in rows(atlas / "mner" / "image_decides.txt")}
 
 
-def test_every_sentence_has_a_picture_and_four_types_occur(atlas) -> None:
+def test_every_sentence_has_a_image_and_four_types_occur(atlas) -> None:
     for split in ("train", "dev", "test"):
         examples = twitter.read(atlas / "mner", split)
-        assert all(e.pictures["image"][0].is_file() for e in examples)
+        assert all(e.images["image"][0].is_file() for e in examples)
         types = {tag[2:] for e in examples for tag in e.tags if tag != "O"}
         assert types == {"COUNTRY", "CITY", "LANGUAGE", "CURRENCY"}
 
@@ -201,7 +201,7 @@ def _digest(folder: Path) -> dict[str, str]:
 def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(tmp_path, world, monkeypatch) -> None:
     monkeypatch.setattr(relations, "COUNTS", {"train": 20, "val": 5, "test": 5})
     monkeypatch.setattr(mentions, "COUNTS", {"train": 20, "valid": 5, "test": 5})
-    monkeypatch.setattr(triples, "locator", lambda country, land: triples.outline(country))  # the slowest pictures
+    monkeypatch.setattr(triples, "locator", lambda country, land: triples.outline(country))  # the slowest images
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
         build(tmp_path / name, seed)
     one, same, other = (_digest(tmp_path / name) for name in ("one", "same", "other"))

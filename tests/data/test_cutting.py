@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from mkgc.data.cutting import cut_words, describe_cut, note_cuts
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.data.examples import RelationExample, Span, TaggedExample
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError
 from mkgc.inference import Predictor
 from mkgc.training.checkpoint import build_task
-from tasks.mner.data import TaggingCodec
-from tasks.mre.data import RelationCodec
+from tasks.mner.data import TaggingProcessor
+from tasks.mre.data import RelationProcessor
 
 URL = "https://example.org/" + "q7x" * 100
 WORDS = ("Ada", "was", "born", "in", "old", "Rome", "hates", "new", "today")
@@ -26,12 +26,12 @@ def tokenizer() -> Tokenizer:
     return learned([" ".join(WORDS)] * 9 + ["https://example.org/ q 7 x"], 120)
 
 
-def relations(tokenizer: Tokenizer, length: int = 64) -> RelationCodec:
-    return RelationCodec(tokenizer, ("None", "knows"), DataSettings(".", max_length=length))
+def relations(tokenizer: Tokenizer, length: int = 64) -> RelationProcessor:
+    return RelationProcessor(tokenizer, ("None", "knows"), DataSettings(".", max_length=length))
 
 
-def tags(tokenizer: Tokenizer, length: int = 64) -> TaggingCodec:
-    return TaggingCodec(tokenizer, ("PER", "LOC"), DataSettings(".", max_length=length))
+def tags(tokenizer: Tokenizer, length: int = 64) -> TaggingProcessor:
+    return TaggingProcessor(tokenizer, ("PER", "LOC"), DataSettings(".", max_length=length))
 
 
 def related(text: str, head: tuple[int, int], tail: tuple[int, int]) -> RelationExample:
@@ -46,12 +46,12 @@ def tagged(text: str, *marks: str) -> TaggedExample:
 @pytest.mark.parametrize("place", range(7))
 @pytest.mark.parametrize("links", [1, 2, 5])
 def test_sentences_that_differ_beside_a_long_word_differ_when_read(place: int, links: int, tokenizer) -> None:
-    codec, ids = relations(tokenizer), []
+    processor, ids = relations(tokenizer), []
     for word in ("born", "hates"):
         words = ["Ada", "was", word, "in", "old", "Rome"]
         words[place:place] = [URL] * links
         head, tail = words.index("Ada"), words.index("Rome")
-        item = codec.encode(related(" ".join(words), (head, head + 1), (tail, tail + 1)))
+        item = processor.encode(related(" ".join(words), (head, head + 1), (tail, tail + 1)))
         assert len(item.ids) <= 64
         assert {*tokenizer.ids(f"Ada was {word} in old Rome")} <= {*item.ids}
         assert item.cut is not None
@@ -65,9 +65,9 @@ def test_sentences_that_differ_beside_a_long_word_differ_when_read(place: int, l
     assert ids[0] != ids[1]
 
 
-def between(item, codec: RelationCodec, first: int) -> tuple[int, ...]:
+def between(item, processor: RelationProcessor, first: int) -> tuple[int, ...]:
     """The pieces between a pair of markers."""
-    return item.ids[item.ids.index(codec.marker_ids[first]) + 1 : item.ids.index(codec.marker_ids[first + 1])]
+    return item.ids[item.ids.index(processor.marker_ids[first]) + 1 : item.ids.index(processor.marker_ids[first + 1])]
 
 
 @pytest.mark.parametrize("length", [8, 9, 12, 20, 64])
@@ -82,23 +82,23 @@ def between(item, codec: RelationCodec, first: int) -> tuple[int, ...]:
     ],
 )
 def test_a_mention_that_is_too_long_keeps_its_first_pieces(length, text, head, tail, suffers, tokenizer) -> None:
-    codec, example = relations(tokenizer, length), related(text, head, tail)
-    item = codec.encode(example)
+    processor, example = relations(tokenizer, length), related(text, head, tail)
+    item = processor.encode(example)
     assert len(item.ids) <= length
     assert item.cut is not None
     assert set(suffers) <= set(item.cut.mentions)
     for first, span in ((0, head), (2, tail)):
-        kept = between(item, codec, first)
+        kept = between(item, processor, first)
         assert kept
         assert kept[0] == tokenizer.pieces(example.tokens)[span[0]][0]
-    assert [item.ids[item.head], item.ids[item.tail]] == [codec.marker_ids[0], codec.marker_ids[2]]
+    assert [item.ids[item.head], item.ids[item.tail]] == [processor.marker_ids[0], processor.marker_ids[2]]
 
 
 def test_of_many_ordinary_words_the_farthest_from_the_mentions_are_left_out(tokenizer) -> None:
-    codec = relations(tokenizer, 16)
-    item = codec.encode(related("in in in in Ada hates Rome today new new new new", (4, 5), (6, 7)))
-    middle = [codec.marker_ids[0], *tokenizer.ids("Ada"), codec.marker_ids[1], *tokenizer.ids("hates")]
-    middle += [codec.marker_ids[2], *tokenizer.ids("Rome"), codec.marker_ids[3]]
+    processor = relations(tokenizer, 16)
+    item = processor.encode(related("in in in in Ada hates Rome today new new new new", (4, 5), (6, 7)))
+    middle = [processor.marker_ids[0], *tokenizer.ids("Ada"), processor.marker_ids[1], *tokenizer.ids("hates")]
+    middle += [processor.marker_ids[2], *tokenizer.ids("Rome"), processor.marker_ids[3]]
     around = [*tokenizer.ids("in in in in"), *middle, *tokenizer.ids("today new new")]
     assert list(item.ids) == [tokenizer.start, *around, tokenizer.stop]
     assert item.cut is not None
@@ -133,11 +133,11 @@ def test_room_is_never_exceeded_and_hardly_wasted() -> None:
         assert unread == order[len(order) - len(unread) :]
 
 
-@pytest.mark.parametrize(("codec", "least"), [(relations, 8), (tags, 3)])
-def test_a_length_in_which_nothing_can_be_read_is_one_line(codec, least: int, tokenizer) -> None:
-    codec(tokenizer, least)
+@pytest.mark.parametrize(("processor", "least"), [(relations, 8), (tags, 3)])
+def test_a_length_in_which_nothing_can_be_read_is_one_line(processor, least: int, tokenizer) -> None:
+    processor(tokenizer, least)
     with pytest.raises(ConfigError, match=f"data.max_length={least - 1} must be at least {least}: a piece"):
-        codec(tokenizer, least - 1)
+        processor(tokenizer, least - 1)
 
 
 def test_how_many_examples_are_cut_is_said_for_each_split() -> None:
@@ -153,7 +153,7 @@ def test_how_many_examples_are_cut_is_said_for_each_split() -> None:
 def asked(task: str, root: Path, tiny, *overrides: str) -> Predictor:
     """An untrained model of a task, ready to be asked."""
     config = tiny(task, root, "backbone=text_only", "data.max_length=32", *overrides)
-    return Predictor(build_task(config, read_corpus(config).codec).eval(), config)
+    return Predictor(build_task(config, read_dataset(config).processor).eval(), config)
 
 
 def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root, tiny) -> None:
@@ -166,13 +166,13 @@ def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root, tiny) -> 
     assert answers[1]["cut"]["pieces"] > 200
 
 
-@pytest.mark.parametrize("readout", ["words", "pieces"])
-def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(readout: str, mner_root, tiny) -> None:
-    model = asked("mner", mner_root, tiny, f"task.model.readout={readout}")
+@pytest.mark.parametrize("pooling", ["words", "pieces"])
+def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(pooling: str, mner_root, tiny) -> None:
+    model = asked("mner", mner_root, tiny, f"task.model.pooling={pooling}")
     first, second = model.predict([{"tokens": [URL, "We", "saw", word]} for word in ("Paris", "Hilton")])
     assert first["cut"]["words"] == [0]
     assert first["tokens"] == [URL, "We", "saw", "Paris"]
-    items = [model.task.codec.parse({"tokens": [URL, "We", "saw", w]}, Path(), "") for w in ("Paris", "Hilton")]
+    items = [model.task.processor.parse({"tokens": [URL, "We", "saw", w]}, Path(), "") for w in ("Paris", "Hilton")]
     assert [len(item.tags) for item in items] == [4, 4]
     assert items[0].ids != items[1].ids
     assert second["cut"]["words"] == [0]
@@ -188,6 +188,6 @@ def test_a_described_entity_whose_text_is_cut_is_named(kg_root, tiny) -> None:
 
 
 def test_what_was_cut_is_said_before_training(mre_root, tiny) -> None:
-    corpus = read_corpus(tiny("mre", mre_root, "data.max_length=9"))
+    dataset = read_dataset(tiny("mre", mre_root, "data.max_length=9"))
     text = "are longer than data.max_length=9 and are cut"
-    assert [note.severity for note in corpus.notes if text in note.text] == ["warning"] * 3
+    assert [note.severity for note in dataset.notes if text in note.text] == ["warning"] * 3

@@ -40,7 +40,7 @@ def save(path: Path) -> Path:
 def found(root: Path, *entities: str) -> dict[str, list[str]]:
     """The images of each entity, relative to the folder of images."""
     images = find_images(root, ("images",), [(entity,) for entity in entities], ("image",))
-    files = ([path.relative_to(root / "images").as_posix() for path in each["image"]] for each in images.pictures)
+    files = ([path.relative_to(root / "images").as_posix() for path in each["image"]] for each in images.images)
     return dict(zip(entities, files, strict=True))
 
 
@@ -177,7 +177,7 @@ def test_every_format_of_graphs_keeps_the_one_rule(tmp_path: Path, read) -> None
         (tmp_path / f"{split}.{ending}").write_text("A/B\tr\tU.S.\nU.S.\tr\tc\n")
     files = [save(tmp_path / "images" / name) for name in ("A%2FB.JPG", "U.S./1.webp", "c.avif", "none.png")]
     graph = read(tmp_path)
-    assert dict(zip(graph.entities, graph.pictures, strict=True)) == {
+    assert dict(zip(graph.entities, graph.images, strict=True)) == {
         "A/B": {"image": (files[0],)},
         "U.S.": {"image": (files[1],)},
         "c": {"image": (files[2],)},

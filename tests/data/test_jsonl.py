@@ -19,10 +19,10 @@ def sentence(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in record.items() if value is not None}
 
 
-def test_a_record_is_a_sentence_with_spans_and_pictures_beside_the_file(tmp_path: Path) -> None:
+def test_a_record_is_a_sentence_with_spans_and_images_beside_the_file(tmp_path: Path) -> None:
     record = sentence(id="a", image="maps/1.jpg", crops=["2.png", "/elsewhere/3.png"])
-    pictures = {"image": (tmp_path / "maps/1.jpg",), "crops": (tmp_path / "2.png", Path("/elsewhere/3.png"))}
-    expected = RelationExample("a", WORDS, Span(0, 2), Span(5, 6), None, pictures)
+    images = {"image": (tmp_path / "maps/1.jpg",), "crops": (tmp_path / "2.png", Path("/elsewhere/3.png"))}
+    expected = RelationExample("a", WORDS, Span(0, 2), Span(5, 6), None, images)
     assert jsonl.parse_relation(record, tmp_path, PLACE) == expected
 
 
@@ -49,12 +49,12 @@ def test_a_query_lacks_its_head_its_relation_or_its_tail(missing: str) -> None:
 
 def test_an_unseen_entity_is_described_instead_of_named() -> None:
     whole = {"name": "Elbonia", "description": "Mud.", "images": ["maps/elbonia.jpg", "/elsewhere/flag.png"]}
-    described = jsonl.Described("Elbonia", "Mud.", (Path("maps/elbonia.jpg"), Path("/elsewhere/flag.png")))
+    described = jsonl.InductiveEntity("Elbonia", "Mud.", (Path("maps/elbonia.jpg"), Path("/elsewhere/flag.png")))
     query = jsonl.parse_query({"head": whole, "relation": "borders"}, PLACE)
     assert query == jsonl.LinkQuery(described, "borders", None)
     both = jsonl.parse_query({"head": {"name": "Elbonia"}, "tail": {"name": "Latveria", "images": "x.jpg"}}, PLACE)
     assert both == jsonl.LinkQuery(
-        jsonl.Described("Elbonia"), None, jsonl.Described("Latveria", images=(Path("x.jpg"),))
+        jsonl.InductiveEntity("Elbonia"), None, jsonl.InductiveEntity("Latveria", images=(Path("x.jpg"),))
     )
 
 

@@ -87,23 +87,23 @@ def test_numbers_are_never_parsed_so_that_leading_zeros_stay(root: Path) -> None
 
 
 @pytest.mark.parametrize("folder", ["images/m.a", "FB15k-images/m.a", "images/%2Fm%2Fa", "../FB15k-images/m.a"])
-def test_pictures_of_an_entity_lie_in_a_folder_named_after_it(root: Path, folder: str) -> None:
+def test_images_of_an_entity_lie_in_a_folder_named_after_it(root: Path, folder: str) -> None:
     second, first, hidden = (touch(root / folder / name) for name in ("b.png", "a.jpg", ".DS_Store"))
-    pictures = dict(zip(("/m/c", "/m/b", "/m/a"), kg.read(root).pictures, strict=True))
-    assert pictures == {"/m/c": {"image": ()}, "/m/b": {"image": ()}, "/m/a": {"image": (first, second)}}
-    assert hidden not in pictures["/m/a"]["image"]
+    images = dict(zip(("/m/c", "/m/b", "/m/a"), kg.read(root).images, strict=True))
+    assert images == {"/m/c": {"image": ()}, "/m/b": {"image": ()}, "/m/a": {"image": (first, second)}}
+    assert hidden not in images["/m/a"]["image"]
 
 
-def test_synsets_have_their_pictures_under_n_and_the_offset(root: Path) -> None:
+def test_synsets_have_their_images_under_n_and_the_offset(root: Path) -> None:
     (root / "entities.txt").unlink()
     (root / "train.tsv").write_text("01945845\tborders\t00000001\n")
-    picture = touch(root / "wn18-images/n01945845/n01945845_1.jpg")
-    assert kg.read(root).pictures[0] == {"image": (picture,)}
+    image = touch(root / "wn18-images/n01945845/n01945845_1.jpg")
+    assert kg.read(root).images[0] == {"image": (image,)}
 
 
-def test_no_groups_no_pictures(root: Path) -> None:
+def test_no_groups_no_images(root: Path) -> None:
     touch(root / "images/m.a/0.jpg")
-    assert kg.read(root, ()).pictures == ({}, {}, {})
+    assert kg.read(root, ()).images == ({}, {}, {})
 
 
 @pytest.mark.parametrize(

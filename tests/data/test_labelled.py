@@ -28,8 +28,8 @@ def refused(root: Path, read: Any, split: str) -> str:
 
 def test_a_record_of_a_relation_is_a_query_with_its_answer(tmp_path: Path) -> None:
     write(tmp_path, "train", {**RELATED, "id": "a", "image": "maps/1.jpg", "crops": ["2.jpg"]})
-    pictures = {"image": (tmp_path / "maps/1.jpg",), "objects": ()}
-    expected = RelationExample("a", tuple(WORDS), Span(0, 1), Span(2, 4), "left", pictures)
+    images = {"image": (tmp_path / "maps/1.jpg",), "objects": ()}
+    expected = RelationExample("a", tuple(WORDS), Span(0, 1), Span(2, 4), "left", images)
     assert labelled.read_relations(tmp_path, "train", ("image", "objects")) == [expected]
 
 

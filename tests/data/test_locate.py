@@ -55,7 +55,7 @@ def test_a_broken_file_does_not_hide_a_good_one(tmp_path: Path, broken: bytes) -
     good = save(tmp_path / "images/7.png")
     for name in ("7.jpg", "8.jpg"):
         (tmp_path / "images" / name).write_bytes(broken)
-    found = [example.pictures["image"] for example in twitter.read(tmp_path, "train")]
+    found = [example.images["image"] for example in twitter.read(tmp_path, "train")]
     assert found == [(good,), (tmp_path / "images/8.jpg",)]
 
 
@@ -64,7 +64,7 @@ def test_records_name_images_up_to_their_suffix(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(json.dumps(record) + "\n")
     path = save(tmp_path / "photos/7.JPEG")
     (example,) = labelled.read_tagged(tmp_path, "train")
-    assert example.pictures["image"] == (path, tmp_path / "8.png")
+    assert example.images["image"] == (path, tmp_path / "8.png")
 
 
 def test_files_that_nobody_names_are_those_with_a_usual_suffix_beside_the_named_ones(tmp_path: Path) -> None:

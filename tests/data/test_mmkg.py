@@ -114,11 +114,11 @@ def test_texts_that_lie_beside_the_triples_win_over_ids(openke: Path) -> None:
     assert graph.descriptions == ("a big city", "", "")
 
 
-def test_pictures_lie_under_the_last_part_of_the_id(openke: Path) -> None:
-    picture = openke / "images" / "Q1" / "a.jpg"
-    picture.parent.mkdir(parents=True)
-    picture.touch()
-    assert mmkg.read(openke).pictures == ({"image": ()}, {"image": (picture,)}, {"image": ()})
+def test_images_lie_under_the_last_part_of_the_id(openke: Path) -> None:
+    image = openke / "images" / "Q1" / "a.jpg"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    assert mmkg.read(openke).images == ({"image": ()}, {"image": (image,)}, {"image": ()})
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,10 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_a_line_is_a_sentence_with_two_spans_a_relation_and_its_picture(root: Path) -> None:
-    picture = touch(root / "img_org/train/7.jpg")
+def test_a_line_is_a_sentence_with_two_spans_a_relation_and_its_image(root: Path) -> None:
+    image = touch(root / "img_org/train/7.jpg")
     tokens = ("Ada", "Lovelace", "left", "Rome", ".")
-    expected = RelationExample("0", tokens, Span(0, 2), Span(3, 4), LINE["relation"], {"image": (picture,)})
+    expected = RelationExample("0", tokens, Span(0, 2), Span(3, 4), LINE["relation"], {"image": (image,)})
     assert mnre.read(root, "train") == [expected]
 
 
@@ -111,27 +111,27 @@ def test_dev_is_called_val_or_dev(root: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["img_org/val/7.jpg", "img_org/7.jpg"])
-def test_pictures_lie_in_the_folder_of_the_split_or_in_one_for_all(root: Path, place: str) -> None:
-    picture = touch(root / place)
-    assert mnre.read(root, "dev")[0].pictures["image"] == (picture,)
+def test_images_lie_in_the_folder_of_the_split_or_in_one_for_all(root: Path, place: str) -> None:
+    image = touch(root / place)
+    assert mnre.read(root, "dev")[0].images["image"] == (image,)
 
 
-def test_a_missing_picture_is_still_named_so_that_it_can_be_reported(root: Path) -> None:
-    assert mnre.read(root, "dev")[0].pictures["image"] == (root / "img_org/7.jpg",)
+def test_a_missing_image_is_still_named_so_that_it_can_be_reported(root: Path) -> None:
+    assert mnre.read(root, "dev")[0].images["image"] == (root / "img_org/7.jpg",)
 
 
 @pytest.mark.parametrize("key", [0, "7.jpg", "7"])
-def test_crops_are_listed_by_row_or_by_picture(root: Path, key: int | str) -> None:
+def test_crops_are_listed_by_row_or_by_image(root: Path, key: int | str) -> None:
     torch.save({key: ["b.png", "a.png"], "other.jpg": ["c.png"]}, root / "txt/mre_train_dict.pth")
     first = touch(root / "img_vg/train/crops/b.png")
     second = touch(root / "img_vg/crops/a.png")
-    assert mnre.read(root, "train", ("crops",))[0].pictures == {"crops": (first, second)}
+    assert mnre.read(root, "train", ("crops",))[0].images == {"crops": (first, second)}
 
 
 def test_the_row_of_a_crop_list_counts_examples_not_blank_lines(root: Path) -> None:
     (root / "txt/ours_train.txt").write_text(f"{LINE}\n\n{LINE}\n")
     torch.save({0: ["a.png"], 1: ["b.png"]}, root / "txt/mre_train_dict.pth")
-    names = [[path.name for path in example.pictures["crops"]] for example in mnre.read(root, "train", ("crops",))]
+    names = [[path.name for path in example.images["crops"]] for example in mnre.read(root, "train", ("crops",))]
     assert names == [["a.png"], ["b.png"]]
 
 
@@ -142,7 +142,7 @@ def test_objects_are_names_or_pairs_with_a_score_below_any_of_the_folders_in_use
         touch(root / "x/c.png"),
     ]
     torch.save({"7": [[0.9, "a.png"], (0.8, "b.png"), "x/c.png"]}, root / "img_detect/train/train_img2crop.pth")
-    assert mnre.read(root, "train", ("objects",))[0].pictures == {"objects": tuple(found)}
+    assert mnre.read(root, "train", ("objects",))[0].images == {"objects": tuple(found)}
 
 
 def test_crops_that_are_asked_for_but_not_listed_are_an_error(root: Path) -> None:
@@ -158,7 +158,7 @@ def test_crops_that_are_asked_for_but_not_listed_are_an_error(root: Path) -> Non
         ("{'token': ['a'", "not a Python dictionary: {'token': ['a'"),
         ("['a', 'b']", "not a Python dictionary: ['a', 'b']"),
         ("__import__('os').getcwd()", "not a Python dictionary: __import__('os').getcwd()"),
-        ({"img_id": None}, "'img_id' must be the name of a picture, not None"),
+        ({"img_id": None}, "'img_id' must be the name of an image, not None"),
         ({"token": []}, "'token' must be a list of words, none of them empty, not []"),
         ({"h": {"name": "Ada"}}, "the key 'pos' is missing in 'h'"),
         ({"h": "Ada"}, "'h' must be a mapping of keys to values, not 'Ada'"),
@@ -238,8 +238,8 @@ def test_the_public_data_set_is_read_whole(
     labels = Counter(example.relation for example in examples)
     assert (len(examples), labels["None"]) == (rows, none)
     assert labels.keys() <= mnre.read_relations(root).keys()
-    assert len({example.pictures["image"] for example in examples}) == images
-    assert sum(len(example.pictures["crops"]) for example in examples) == crops
+    assert len({example.images["image"] for example in examples}) == images
+    assert sum(len(example.images["crops"]) for example in examples) == crops
 
 
 def test_the_public_data_set_has_23_relations(real: Callable[[str], Path]) -> None:

@@ -19,7 +19,7 @@ from tasks.mre.data import FORMATS as RELATED
 from tests.conftest import composed
 
 PAPER = {"image": 224, "crops": 128, "objects": 64}
-"""The sizes of MKGformer's pictures."""
+"""The sizes of MKGformer's images."""
 
 CONFIGURED = [
     ("mre", "mnre", RELATED, "mnre", PAPER, 80),
@@ -35,16 +35,16 @@ CONFIGURED = [
 ]
 
 
-@pytest.mark.parametrize(("task", "data", "formats", "name", "pictures", "length"), CONFIGURED)
+@pytest.mark.parametrize(("task", "data", "formats", "name", "images", "length"), CONFIGURED)
 def test_a_configuration_fits_its_task_and_names_a_reader_of_it(
-    task: str, data: str, formats: dict[str, object], name: str | None, pictures: dict[str, int], length: int
+    task: str, data: str, formats: dict[str, object], name: str | None, images: dict[str, int], length: int
 ) -> None:
     config = composed(f"task={task}", f"data={data}", "data.root=x")
     check(config)
     settings = instantiate(config.data)
     assert settings.format in formats
     assert (settings.name, settings.atlas_seed) == (name, None)
-    assert (settings.pictures, settings.max_length) == (pictures, length)
+    assert (settings.images, settings.max_length) == (images, length)
 
 
 def test_mnres_relations_are_rare_or_absent_and_its_mentions_overlap(real: Callable[[str], Path]) -> None:
@@ -94,7 +94,7 @@ def test_twitters_fourth_type_differs_and_few_tweets_stand_in_two_splits(
         ("2017", "test", 723),
     ],
 )
-def test_twitters_crops_are_listed_by_picture(real: Callable[[str], Path], year: str, name: str, keys: int) -> None:
+def test_twitters_crops_are_listed_by_image(real: Callable[[str], Path], year: str, name: str, keys: int) -> None:
     listed = crops.read(real(f"twitter{year}") / f"twitter{year}_{name}_dict.pth", Path("crops"))
     assert len(listed.names) == keys
     assert all(str(key).endswith(".jpg") for key in listed.names)

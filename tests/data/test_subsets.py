@@ -16,7 +16,7 @@ from mkgc.data.subsets import classes, cut_graph, cut_sentences, draw_rows, writ
 from mkgc.data.tokens import learned
 from mkgc.errors import ConfigError, DataError
 from tasks.link_prediction.data import read as read_links
-from tasks.mre.data import RelationCodec
+from tasks.mre.data import RelationProcessor
 
 RELATIONS = ["None"] * 60 + ["couple"] * 30 + ["race"] * 3
 TYPES = [("PER",), ("PER", "LOC"), ("LOC",), (), ("PER", "ORG"), ("PER",)] * 20 + [("MISC",)] * 2
@@ -53,7 +53,7 @@ def graph(tmp_path: Path) -> Graph:
         ({"shots": 0}, "data.shots=0 must be at least 1"),
         ({"fraction": 0.0}, "data.fraction=0.0 must lie above 0 and not above 1"),
         ({"fraction": 1.5}, "data.fraction=1.5 must lie above 0 and not above 1"),
-        ({"draw": -1}, "data.draw=-1 must not be negative"),
+        ({"subset_seed": -1}, "data.subset_seed=-1 must not be negative"),
     ],
 )
 def test_settings_that_no_draw_can_follow_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -82,15 +82,15 @@ def test_a_fraction_is_taken_of_each_class_and_never_none_of_it() -> None:
 
 def test_the_seed_decides_alike_on_every_machine() -> None:
     alike = [{"x"}] * 1000
-    assert draw_rows(alike, settings(shots=5, draw=42)) == [646, 740, 743, 810, 997]
-    assert draw_rows(alike, settings(shots=5, draw=43)) != [646, 740, 743, 810, 997]
+    assert draw_rows(alike, settings(shots=5, subset_seed=42)) == [646, 740, 743, 810, 997]
+    assert draw_rows(alike, settings(shots=5, subset_seed=43)) != [646, 740, 743, 810, 997]
 
 
 @pytest.mark.parametrize("examples", [[{label} for label in RELATIONS], TYPES])
 def test_a_larger_draw_holds_a_smaller_one(examples: list[Any]) -> None:
     for draw in range(20):
-        shots = [set(draw_rows(examples, settings(shots=k, draw=draw))) for k in range(1, 20)]
-        shares = [set(draw_rows(examples, settings(fraction=f, draw=draw))) for f in (0.1, 0.25, 0.5)]
+        shots = [set(draw_rows(examples, settings(shots=k, subset_seed=draw))) for k in range(1, 20)]
+        shares = [set(draw_rows(examples, settings(fraction=f, subset_seed=draw))) for f in (0.1, 0.25, 0.5)]
         for nested in (shots, shares):
             assert all(small <= large for small, large in pairwise(nested))
 
@@ -205,30 +205,30 @@ def test_a_task_trains_on_the_draw_and_keeps_every_label() -> None:
     labels = ("None", "couple", "race")
     made_up = SentenceFormat(lambda root, split, groups: EXAMPLES, lambda root: labels)
     few = settings(shots=1)
-    corpus = read_sentences(read_source(few, {"made up": made_up}), few, RelationCodec, learned, None)
-    assert {split: len(items) for split, items in corpus.items.items()} == {"train": 3, "dev": 93, "test": 93}
-    assert corpus.codec.state()["labels"] == list(labels)
-    assert isinstance(corpus.source, Sentences)
-    assert len(corpus.source.splits["train"]) == 93
+    dataset = read_sentences(read_source(few, {"made up": made_up}), few, RelationProcessor, learned, None)
+    assert {split: len(items) for split, items in dataset.features.items()} == {"train": 3, "dev": 93, "test": 93}
+    assert dataset.processor.state()["labels"] == list(labels)
+    assert isinstance(dataset.source, Sentences)
+    assert len(dataset.source.splits["train"]) == 93
 
 
 def test_link_prediction_trains_on_the_draw_and_filters_by_what_it_knows(tmp_path: Path) -> None:
     for name in ("train", "dev", "test"):
         triples = {"train": ["b", "c", "d"], "dev": ["e"], "test": ["f"]}[name]
         (tmp_path / f"{name}.tsv").write_text("".join(f"a\tborders\t{tail}\n" for tail in triples))
-    corpus = read_links(settings(tmp_path, shots=1))
-    asked = {split: next(i for i in items if i.side == "tail") for split, items in corpus.items.items()}
+    dataset = read_links(settings(tmp_path, shots=1))
+    asked = {split: next(i for i in items if i.target == "tail") for split, items in dataset.features.items()}
     assert {split: len(item.known) for split, item in asked.items()} == {"train": 0, "dev": 2, "test": 3}
-    assert corpus.codec.tables()["entities"] == 6
-    assert isinstance(corpus.source, Graph)
-    assert len(corpus.source.triples["train"]) == 3
+    assert dataset.processor.new_tokens()["entities"] == 6
+    assert isinstance(dataset.source, Graph)
+    assert len(dataset.source.triples["train"]) == 3
 
 
 @pytest.mark.slow
 def test_mkgformers_eight_shots_are_read_as_published(real: Callable[[str], Path]) -> None:
     root = real("fb15k237")
     whole = kg.read(root, ())
-    published, own = (cut_graph(whole, settings(root, shots=8, draw=draw)).triples["train"] for draw in (42, 43))
+    published, own = (cut_graph(whole, settings(root, shots=8, subset_seed=draw)).triples["train"] for draw in (42, 43))
     assert published.shape == own.shape == (1896, 3)
     assert set(np.bincount(published[:, 1])) == set(np.bincount(own[:, 1])) == {8}
     assert whole.entities[published[0, 0]] == "/m/02s6sh"

@@ -94,24 +94,24 @@ def test_splits_have_other_names_too(root: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "webp", "gif", "bmp", "tif"])
-def test_a_picture_is_named_after_its_entity(root: Path, suffix: str) -> None:
-    picture = touch(root / f"images/new york.{suffix}")
+def test_a_image_is_named_after_its_entity(root: Path, suffix: str) -> None:
+    image = touch(root / f"images/new york.{suffix}")
     touch(root / "images/ada.txt")
     touch(root / "images/nobody.jpg")
-    assert tsv.read(root).pictures == ({"image": ()}, {"image": ()}, {"image": (picture,)})
+    assert tsv.read(root).images == ({"image": ()}, {"image": ()}, {"image": (image,)})
 
 
-def test_several_pictures_lie_in_a_folder_named_after_their_entity(root: Path) -> None:
-    pictures = tuple(touch(root / f"images/ada/{i}.jpg") for i in range(5))
+def test_several_images_lie_in_a_folder_named_after_their_entity(root: Path) -> None:
+    images = tuple(touch(root / f"images/ada/{i}.jpg") for i in range(5))
     beside = touch(root / "images/ada.jpg")
     touch(root / "images/ada/.hidden")
-    assert tsv.read(root).pictures[0] == {"image": (*pictures, beside)}
+    assert tsv.read(root).images[0] == {"image": (*images, beside)}
 
 
-def test_a_slash_in_an_id_is_a_dot_in_the_name_of_its_picture(root: Path) -> None:
+def test_a_slash_in_an_id_is_a_dot_in_the_name_of_its_image(root: Path) -> None:
     (root / "train.tsv").write_text("/m/1.5\tnear\tbob\n")
-    picture = touch(root / "images/m.1.5.png")
-    assert tsv.read(root).pictures[0] == {"image": (picture,)}
+    image = touch(root / "images/m.1.5.png")
+    assert tsv.read(root).images[0] == {"image": (image,)}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_a_block_is_a_sentence_with_a_tag_a_token_and_its_picture(root: Path) -> None:
+def test_a_block_is_a_sentence_with_a_tag_a_token_and_its_image(root: Path) -> None:
     jpg, png = touch(root / "images/7.jpg"), touch(root / "images/8.png")
     ada = ("Ada", "Lovelace", "left", "Rome"), ("B-PER", "I-PER", "O", "B-LOC")
     assert twitter.read(root, "train") == [
@@ -65,27 +65,27 @@ def test_dev_has_other_names(root: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["images", "twitter2017_images", "../twitter2017_images"])
-def test_pictures_lie_where_the_released_data_have_them(root: Path, folder: str) -> None:
+def test_images_lie_where_the_released_data_have_them(root: Path, folder: str) -> None:
     (root / "twitter2017_aux_images").mkdir()
-    picture = touch(root / folder / "7.jpg")
-    assert [p.resolve() for p in twitter.read(root, "train")[0].pictures["image"]] == [picture.resolve()]
+    image = touch(root / folder / "7.jpg")
+    assert [p.resolve() for p in twitter.read(root, "train")[0].images["image"]] == [image.resolve()]
 
 
 @pytest.mark.parametrize("folder", ["twitter2017_aux_images/val/crops", "crops", "../data_vg/twitter2017/val/crops"])
-def test_crops_are_listed_by_picture(root: Path, folder: str) -> None:
+def test_crops_are_listed_by_image(root: Path, folder: str) -> None:
     torch.save({"7.jpg": ["a.png", "b.png"]}, root / "twitter2017_val_dict.pth")
     crops = tuple(touch(root / folder / name).resolve() for name in ("a.png", "b.png"))
-    first, second = (example.pictures["crops"] for example in twitter.read(root, "dev", ("crops",)))
+    first, second = (example.images["crops"] for example in twitter.read(root, "dev", ("crops",)))
     assert tuple(path.resolve() for path in first) == crops
     assert second == ()
 
 
 @pytest.mark.parametrize("listed", ["all_img2crop.pth", "../twitter17_detect/twitter17_img2crop.pth"])
-def test_objects_are_listed_by_the_stem_of_the_picture(root: Path, listed: str) -> None:
+def test_objects_are_listed_by_the_stem_of_the_image(root: Path, listed: str) -> None:
     (root.parent / "twitter17_detect").mkdir()
     torch.save({"7": ["twitter17_detect/crops/a.png"]}, root / listed)
     found = touch(root.parent / "twitter17_detect/crops/a.png")
-    assert twitter.read(root, "train", ("objects",))[0].pictures == {"objects": (found,)}
+    assert twitter.read(root, "train", ("objects",))[0].images == {"objects": (found,)}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_crops_that_are_asked_for_but_not_listed_are_an_error(root: Path, group:
     with pytest.raises(DataError) as error:
         twitter.read(root, "test", (group,))
     assert str(error.value) == (
-        f"{root / name}: no such file, which data.pictures.{group} needs; data.pictures.{group}=null trains without"
+        f"{root / name}: no such file, which data.images.{group} needs; data.images.{group}=null trains without"
     )
 
 
@@ -111,7 +111,7 @@ def test_types_are_those_of_train_sorted(root: Path) -> None:
         ("Rome\tB-", "the tag 'B-' is none of O, B-<type> and I-<type> (nor E-, S-, M-, L-, U- or W-<type>)"),
         ("Rome B-LOC", "expected token<TAB>label, got 'Rome B-LOC'"),
         ("\tB-LOC", "expected token<TAB>label, got '\\tB-LOC'"),
-        ("\nRome\tB-LOC", "a sentence begins without a line 'IMGID:…' for its picture"),
+        ("\nRome\tB-LOC", "a sentence begins without a line 'IMGID:…' for its image"),
     ],
 )
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -130,7 +130,7 @@ def test_a_malformed_tag_in_train_is_named_too(root: Path) -> None:
         twitter.read_labels(root)
 
 
-def test_a_picture_without_a_sentence_is_an_error(root: Path) -> None:
+def test_a_image_without_a_sentence_is_an_error(root: Path) -> None:
     (root / "test.txt").write_text("IMGID:1\n\nIMGID:2\nRome\tB-LOC\n")
     with pytest.raises(DataError, match=r"test\.txt:1: 'IMGID:1' is followed by no token$"):
         twitter.read(root, "test")
@@ -175,7 +175,7 @@ def test_the_public_data_sets_are_read_whole(real: Callable[[str], Path], name: 
     examples = twitter.read(real(name), split, ("image", "crops"))
     begun = Counter(tag[2:] for example in examples for tag in example.tags or () if tag.startswith("B-"))
     assert (len(examples), begun) == (sentences, entities)
-    assert sum(bool(example.pictures["crops"]) for example in examples) == with_crops
+    assert sum(bool(example.images["crops"]) for example in examples) == with_crops
     assert len({example.id for example in examples}) == sentences
     assert sum(loose_insides(example.tags or ()) for example in examples) == loose
 

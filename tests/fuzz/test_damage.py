@@ -103,7 +103,7 @@ def relations_at(path: Path) -> None:
     mnre.read(path.parents[1], "train", ())
 
 
-def reported(path: Path) -> None:
+def exit_on_user_error(path: Path) -> None:
     markdown([list_runs(read_runs(path.parents[1]))])
 
 
@@ -139,8 +139,8 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "mnre": ("txt/ours_train.txt", of_relations, relations_at),
     "twitter": ("train.txt", of_tags, lambda path: twitter.read(path.parent, "train", ())),
     "index": ("store/8.jsonl", stored, lambda path: SizedStore(path.parent, 8, path.parent).pixels()),
-    "figures": ("runs/one/metrics.json", run_at, reported),
-    "settings": ("runs/one/config.yaml", run_at, reported),
+    "figures": ("runs/one/metrics.json", run_at, exit_on_user_error),
+    "settings": ("runs/one/config.yaml", run_at, exit_on_user_error),
 }
 
 

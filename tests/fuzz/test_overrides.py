@@ -63,7 +63,7 @@ VALUES = (
 VERBS = {
     "train": ["trainer=cpu"],
     "check": ["output=out"],
-    "prepare": ["draws=1", "data.shots=1"],
+    "prepare": ["subset_seeds=1", "data.shots=1"],
     "convert": ["input=none.bin", "output=out.ckpt", "tokenizer=none"],
     "evaluate": ["checkpoint=none.ckpt"],
     "predict": ["checkpoint=none.ckpt", "input=none.jsonl", "output=out.jsonl"],

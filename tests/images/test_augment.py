@@ -1,4 +1,4 @@
-"""Pictures are varied whole, each on its own, and only while training."""
+"""Images are varied whole, each on its own, and only while training."""
 
 import pytest
 import torch
@@ -13,34 +13,36 @@ PIXELS = torch.arange(SIZE * SIZE, dtype=torch.uint8).reshape(1, 1, SIZE, SIZE).
 IMAGES = Images("image", PIXELS, torch.arange(200)[:, None])
 
 
-def test_half_of_the_pictures_are_mirrored() -> None:
-    out = augment(IMAGES, flip=True, shift=0.0).pixels
+def test_half_of_the_images_are_mirrored() -> None:
+    out = augment(IMAGES, flip=True, translate=0.0).pixels
     mirrored = (out == PIXELS.flip(-1)).flatten(1).all(1)
     assert ((out == PIXELS).flatten(1).all(1) | mirrored).all()
     assert 70 < mirrored.sum() < 130
 
 
-def test_pictures_move_by_no_more_than_the_share_and_keep_their_edge() -> None:
-    out = augment(IMAGES, flip=False, shift=0.25).pixels[:, 0].int()
+def test_images_move_by_no_more_than_the_share_and_keep_their_edge() -> None:
+    out = augment(IMAGES, flip=False, translate=0.25).pixels[:, 0].int()
     down, right = out[:, 4, 4] // SIZE - 4, out[:, 4, 4] % SIZE - 4
     assert (down.min(), down.max(), right.min(), right.max()) == (-2, 2, -2, 2)
-    for picture, y, x in zip(out, down.tolist(), right.tolist(), strict=True):
+    for image, y, x in zip(out, down.tolist(), right.tolist(), strict=True):
         rows, columns = ((torch.arange(SIZE) + by).clamp(0, SIZE - 1) for by in (y, x))
-        assert torch.equal(picture, PIXELS[0, 0].int()[rows][:, columns])
+        assert torch.equal(image, PIXELS[0, 0].int()[rows][:, columns])
 
 
-def test_no_pictures_are_no_trouble() -> None:
+def test_no_images_are_no_trouble() -> None:
     none = Images("image", PIXELS[:0], torch.empty(3, 0, dtype=torch.long))
-    assert augment(none, flip=True, shift=0.5).pixels.shape == (0, 3, SIZE, SIZE)
+    assert augment(none, flip=True, translate=0.5).pixels.shape == (0, 3, SIZE, SIZE)
 
 
-def test_training_varies_its_pictures_and_evaluation_does_not(tiny, mre_root, tmp_path, monkeypatch) -> None:
+def test_training_varies_its_images_and_evaluation_does_not(tiny, mre_root, tmp_path, monkeypatch) -> None:
     calls = []
-    monkeypatch.setattr("mkgc.training.task.augment", lambda images, flip, shift: calls.append((flip, shift)) or images)
-    train(tiny("mre", mre_root, "task.epochs=1", "data.flip=true", "data.shift=0.1", "data.batch_size=8"), tmp_path)
+    monkeypatch.setattr(
+        "mkgc.training.task.augment", lambda images, flip, translate: calls.append((flip, translate)) or images
+    )
+    train(tiny("mre", mre_root, "task.epochs=1", "data.flip=true", "data.translate=0.1", "data.batch_size=8"), tmp_path)
     assert calls == [(True, 0.1)] * 3
 
 
-def test_kept_states_and_varied_pictures_exclude_each_other(tiny, mre_root, tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"^data\.flip and data\.shift make every picture a new one"):
-        train(tiny("mre", mre_root, "data.flip=true", "backbone.side_trained=1"), tmp_path)
+def test_kept_states_and_varied_images_exclude_each_other(tiny, mre_root, tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"^data\.flip and data\.translate make every image a new one"):
+        train(tiny("mre", mre_root, "data.flip=true", "backbone.side_trainable_layers=1"), tmp_path)

@@ -13,14 +13,14 @@ from mkgc.data.graph import Graph
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
 from mkgc.images.coverage import Coverage, Row, check_minimum
-from mkgc.images.policy import survey, survey_graph
+from mkgc.images.policy import load_graph_images, load_images
 
 SIZES = {"image": 16, "crops": 8}
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Callable[..., tuple[Path, ...]]:
-    """Paths of pictures: what a name begins with says what is wrong with the file."""
+    """Paths of images: what a name begins with says what is wrong with the file."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "x.png")
     content = {
         "good": (tmp_path / "x.png").read_bytes(),
@@ -40,8 +40,8 @@ def files(tmp_path: Path) -> Callable[..., tuple[Path, ...]]:
 
 @pytest.fixture
 def examples(files: Callable[..., tuple[Path, ...]]) -> dict[str, list[TaggedExample]]:
-    def example(name: str, **pictures: str) -> TaggedExample:
-        return TaggedExample(name, ("a",), pictures={group: files(*p.split()) for group, p in pictures.items()})
+    def example(name: str, **images: str) -> TaggedExample:
+        return TaggedExample(name, ("a",), images={group: files(*p.split()) for group, p in images.items()})
 
     return {
         "train": [
@@ -55,19 +55,19 @@ def examples(files: Callable[..., tuple[Path, ...]]) -> dict[str, list[TaggedExa
 
 
 def settings(**changes: Any) -> DataSettings:
-    return DataSettings(root=".", **{"pictures": SIZES, **changes})
+    return DataSettings(root=".", **{"images": SIZES, **changes})
 
 
-HEADS = "split pictures examples with one named usable missing broken"
+HEADS = "split images examples with one named usable missing broken"
 
 TRAIN_IMAGE = Row("train", "image", 4, 1, 3, 1, {"truncated": 1, "missing": 1})
 TRAIN_CROPS = Row("train", "crops", 4, 3, 6, 4, {"truncated": 1, "empty": 1})
-DEV_IMAGE = Row("dev", "image", 2, 1, 2, 1, {"not a picture": 1})
+DEV_IMAGE = Row("dev", "image", 2, 1, 2, 1, {"not an image": 1})
 DEV_CROPS = Row("dev", "crops", 2, 0, 0, 0, {})
 
 
 def test_what_is_there_is_counted_for_each_split_and_group(examples: dict[str, list[TaggedExample]]) -> None:
-    _, _, coverage = survey(examples, settings())
+    _, _, coverage = load_images(examples, settings())
     assert coverage.rows == (TRAIN_IMAGE, TRAIN_CROPS, DEV_IMAGE, DEV_CROPS)
     assert [row.share for row in coverage.rows] == [0.25, 0.75, 0.5, 0.0]
 
@@ -81,106 +81,106 @@ def test_every_figure_is_printed() -> None:
     assert " ".join(lines[1].replace("┃", " ").split()) == HEADS
     assert cells == [
         ["train", "image", "12,247", "6,000 (49%)", "7,356", "7,300", "50", "4 huge, 2 truncated"],
-        ["dev", "image", "2", "1 (50%)", "2", "1", "0", "1 not a picture"],
+        ["dev", "image", "2", "1 (50%)", "2", "1", "0", "1 not an image"],
     ]
 
 
 def test_the_figures_are_plain_values_for_the_record() -> None:
     row = {"split": "dev", "group": "image", "examples": 2, "covered": 1, "named": 2, "usable": 1}
-    assert Coverage((DEV_IMAGE,)).as_dict() == [{**row, "broken": {"not a picture": 1}}]
+    assert Coverage((DEV_IMAGE,)).as_dict() == [{**row, "broken": {"not an image": 1}}]
 
 
-def test_only_as_many_pictures_as_are_used_are_read(examples: dict[str, list[TaggedExample]]) -> None:
-    kept, store, coverage = survey(examples, settings(most=1))
+def test_only_as_many_images_as_are_used_are_read(examples: dict[str, list[TaggedExample]]) -> None:
+    kept, store, coverage = load_images(examples, settings(max_images=1))
     assert [row.named for row in coverage.rows] == [3, 3, 2, 0]
-    assert [path.name for path in kept["train"][0].pictures["crops"]] == ["good2"]
+    assert [path.name for path in kept["train"][0].images["crops"]] == ["good2"]
     assert store.count(8) == 2
 
 
 def test_groups_that_are_not_asked_for_are_not_read(examples: dict[str, list[TaggedExample]]) -> None:
-    kept, _, coverage = survey(examples, settings(pictures={"image": 16}))
+    kept, _, coverage = load_images(examples, settings(images={"image": 16}))
     assert coverage.rows == (TRAIN_IMAGE, DEV_IMAGE)
-    assert kept["train"][0].pictures.keys() == {"image"}
-    kept, _, coverage = survey(examples, settings(pictures={}))
-    assert (coverage.rows, kept["train"][0].pictures) == ((), {})
+    assert kept["train"][0].images.keys() == {"image"}
+    kept, _, coverage = load_images(examples, settings(images={}))
+    assert (coverage.rows, kept["train"][0].images) == ((), {})
 
 
-def test_mask_keeps_every_example_and_gives_bad_pictures_no_pixels(examples: dict[str, list[TaggedExample]]) -> None:
-    kept, store, _ = survey(examples, settings(bad_images="mask"))
+def test_mask_keeps_every_example_and_gives_bad_images_no_pixels(examples: dict[str, list[TaggedExample]]) -> None:
+    kept, store, _ = load_images(examples, settings(bad_images="mask"))
     assert [e.id for e in kept["train"]] == ["both", "cut", "gone", "bare"]
-    gone = kept["train"][2].pictures["crops"]
+    gone = kept["train"][2].images["crops"]
     assert [store.index(path, 8) is None for path in gone] == [True, True, False]
 
 
-def test_skip_leaves_out_the_examples_with_a_bad_picture(examples: dict[str, list[TaggedExample]]) -> None:
-    kept, _, coverage = survey(examples, settings(bad_images="skip"))
+def test_skip_leaves_out_the_examples_with_a_bad_image(examples: dict[str, list[TaggedExample]]) -> None:
+    kept, _, coverage = load_images(examples, settings(bad_images="skip"))
     assert [[e.id for e in part] for part in kept.values()] == [["both", "bare"], ["shared"]]
     assert coverage.rows[0] == TRAIN_IMAGE, "the report is of what was found"
 
 
 def test_skip_may_not_empty_a_split(examples: dict[str, list[TaggedExample]]) -> None:
     with pytest.raises(DataError) as error:
-        survey({**examples, "dev": examples["dev"][1:]}, settings(bad_images="skip"))
-    assert str(error.value) == "no example of dev is left: all have a broken picture, and data.bad_images=skip"
+        load_images({**examples, "dev": examples["dev"][1:]}, settings(bad_images="skip"))
+    assert str(error.value) == "no example of dev is left: all have a broken image, and data.bad_images=skip"
 
 
-def test_fail_names_the_first_bad_picture_and_how_many_there_are(examples: dict[str, list[TaggedExample]]) -> None:
-    (bad,) = examples["train"][1].pictures["image"]
+def test_fail_names_the_first_bad_image_and_how_many_there_are(examples: dict[str, list[TaggedExample]]) -> None:
+    (bad,) = examples["train"][1].images["image"]
     with pytest.raises(DataError) as error:
-        survey(examples, settings(bad_images="fail", pictures={"image": 16}))
+        load_images(examples, settings(bad_images="fail", images={"image": 16}))
     message = str(error.value)
     assert message.startswith(f"{bad}: truncated (")
-    assert message.endswith("; 3 pictures in all cannot be used, and data.bad_images=fail")
+    assert message.endswith("; 3 images in all cannot be used, and data.bad_images=fail")
     assert "\n" not in message
 
 
 def test_fail_passes_where_nothing_is_wrong(examples: dict[str, list[TaggedExample]]) -> None:
     good = {"train": examples["train"][:1], "dev": examples["dev"][:1]}
-    kept, _, coverage = survey(good, settings(bad_images="fail"))
+    kept, _, coverage = load_images(good, settings(bad_images="fail"))
     assert [len(part) for part in kept.values()] == [1, 1]
     assert all(row.broken == {} for row in coverage.rows)
 
 
 @pytest.mark.parametrize("least", [0.0, 0.25])
-def test_a_split_with_enough_pictures_passes(least: float) -> None:
+def test_a_split_with_enough_images_passes(least: float) -> None:
     check_minimum(Coverage((TRAIN_IMAGE,)), least)
 
 
-def test_a_split_with_too_few_pictures_is_fatal(examples: dict[str, list[TaggedExample]]) -> None:
+def test_a_split_with_too_few_images_is_fatal(examples: dict[str, list[TaggedExample]]) -> None:
     with pytest.raises(DataError) as error:
-        survey(examples, settings(pictures={"image": 16}, min_image_coverage=0.3))
-    said = "only 1 of 4 examples of train (25.0%) have a usable picture in 'image'"
+        load_images(examples, settings(images={"image": 16}, min_image_coverage=0.3))
+    said = "only 1 of 4 examples of train (25.0%) have a usable image in 'image'"
     assert str(error.value) == f"{said}, data.min_image_coverage=0.3 asks for more"
 
 
 @pytest.fixture
 def graph(files: Callable[..., tuple[Path, ...]]) -> Graph:
-    pictures = ({"image": files("good1", "good2")}, {"image": files("empty1", "good3")}, {"image": ()})
+    images = ({"image": files("good1", "good2")}, {"image": files("empty1", "good3")}, {"image": ()})
     names = ("a", "b", "c")
-    return Graph(names, names, names, ("r",), ("r",), pictures, {"train": np.array([[0, 0, 1]])})
+    return Graph(names, names, names, ("r",), ("r",), images, {"train": np.array([[0, 0, 1]])})
 
 
 @pytest.mark.parametrize("policy", ["mask", "skip"])
 def test_an_entity_is_never_left_out(graph: Graph, policy: str) -> None:
-    seen, store, coverage = survey_graph(graph, settings(pictures={"image": 16}, bad_images=policy))
+    seen, store, coverage = load_graph_images(graph, settings(images={"image": 16}, bad_images=policy))
     assert (seen.entities, seen.triples["train"].tolist()) == (graph.entities, [[0, 0, 1]])
     assert coverage.rows == (Row("entities", "image", 3, 2, 4, 3, {"empty": 1}),)
-    assert [store.index(path, 16) for p in seen.pictures for path in p["image"]] == [0, 1, 2, None]
+    assert [store.index(path, 16) for p in seen.images for path in p["image"]] == [0, 1, 2, None]
 
 
-def test_a_graph_with_a_bad_picture_can_be_fatal_too(graph: Graph) -> None:
-    with pytest.raises(DataError, match=r"empty1: empty; 1 pictures in all cannot be used"):
-        survey_graph(graph, settings(pictures={"image": 16}, bad_images="fail"))
-    with pytest.raises(DataError, match=r"only 2 of 3 examples of entities \(66\.7%\) have a usable picture"):
-        survey_graph(graph, settings(pictures={"image": 16}, min_image_coverage=0.7))
+def test_a_graph_with_a_bad_image_can_be_fatal_too(graph: Graph) -> None:
+    with pytest.raises(DataError, match=r"empty1: empty; 1 images in all cannot be used"):
+        load_graph_images(graph, settings(images={"image": 16}, bad_images="fail"))
+    with pytest.raises(DataError, match=r"only 2 of 3 examples of entities \(66\.7%\) have a usable image"):
+        load_graph_images(graph, settings(images={"image": 16}, min_image_coverage=0.7))
 
 
-def test_a_broken_picture_of_an_entity_gives_its_place_to_another(files: Callable[..., tuple[Path, ...]]) -> None:
+def test_a_broken_image_of_an_entity_gives_its_place_to_another(files: Callable[..., tuple[Path, ...]]) -> None:
     broken, good, second = files("empty1", "good1", "good2")
     names = ("a", "b")
-    pictures = ({"image": (broken, good, second)}, {"image": ()})
-    graph = Graph(names, names, names, ("r",), ("r",), pictures, {"train": np.array([[0, 0, 1]])})
-    seen, store, coverage = survey_graph(graph, settings(pictures={"image": 16}, most=1))
-    assert seen.pictures[0] == {"image": (good, broken)}
+    images = ({"image": (broken, good, second)}, {"image": ()})
+    graph = Graph(names, names, names, ("r",), ("r",), images, {"train": np.array([[0, 0, 1]])})
+    seen, store, coverage = load_graph_images(graph, settings(images={"image": 16}, max_images=1))
+    assert seen.images[0] == {"image": (good, broken)}
     assert coverage.rows == (Row("entities", "image", 2, 1, 2, 1, {"empty": 1}),)
     assert store.count(16) == 1

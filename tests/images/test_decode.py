@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from mkgc.images import decode as images
-from mkgc.images.decode import PictureError, read_picture
-from mkgc.images.loaded import PictureStore
+from mkgc.images.decode import ImageError, read_image
+from mkgc.images.loaded import LoadedImages
 
 RED, WHITE, BLUE = [255, 0, 0], [255, 255, 255], [0, 0, 255]
 
@@ -25,13 +25,13 @@ def noise(width: int = 60, height: int = 40) -> Image.Image:
 
 def colours(path: Path) -> list[list[int]]:
     """The colours of the four corners, row by row."""
-    corners = read_picture(path, 8)[:, ::7, ::7].reshape(3, 4).T
+    corners = read_image(path, 8)[:, ::7, ::7].reshape(3, 4).T
     return corners.astype(int).tolist()
 
 
 def refused(path: Path, **limits: int) -> tuple[str, str]:
-    with pytest.raises(PictureError) as error:
-        read_picture(path, 8, **limits)
+    with pytest.raises(ImageError) as error:
+        read_image(path, 8, **limits)
     assert error.value.path == path
     return error.value.kind, str(error.value).removeprefix(f"{path}: ")
 
@@ -46,11 +46,11 @@ def header_only(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
 
 
-def test_a_picture_is_rgb_bytes_of_the_size_asked_for(tmp_path: Path) -> None:
-    picture = noise()
-    picture.save(tmp_path / "a.png")
-    expected = np.asarray(picture.resize((24, 24), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", 24), expected)
+def test_a_image_is_rgb_bytes_of_the_size_asked_for(tmp_path: Path) -> None:
+    image = noise()
+    image.save(tmp_path / "a.png")
+    expected = np.asarray(image.resize((24, 24), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 24), expected)
 
 
 MODES = {
@@ -68,11 +68,11 @@ def test_every_mode_of_a_format_becomes_the_same_rgb(tmp_path: Path, suffix: str
     black_on_white.paste(0, (0, 0, 16, 8))
     if mode.startswith("I"):
         kind = {"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}[mode]
-        picture = Image.fromarray((np.asarray(black_on_white).astype(np.int32) * 257).astype(kind))
+        image = Image.fromarray((np.asarray(black_on_white).astype(np.int32) * 257).astype(kind))
     else:
-        picture = black_on_white.convert("RGB").convert(mode)
+        image = black_on_white.convert("RGB").convert(mode)
     path = tmp_path / f"a.{suffix}"
-    picture.save(path)
+    image.save(path)
     with Image.open(path) as stored:
         assert stored.mode == mode
     np.testing.assert_allclose(colours(path), [[0] * 3, [0] * 3, [255] * 3, [255] * 3], atol=3)
@@ -80,7 +80,7 @@ def test_every_mode_of_a_format_becomes_the_same_rgb(tmp_path: Path, suffix: str
 
 def test_sixteen_bits_lose_their_low_byte(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 0x8042, dtype=np.uint16)).save(tmp_path / "a.png")
-    assert (read_picture(tmp_path / "a.png", 4) == 0x80).all()
+    assert (read_image(tmp_path / "a.png", 4) == 0x80).all()
 
 
 GREYS = {
@@ -108,7 +108,7 @@ GREYS = {
 
 def greys(path: Path) -> list[int]:
     """The four pixels of an image of 2 × 2, which must be grey."""
-    pixels = read_picture(path, 2)
+    pixels = read_image(path, 2)
     assert (pixels == pixels[:1]).all()
     return pixels[0].ravel().tolist()
 
@@ -162,16 +162,16 @@ def test_the_content_tells_the_format_whatever_the_file_is_called(tmp_path: Path
     assert colours(tmp_path / name) == [WHITE] * 4
 
 
-def test_a_name_that_no_file_can_have_is_a_missing_picture(tmp_path: Path) -> None:
+def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path: Path) -> None:
     assert refused(tmp_path / ("a" * 300)) == ("missing", "missing (File name too long)")
     assert refused(tmp_path / "a\0b")[0] == "missing"
     assert refused(tmp_path / "\ud800.jpg")[0] == "missing"
 
 
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
-    picture = Image.new("P", (8, 8), 1)
-    picture.putpalette([*BLUE, *RED])
-    picture.save(tmp_path / "a.png")
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([*BLUE, *RED])
+    image.save(tmp_path / "a.png")
     assert colours(tmp_path / "a.png") == [RED] * 4
 
 
@@ -179,14 +179,14 @@ def test_a_palette_is_looked_up(tmp_path: Path) -> None:
 def test_what_is_transparent_is_white(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.png"
     if kind == "alpha":
-        picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-        picture.paste((255, 0, 0, 255), (0, 4, 8, 8))
-        picture.save(path)
+        image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+        image.paste((255, 0, 0, 255), (0, 4, 8, 8))
+        image.save(path)
     else:
-        picture = Image.new("P", (8, 8), 0)
-        picture.putpalette([*BLUE, *RED])
-        picture.paste(1, (0, 4, 8, 8))
-        picture.save(path, transparency=0)
+        image = Image.new("P", (8, 8), 0)
+        image.putpalette([*BLUE, *RED])
+        image.paste(1, (0, 4, 8, 8))
+        image.save(path, transparency=0)
     assert colours(path) == [WHITE, WHITE, RED, RED]
 
 
@@ -199,34 +199,34 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path, suffix: str) -
 
 
 def test_the_cameras_rotation_is_undone(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (16, 16), "white")
-    picture.paste("red", (0, 0, 16, 8))
+    image = Image.new("RGB", (16, 16), "white")
+    image.paste("red", (0, 0, 16, 8))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the top of the scene is at the right of the stored picture's left edge, turned by 90°
-    picture.save(tmp_path / "a.png", exif=exif)
+    exif[0x0112] = 6  # the top of the scene is at the right of the stored image's left edge, turned by 90°
+    image.save(tmp_path / "a.png", exif=exif)
     assert colours(tmp_path / "a.png") == [WHITE, RED, WHITE, RED]
 
 
 def test_damaged_metadata_do_not_spoil_the_pixels(tmp_path: Path) -> None:
     noise().save(tmp_path / "plain.jpg")
     noise().save(tmp_path / "a.jpg", exif=b"Exif\0\0not a directory of tags")
-    expected = read_picture(tmp_path / "plain.jpg", 16)
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.jpg", 16), expected)
+    expected = read_image(tmp_path / "plain.jpg", 16)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg", 16), expected)
 
 
-def test_a_missing_picture(tmp_path: Path) -> None:
+def test_a_missing_image(tmp_path: Path) -> None:
     assert refused(tmp_path / "a.jpg") == ("missing", "missing")
     assert refused(tmp_path) == ("missing", "missing")
 
 
-def test_an_empty_picture(tmp_path: Path) -> None:
+def test_an_empty_image(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     assert refused(tmp_path / "a.jpg") == ("empty", "empty")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_a_truncated_picture(tmp_path: Path, suffix: str, share: float) -> None:
+def test_a_truncated_image(tmp_path: Path, suffix: str, share: float) -> None:
     noise().save(tmp_path / f"whole.{suffix}")
     whole = (tmp_path / f"whole.{suffix}").read_bytes()
     path = tmp_path / f"a.{suffix}"
@@ -253,20 +253,20 @@ def test_a_truncated_jpeg_says_how_much_was_left_over(tmp_path: Path) -> None:
         (50_000, "the limit is 40000000 pixels"),  # Pillow refuses
     ],
 )
-def test_a_huge_picture_is_never_unpacked(tmp_path: Path, side: int, detail: str) -> None:
+def test_a_huge_image_is_never_unpacked(tmp_path: Path, side: int, detail: str) -> None:
     (tmp_path / "a.png").write_bytes(header_only(side, side))
     assert refused(tmp_path / "a.png") == ("huge", f"huge ({detail})")
 
 
 def test_the_limit_of_pixels_can_be_moved(tmp_path: Path) -> None:
     noise(60, 40).save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png", 8, max_pixels=2_400).shape == (3, 8, 8)
+    assert read_image(tmp_path / "a.png", 8, max_pixels=2_400).shape == (3, 8, 8)
     message = "huge (60 x 40 pixels, the limit is 2399)"
     assert refused(tmp_path / "a.png", max_pixels=2_399) == ("huge", message)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1)])
-def test_a_tiny_picture(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_a_tiny_image(tmp_path: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size).save(tmp_path / "a.png")
     assert refused(tmp_path / "a.png") == ("tiny", f"tiny ({size[0]} x {size[1]} pixels)")
 
@@ -281,14 +281,14 @@ def test_two_pixels_a_side_are_enough(tmp_path: Path) -> None:
     [b"<html>Too many requests</html>", b"\0" * 500, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"],
     ids=["text", "zeros", "a program in PostScript"],
 )
-def test_what_is_no_picture_whatever_it_is_called(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_image_whatever_it_is_called(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
     formats = "AVIF, BMP, GIF, JPEG, JPEG2000, PNG, PPM, TIFF, WEBP"
-    assert refused(tmp_path / "a.jpg") == ("not a picture", f"not a picture (none of {formats})")
+    assert refused(tmp_path / "a.jpg") == ("not an image", f"not an image (none of {formats})")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "tif", "webp", "bmp"])
-def test_no_damage_is_anything_but_a_picture_error(tmp_path: Path, suffix: str) -> None:
+def test_no_damage_is_anything_but_a_image_error(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     noise(20, 20).save(path)
     whole = path.read_bytes()
@@ -298,20 +298,20 @@ def test_no_damage_is_anything_but_a_picture_error(tmp_path: Path, suffix: str) 
         for place in random.integers(0, min(len(whole), 120), 4):
             damaged[place] = random.integers(256)
         path.write_bytes(damaged)
-        with suppress(PictureError):
-            read_picture(path, 8)
+        with suppress(ImageError):
+            read_image(path, 8)
 
 
-def store_of(folder: Path, sizes: dict[str, int]) -> tuple[PictureStore, Path, Path, Path]:
+def store_of(folder: Path, sizes: dict[str, int]) -> tuple[LoadedImages, Path, Path, Path]:
     red, blue, bad = (folder / name for name in ("red.png", "blue.png", "bad.png"))
     Image.new("RGB", (8, 8), tuple(RED)).save(red)
     Image.new("RGB", (8, 8), tuple(BLUE)).save(blue)
     bad.touch()
     wanted = {"image": [bad, red, folder / "none.png", blue, red], "crops": [blue, bad]}
-    return PictureStore(wanted, sizes), red, blue, bad
+    return LoadedImages(wanted, sizes), red, blue, bad
 
 
-def test_a_store_keeps_the_usable_pictures_of_each_size_in_order(tmp_path: Path) -> None:
+def test_a_store_keeps_the_usable_images_of_each_size_in_order(tmp_path: Path) -> None:
     store, red, blue, bad = store_of(tmp_path, {"image": 16, "crops": 4})
     assert (store.count(16), store.count(4)) == (2, 1)
     assert store.take([0, 1], 16).shape == (2, 3, 16, 16)
@@ -325,7 +325,7 @@ def test_a_store_keeps_the_usable_pictures_of_each_size_in_order(tmp_path: Path)
     }
 
 
-def test_each_picture_is_decoded_once_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_image_is_decoded_once_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, lock = [], threading.Lock()
     decoded = images._decoded
 
@@ -339,8 +339,8 @@ def test_each_picture_is_decoded_once_a_size(tmp_path: Path, monkeypatch: pytest
     assert sorted(read) == [(name, 16) for name in ("bad.png", "blue.png", "none.png", "red.png")]
 
 
-def test_a_group_without_pictures_has_none_of_its_size(tmp_path: Path) -> None:
-    assert PictureStore({}, {"image": 16}).take([], 16).shape == (0, 3, 16, 16)
+def test_a_group_without_images_has_none_of_its_size(tmp_path: Path) -> None:
+    assert LoadedImages({}, {"image": 16}).take([], 16).shape == (0, 3, 16, 16)
 
 
 def test_a_store_travels_to_worker_processes_with_its_problems(tmp_path: Path) -> None:
@@ -358,16 +358,16 @@ def test_pillows_warnings_stay_inside_and_the_users_filters_as_they_were(tmp_pat
     before = list(warnings.filters)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        store = PictureStore({"image": paths}, {"image": 8})
+        store = LoadedImages({"image": paths}, {"image": 8})
     assert caught == []
     assert {error.kind for error in store.problems.values()} == {"huge"}
     assert warnings.filters == before
 
 
 @pytest.mark.parametrize(("name", "count"), [("flags", 250), ("wn18_emoji", 445), ("tuxpaint", 108)])
-def test_real_pictures_of_all_modes_are_read(real: Callable[[str], Path], name: str, count: int) -> None:
+def test_real_images_of_all_modes_are_read(real: Callable[[str], Path], name: str, count: int) -> None:
     files = sorted(path for path in (real("images") / name).rglob("*") if path.suffix in {".png", ".jpg"})
-    store = PictureStore({"image": files}, {"image": 32})
+    store = LoadedImages({"image": files}, {"image": 32})
     assert (store.count(32), store.problems) == (count, {})
 
 
@@ -389,7 +389,7 @@ def test_a_cropped_image_is_that_of_clips_own_preprocessing(sides: tuple[int, in
     crop = {"height": size, "width": size}
     clip = CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size=crop, do_normalize=False, do_rescale=False)
     theirs = np.asarray(clip(smooth(*sides), return_tensors="np")["pixel_values"][0])
-    ours = read_picture(tmp_path / "a.png", size, fit="crop").astype(np.int64)
+    ours = read_image(tmp_path / "a.png", size, fit="crop").astype(np.int64)
     assert np.abs(ours - theirs).max() <= 1
 
 
@@ -397,7 +397,7 @@ def test_a_stretched_image_shows_its_margins_and_a_cropped_one_its_centre(tmp_pa
     image = Image.new("RGB", (90, 30), "red")
     image.paste("blue", (30, 0, 60, 30))
     image.save(tmp_path / "a.png")
-    stretched, cropped = (read_picture(tmp_path / "a.png", 30, fit=fit) for fit in ("stretch", "crop"))
+    stretched, cropped = (read_image(tmp_path / "a.png", 30, fit=fit) for fit in ("stretch", "crop"))
     assert (stretched[0, 0, 0], stretched[2, 0, 15]) == (255, 255)
     assert cropped[0].max() < 30
     assert cropped[2, :, 1:-1].min() == 255
@@ -405,4 +405,4 @@ def test_a_stretched_image_shows_its_margins_and_a_cropped_one_its_centre(tmp_pa
 
 def test_a_hair_of_an_image_is_cropped_without_filling_the_memory(tmp_path: Path) -> None:
     Image.new("RGB", (2, 1_000_000), "red").save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png", 224, fit="crop")[0].min() == 255
+    assert read_image(tmp_path / "a.png", 224, fit="crop")[0].min() == 255

@@ -13,13 +13,13 @@ from mkgc.errors import DataError
 from mkgc.images import appending as appending_module
 from mkgc.images import store
 from mkgc.images.appending import appending
-from mkgc.images.decode import read_picture
-from mkgc.images.loaded import PictureStore
+from mkgc.images.decode import read_image
+from mkgc.images.loaded import LoadedImages
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Five noisy pictures, an empty file and a missing one."""
+    """Five noisy images, an empty file and a missing one."""
     random = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for i in range(5):
@@ -37,21 +37,21 @@ def prepared(root: Path, paths: list[Path]) -> store.SizedStore:
     return store.SizedStore(root / "store", 8, root)
 
 
-def test_a_prepared_picture_is_the_decoded_one(root: Path) -> None:
+def test_a_prepared_image_is_the_decoded_one(root: Path) -> None:
     sized = prepared(root, files(root))
     for path in files(root)[:5]:
         entry = sized.find(path)
         assert entry is not None
-        assert torch.equal(sized.pixels()[entry.row], torch.from_numpy(read_picture(path, 8)))
+        assert torch.equal(sized.pixels()[entry.row], torch.from_numpy(read_image(path, 8)))
     assert sized.faults(files(root)) == {files(root)[5]: "empty", files(root)[6]: "missing"}
 
 
 def test_nothing_is_decoded_again_from_a_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(root, files(root))
     monkeypatch.setattr("mkgc.images.decode._decoded", lambda *_: pytest.fail("decoded"))
-    pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root)
-    assert pictures.count(8) == 5
-    assert {path.name: error.kind for path, error in pictures.problems.items()} == {
+    images = LoadedImages({"image": files(root)}, {"image": 8}, root / "store", root)
+    assert images.count(8) == 5
+    assert {path.name: error.kind for path, error in images.problems.items()} == {
         "empty.png": "empty",
         "none.png": "missing",
     }
@@ -59,12 +59,12 @@ def test_nothing_is_decoded_again_from_a_store(root: Path, monkeypatch: pytest.M
 
 def test_what_a_store_lacks_is_decoded_beside_it(root: Path) -> None:
     prepared(root, files(root)[:3])
-    pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root)
-    rows = [pictures.index(path, 8) for path in files(root)[:5]]
+    images = LoadedImages({"image": files(root)}, {"image": 8}, root / "store", root)
+    rows = [images.index(path, 8) for path in files(root)[:5]]
     assert rows == [0, 1, 2, 3, 4]
-    taken = pictures.take([4, 0], 8)
-    assert torch.equal(taken[0], torch.from_numpy(read_picture(files(root)[4], 8)))
-    assert torch.equal(taken[1], torch.from_numpy(read_picture(files(root)[0], 8)))
+    taken = images.take([4, 0], 8)
+    assert torch.equal(taken[0], torch.from_numpy(read_image(files(root)[4], 8)))
+    assert torch.equal(taken[1], torch.from_numpy(read_image(files(root)[0], 8)))
 
 
 def test_a_changed_file_is_decoded_anew(root: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_data_set_may_be_moved_with_its_store(root: Path, tmp_path_factory: py
 
 
 def test_a_killed_run_is_gone_on_with(root: Path) -> None:
-    """Killed while writing: pictures without a line, and half a line."""
+    """Killed while writing: images without a line, and half a line."""
     sized = prepared(root, files(root)[:3])
     with sized.pixels_file.open("ab") as pixels, sized.index_file.open("ab") as index:
         pixels.write(bytes(100))
@@ -110,31 +110,29 @@ def test_a_batch_that_never_reached_the_index_is_not_read(root: Path) -> None:
 
 
 def damage(sized: store.SizedStore, row: int) -> None:
-    """Zeroes in place of a picture, as a bad disk leaves them."""
+    """Zeroes in place of an image, as a bad disk leaves them."""
     with sized.pixels_file.open("r+b") as pixels:
         pixels.seek(row * sized.stride)
         pixels.write(bytes(sized.stride))
 
 
-def test_a_damaged_picture_is_noticed_when_it_is_taken_and_read_from_its_file(root: Path, capsys) -> None:
+def test_a_damaged_image_is_noticed_when_it_is_taken_and_read_from_its_file(root: Path, capsys) -> None:
     damage(prepared(root, files(root)), 1)
-    pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root)
-    expected = torch.stack([torch.from_numpy(read_picture(path, 8)) for path in files(root)[:3]])
+    images = LoadedImages({"image": files(root)}, {"image": 8}, root / "store", root)
+    expected = torch.stack([torch.from_numpy(read_image(path, 8)) for path in files(root)[:3]])
     for _ in range(2):
-        assert torch.equal(pictures.take([0, 1, 2], 8), expected)
-    said = (
-        f"the prepared picture of {files(root)[1]} is damaged: it is read from its file; mkgc.prepare makes it anew\n"
-    )
+        assert torch.equal(images.take([0, 1, 2], 8), expected)
+    said = f"the prepared image of {files(root)[1]} is damaged: it is read from its file; mkgc.prepare makes it anew\n"
     assert capsys.readouterr().err == said
 
 
-def test_a_damaged_picture_whose_file_is_gone_is_an_error(root: Path) -> None:
+def test_a_damaged_image_whose_file_is_gone_is_an_error(root: Path) -> None:
     damage(prepared(root, files(root)), 1)
-    pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root)
+    images = LoadedImages({"image": files(root)}, {"image": 8}, root / "store", root)
     files(root)[1].unlink()
     with pytest.raises(DataError, match=r"images/1\.png is damaged, and its file cannot be used: .*1\.png: missing"):
-        pictures.take([0, 1], 8)
-    assert len(pictures.take([0, 2], 8)) == 2
+        images.take([0, 1], 8)
+    assert len(images.take([0, 2], 8)) == 2
 
 
 def test_preparing_again_mends_what_is_damaged(root: Path, capsys) -> None:
@@ -142,11 +140,11 @@ def test_preparing_again_mends_what_is_damaged(root: Path, capsys) -> None:
     damage(sized, 1)
     assert sized.verify() == [os.path.join("images", "1.png")]
     again = prepared(root, files(root))
-    assert "1 stored pictures are damaged and made anew, as that of images/1.png" in capsys.readouterr().out
+    assert "1 stored images are damaged and made anew, as that of images/1.png" in capsys.readouterr().out
     assert again.verify() == []
     entry = again.find(files(root)[1])
     assert entry is not None
-    assert torch.equal(again.pixels()[entry.row], torch.from_numpy(read_picture(files(root)[1], 8)))
+    assert torch.equal(again.pixels()[entry.row], torch.from_numpy(read_image(files(root)[1], 8)))
 
 
 def test_a_damaged_line_of_the_index_is_passed_over(root: Path) -> None:
@@ -195,15 +193,15 @@ def copy(root: Path, to: Path) -> list[Path]:
     return files(to)
 
 
-def test_a_copy_of_a_data_set_finds_its_pictures_by_their_content(root: Path, tmp_path_factory, monkeypatch) -> None:
+def test_a_copy_of_a_data_set_finds_its_images_by_their_content(root: Path, tmp_path_factory, monkeypatch) -> None:
     prepared(root, files(root))
     to = tmp_path_factory.mktemp("copy") / "data"
     copied = copy(root, to)
     read: list[Path] = []
     monkeypatch.setattr("mkgc.images.decode._decoded", lambda path, *_, **__: read.append(path))
-    pictures = PictureStore({"image": copied}, {"image": 8}, to / "store", to)
+    images = LoadedImages({"image": copied}, {"image": 8}, to / "store", to)
     assert read == []
-    assert [pictures.index(path, 8) for path in copied] == [0, 1, 2, 3, 4, None, None]
+    assert [images.index(path, 8) for path in copied] == [0, 1, 2, 3, 4, None, None]
 
 
 def test_preparing_a_copy_doubles_nothing_and_spares_the_digests_from_then_on(
@@ -220,7 +218,7 @@ def test_preparing_a_copy_doubles_nothing_and_spares_the_digests_from_then_on(
     assert read == []
 
 
-def test_equal_files_share_a_picture(root: Path) -> None:
+def test_equal_files_share_a_image(root: Path) -> None:
     for name in ("a.png", "b.png"):
         shutil.copy(files(root)[0], root / "images" / name)
     sized = prepared(root, [files(root)[0], root / "images/a.png", root / "images/b.png", files(root)[1]])
@@ -246,7 +244,7 @@ def test_a_place_that_cannot_be_written_is_one_line_that_names_the_key(root: Pat
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(DataError) as error:
         prepared(root, files(root))
-    said = f"{root}/store: pictures cannot be kept there: {os.strerror(code)}; what was prepared before stays."
+    said = f"{root}/store: images cannot be kept there: {os.strerror(code)}; what was prepared before stays."
     assert str(error.value) == f"{said} Give data.store=…, a folder that can be written and has room"
 
 
@@ -260,7 +258,7 @@ def test_what_is_prepared_already_needs_no_place_that_can_be_written(root: Path,
 def test_a_disk_that_becomes_full_leaves_what_was_prepared_and_a_later_run_goes_on(
     root: Path, monkeypatch, after: int
 ) -> None:
-    """Full at the picture of that number, or, where all fit, at the lines."""
+    """Full at the image of that number, or, where all fit, at the lines."""
     prepared(root, files(root)[:1])
     before = (root / "store/8.jsonl").read_bytes()
     write, written = appending_module._write, iter(range(99))
@@ -294,8 +292,8 @@ def test_images_that_were_prepared_stretched_are_not_taken_for_cropped_ones(root
     prepared(root, files(root))
     for fit in ("stretch", "crop", "stretch"):
         list(store.prepare(root / "store", root, files(root), 8, fit))
-        pictures = PictureStore({"image": files(root)}, {"image": 8}, root / "store", root, fit)
-        row = pictures.index(files(root)[3], 8)
+        images = LoadedImages({"image": files(root)}, {"image": 8}, root / "store", root, fit)
+        row = images.index(files(root)[3], 8)
         assert row is not None
-        assert torch.equal(pictures.take([row], 8)[0], torch.from_numpy(read_picture(files(root)[3], 8, fit=fit)))
+        assert torch.equal(images.take([row], 8)[0], torch.from_numpy(read_image(files(root)[3], 8, fit=fit)))
     assert {path.name for path in (root / "store").iterdir()} == {"8.bin", "8.jsonl", "8.crop.bin", "8.crop.jsonl"}

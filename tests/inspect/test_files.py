@@ -10,7 +10,7 @@ from mkgc.inspect.published import PUBLISHED, find_published
 
 def test_a_file_that_no_release_has_is_not_known(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_bytes(b"a\tb\tc\n")
-    (tmp_path / "picture.jpg").write_bytes(b"")
+    (tmp_path / "image.jpg").write_bytes(b"")
     section = name_files(tmp_path, None)
     checksum = hashlib.sha256(b"a\tb\tc\n").hexdigest()
     assert section.tables[0].rows == (("train.tsv", 6, checksum, "not known here"),)

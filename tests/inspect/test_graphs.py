@@ -26,7 +26,7 @@ def graph(train, dev=((0, 0, 1),), test=((0, 0, 1),), **texts) -> Graph:
         split: np.array(rows, dtype=np.int64).reshape(-1, 3)
         for split, rows in (("train", train), ("dev", dev), ("test", test))
     }
-    return Graph(("a", "b", "c", "d"), relations=("r", "s"), pictures=({},) * 4, triples=triples, **fields)
+    return Graph(("a", "b", "c", "d"), relations=("r", "s"), images=({},) * 4, triples=triples, **fields)
 
 
 def said(section: Section) -> list[tuple[str, str]]:

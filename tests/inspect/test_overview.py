@@ -7,7 +7,7 @@ from tests.conftest import composed
 
 
 def umls(root: Path, *overrides: str) -> Report:
-    given = ["task=link_prediction", "data=folder", f"data.root={root}", "~data.pictures.image", "data.max_length=64"]
+    given = ["task=link_prediction", "data=folder", f"data.root={root}", "~data.images.image", "data.max_length=64"]
     return check_data(composed(*given, *overrides, name="check"))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mkgc.data.examples import RelationExample, Sentences, Span, TaggedExample
 from mkgc.data.formats import mnre, twitter
-from mkgc.data.processor import Codec
+from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.inspect.overlap import find_overlap
@@ -20,14 +20,14 @@ from mkgc.inspect.sentences import (
     spread,
 )
 from mkgc.inspect.vocabulary import measure_vocabulary
-from tasks.mre.data import RelationCodec
+from tasks.mre.data import RelationProcessor
 
 
 def related(
-    text: str, head: tuple[int, int] = (0, 1), tail: tuple[int, int] = (2, 3), label: str = "knows", picture: str = ""
+    text: str, head: tuple[int, int] = (0, 1), tail: tuple[int, int] = (2, 3), label: str = "knows", image: str = ""
 ):
-    pictures = {"image": (Path(picture),)} if picture else {}
-    return RelationExample("0", tuple(text.split()), Span(*head), Span(*tail), label, pictures)
+    images = {"image": (Path(image),)} if image else {}
+    return RelationExample("0", tuple(text.split()), Span(*head), Span(*tail), label, images)
 
 
 def splits(train, dev=(), test=()) -> dict[str, list]:
@@ -49,20 +49,20 @@ def test_the_same_words_with_other_mentions_are_the_same_text_but_another_exampl
         (
             "warning",
             "of 1 examples of dev, train has 1 (same text), 0 (same text and mentions), "
-            "0 (same text, mentions, labels and pictures)",
+            "0 (same text, mentions, labels and images)",
         )
     ]
 
 
-def test_the_same_mentions_beside_another_picture_or_with_another_label_are_another_example() -> None:
-    one = related("a b c", label="knows", picture="1.jpg")
-    others = [related("a b c", label="likes", picture="1.jpg"), related("a b c", label="knows", picture="2.jpg")]
+def test_the_same_mentions_beside_another_image_or_with_another_label_are_another_example() -> None:
+    one = related("a b c", label="knows", image="1.jpg")
+    others = [related("a b c", label="likes", image="1.jpg"), related("a b c", label="knows", image="2.jpg")]
     found = find_overlap(compared(splits([one], others)))
     assert ("of dev, also in train", 2, 2, 2, 0) in table(found, "Repetitions")
 
 
-def test_a_picture_that_was_copied_into_another_folder_is_the_same_picture() -> None:
-    found = find_overlap(compared(splits([related("a b c", picture="x/1.jpg")], [related("a b c", picture="y/1.jpg")])))
+def test_a_image_that_was_copied_into_another_folder_is_the_same_image() -> None:
+    found = find_overlap(compared(splits([related("a b c", image="x/1.jpg")], [related("a b c", image="y/1.jpg")])))
     assert ("of dev, also in train", 1, 1, 1, 1) in table(found, "Repetitions")
 
 
@@ -87,7 +87,7 @@ def test_repetitions_inside_a_split_are_counted_from_the_second_on() -> None:
         (
             "warning",
             "of 4 examples of train, 2 (same text), 2 (same text and mentions), "
-            "2 (same text, mentions, labels and pictures) repeat an earlier one",
+            "2 (same text, mentions, labels and images) repeat an earlier one",
         )
     ]
 
@@ -122,15 +122,15 @@ def test_more_than_thirty_classes_are_summed_up() -> None:
 
 
 def test_what_is_over_the_limit_in_pieces_with_markers_and_boundaries_is_cut() -> None:
-    def codec(limit: int) -> Codec:
-        return RelationCodec(learned(["a b c"], 50), ("knows",), DataSettings(".", max_length=limit))
+    def processor(limit: int) -> Processor:
+        return RelationProcessor(learned(["a b c"], 50), ("knows",), DataSettings(".", max_length=limit))
 
     part = splits([related("a b c")])
-    assert measure_lengths(part, codec(9)).tables[0].rows[:2] == (
+    assert measure_lengths(part, processor(9)).tables[0].rows[:2] == (
         ("train", "words", 3, 3, 3, None),
         ("train", "pieces", 9, 9, 9, 0),  # three words, four markers, [CLS] and [SEP]
     )
-    assert measure_lengths(part, codec(8)).tables[0].rows[1] == ("train", "pieces", 9, 9, 9, 1)
+    assert measure_lengths(part, processor(8)).tables[0].rows[1] == ("train", "pieces", 9, 9, 9, 1)
 
 
 def test_the_size_of_the_vocabulary_and_the_share_of_unknown_pieces_are_said() -> None:
@@ -177,7 +177,7 @@ def test_an_inside_tag_that_continues_nothing_is_counted_once() -> None:
 
 def test_mnre_is_as_published(real) -> None:
     root = real("mnre")
-    parts = {split: mnre.read(root, split, ()) for split in Codec.splits}
+    parts = {split: mnre.read(root, split, ()) for split in Processor.splits}
     counted = count_labels(Sentences(mnre.read_labels(root), parts), PUBLISHED["mnre"])
     assert ("sentences", 12_247, 1_624, 1_614, "12,247 / 1,624 / 1,614", "equal") in table(counted, "Counts")
     assert ("/per/misc/race", 6, 1, 0, None, None) in table(counted, "Counts")
@@ -194,7 +194,7 @@ def test_mnre_is_as_published(real) -> None:
 )
 def test_twitter_is_as_published(real, name, shared, repaired) -> None:
     root = real(name)
-    parts = {split: twitter.read(root, split, ()) for split in Codec.splits}
+    parts = {split: twitter.read(root, split, ()) for split in Processor.splits}
     counted = count_labels(Sentences(twitter.read_labels(root), parts), PUBLISHED[name])
     assert [row[-1] for row in table(counted, "Counts")] == ["equal"] * 5
     assert counted.findings == ()
@@ -204,7 +204,7 @@ def test_twitter_is_as_published(real, name, shared, repaired) -> None:
 
 
 def test_every_inspection_of_sentences_is_in_the_report() -> None:
-    codec = RelationCodec(learned(["a b c"], 50), ("knows",), DataSettings("."))
+    processor = RelationProcessor(learned(["a b c"], 50), ("knows",), DataSettings("."))
     source = Sentences(("knows",), splits([related("a b c")], [related("d e f")], [related("g h i")]))
-    titles = [t.title for section in inspect_sentences(source, codec, None) for t in section.tables if t.rows]
+    titles = [t.title for section in inspect_sentences(source, processor, None) for t in section.tables if t.rows]
     assert titles == ["Counts", "Sizes", "Repetitions", "Lengths", "Vocabulary", "Mentions"]

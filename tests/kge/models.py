@@ -16,17 +16,17 @@ from pykeen.nn.modules import (
 from torch import Tensor
 
 from mkgc.kge.distances import RotatE, TransE
-from mkgc.kge.model import Scorer, Side
+from mkgc.kge.model import KGEModel, Target
 from mkgc.kge.products import RESCAL, ComplEx, DistMult
 
 ENTITIES, RELATIONS, WIDTH, BATCH, COUNT = 23, 5, 6, 9, 7
 
-MODELS: dict[str, Callable[..., Scorer]] = {
+MODELS: dict[str, Callable[..., KGEModel]] = {
     "transe-l1": lambda *sizes, **more: TransE(*sizes, norm=1, **more),
     "transe-l2": lambda *sizes, **more: TransE(*sizes, norm=2, **more),
     "transe-unit": lambda *sizes, **more: TransE(*sizes, norm=2, unit=True, **more),
-    "distmult": lambda *sizes, **more: DistMult(*sizes, spread=1.0, **more),
-    "complex": lambda *sizes, **more: ComplEx(*sizes, spread=1.0, **more),
+    "distmult": lambda *sizes, **more: DistMult(*sizes, init_std=1.0, **more),
+    "complex": lambda *sizes, **more: ComplEx(*sizes, init_std=1.0, **more),
     "rotate-moduli": lambda *sizes, **more: RotatE(*sizes, norm=1, **more),
     "rotate-l2": lambda *sizes, **more: RotatE(*sizes, norm=2, **more),
     "rescal": RESCAL,
@@ -43,7 +43,7 @@ INTERACTIONS: dict[str, Interaction] = {
 }
 
 
-def built(name: str, **more: bool) -> Scorer:
+def built(name: str, **more: bool) -> KGEModel:
     torch.manual_seed(0)
     return MODELS[name](ENTITIES, RELATIONS, WIDTH, **more)
 
@@ -52,14 +52,14 @@ def as_complex(halves: Tensor) -> Tensor:
     return torch.complex(*halves.chunk(2, dim=-1))
 
 
-def representations(model: Scorer) -> tuple[Tensor, Tensor]:
+def representations(model: KGEModel) -> tuple[Tensor, Tensor]:
     """The tables as PyKEEN's interactions take them."""
     entities, relations = model.entities.weight.detach(), model.relations.weight.detach()
     match model:
         case ComplEx():
             return as_complex(entities), as_complex(relations)
         case RotatE():
-            return as_complex(entities), torch.polar(torch.ones(()), relations * (torch.pi / model.spread))
+            return as_complex(entities), torch.polar(torch.ones(()), relations * (torch.pi / model.init_std))
         case RESCAL():
             return entities, relations.view(-1, WIDTH, WIDTH)
     return entities, relations
@@ -75,9 +75,9 @@ def triples() -> tuple[Tensor, Tensor, Tensor]:
     return heads, relations, tails
 
 
-def queries(side: Side) -> tuple[Tensor, Tensor, Side]:
+def queries(target: Target) -> tuple[Tensor, Tensor, Target]:
     heads, relations, tails = triples()
-    return (heads if side == "tail" else tails), relations, side
+    return (heads if target == "tail" else tails), relations, target
 
 
 def candidates() -> Tensor:

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from mkgc.errors import ConfigError
 from mkgc.kge.index import EntityIndex, index_of
-from mkgc.kge.model import Scorer
+from mkgc.kge.model import KGEModel
 from mkgc.metrics import MetricError
 from tests.kge.models import MODELS, built, queries
 
@@ -28,20 +28,20 @@ def best(scores: Tensor, k: int) -> list[set[int]]:
     return [set(row) for row in scores.topk(k).indices.tolist()]
 
 
-@pytest.mark.parametrize("side", ["head", "tail"])
+@pytest.mark.parametrize("target", ["head", "tail"])
 @pytest.mark.parametrize("name", KNOWN_TO_FAISS)
-def test_scores_and_order_are_those_of_the_model(name: str, side) -> None:
+def test_scores_and_order_are_those_of_the_model(name: str, target) -> None:
     model = built(name)
-    known, relations, _ = queries(side)
-    expected = model.score_all(known, relations, side).topk(5)
-    scores, entities = index_of(model).search(model.query(known, relations, side), 5)
+    known, relations, _ = queries(target)
+    expected = model.score_all(known, relations, target).topk(5)
+    scores, entities = index_of(model).search(model.compose(known, relations, target), 5)
     assert_close(scores, expected.values.detach(), atol=1e-3 if model.comparison.index == "euclidean" else 1e-5, rtol=0)
     assert entities.tolist() == expected.indices.tolist()
 
 
 @pytest.mark.parametrize("name", sorted({*MODELS} - {*KNOWN_TO_FAISS}))
 def test_a_model_that_sums_lengths_is_refused_with_what_can_be_done(name: str) -> None:
-    model: Scorer = built(name)
+    model: KGEModel = built(name)
     reason = (
         f"^index=faiss knows inner products and Euclidean distances, and {type(model).__name__} sums lengths: take "
         r"a model with products \(distmult, complex, rescal, …\) or one with backbone.norm=2, or leave out index$"
@@ -76,12 +76,12 @@ def test_random_known_answers_leave_what_masked_scores_leave() -> None:
 
 @EITHER
 def test_entities_that_are_left_out_are_never_found_and_the_others_keep_their_numbers(approximate: bool) -> None:
-    vectors, left_out = grouped(400, 5), torch.arange(0, 400, 3)
-    _, entities = EntityIndex(vectors, approximate=approximate, left_out=left_out).search(vectors[:20], 30)
+    vectors, excluded = grouped(400, 5), torch.arange(0, 400, 3)
+    _, entities = EntityIndex(vectors, approximate=approximate, excluded=excluded).search(vectors[:20], 30)
     found = entities[entities >= 0]
-    assert not torch.isin(found, left_out).any()
+    assert not torch.isin(found, excluded).any()
     if not approximate:
-        expected = (vectors[:20] @ vectors.T).index_fill(1, left_out, -torch.inf)
+        expected = (vectors[:20] @ vectors.T).index_fill(1, excluded, -torch.inf)
         assert entities.tolist() == expected.topk(30).indices.tolist()
 
 

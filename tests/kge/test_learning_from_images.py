@@ -1,4 +1,4 @@
-"""Each model of pictures learns what only pictures tell."""
+"""Each model of images learns what only images tell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mkgc.kge.ikrl import IKRL
-from mkgc.kge.image_aware import Pictured
+from mkgc.kge.image_aware import ImageAware
 from mkgc.kge.rsme import RSME
 from mkgc.kge.transae import TransAE
 
@@ -15,8 +15,8 @@ FEATURES = 5
 
 
 @pytest.mark.parametrize("kind", [IKRL, TransAE, RSME])
-def test_pictures_alone_tell_answers_apart(kind: type[Pictured]) -> None:
-    """Each of some entities has a trait in its picture; what it is linked with follows from that alone."""
+def test_images_alone_tell_answers_apart(kind: type[ImageAware]) -> None:
+    """Each of some entities has a trait in its image; what it is linked with follows from that alone."""
     traits, per_trait = 3, 8
     torch.manual_seed(0)
     entities = traits + traits * per_trait  # the traits' own entities, then those that have them

@@ -12,15 +12,15 @@ from torch.testing import assert_close
 from mkgc.errors import ConfigError
 from mkgc.kge import lengths
 from mkgc.kge.distances import RotatE, TransE
-from mkgc.kge.model import Scorer, Side
+from mkgc.kge.model import KGEModel, Target
 from mkgc.kge.products import RESCAL, ComplEx, DistMult
 from tests.kge.models import ENTITIES, MODELS, RELATIONS, WIDTH, built, candidates, queries, triples
 
 ALL = pytest.mark.parametrize("name", MODELS)
-BOTH_SIDES = pytest.mark.parametrize("side", ["head", "tail"])
+BOTH_SIDES = pytest.mark.parametrize("target", ["head", "tail"])
 
 
-def gradients(model: Scorer, scores: Tensor) -> list[Tensor]:
+def gradients(model: KGEModel, scores: Tensor) -> list[Tensor]:
     """Of both tables, dense."""
     model.zero_grad()
     scores.cos().sum().backward()
@@ -30,33 +30,33 @@ def gradients(model: Scorer, scores: Tensor) -> list[Tensor]:
 
 @ALL
 @BOTH_SIDES
-def test_a_triple_scores_alike_by_itself_among_all_and_among_some(name: str, side: Side) -> None:
+def test_a_triple_scores_alike_by_itself_among_all_and_among_some(name: str, target: Target) -> None:
     model, (heads, relations, tails) = built(name), triples()
-    answers = heads if side == "head" else tails
+    answers = heads if target == "head" else tails
     alone = model.score(heads, relations, tails)
-    assert_close(model.score_all(*queries(side)).gather(1, answers[:, None])[:, 0], alone)
-    assert_close(model.score_some(*queries(side), answers[:, None])[:, 0], alone)
+    assert_close(model.score_all(*queries(target)).gather(1, answers[:, None])[:, 0], alone)
+    assert_close(model.score_some(*queries(target), answers[:, None])[:, 0], alone)
 
 
 @ALL
 @BOTH_SIDES
-def test_slices_of_the_entities_make_up_the_whole(name: str, side: Side) -> None:
+def test_slices_of_the_entities_make_up_the_whole(name: str, target: Target) -> None:
     model = built(name)
-    slices = [model.score_all(*queries(side), rows=slice(start, start + 10)) for start in (0, 10, 20)]
+    slices = [model.score_all(*queries(target), rows=slice(start, start + 10)) for start in (0, 10, 20)]
     assert [part.shape[1] for part in slices] == [10, 10, 3]
-    assert_close(torch.cat(slices, dim=1), model.score_all(*queries(side)))
+    assert_close(torch.cat(slices, dim=1), model.score_all(*queries(target)))
 
 
 @ALL
 @BOTH_SIDES
 @pytest.mark.parametrize("buffer", [1, 10**6])
 def test_some_and_all_have_the_same_gradients_at_any_size_of_the_buffer(
-    name: str, side: Side, buffer: int, monkeypatch: pytest.MonkeyPatch
+    name: str, target: Target, buffer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lengths, "BUFFER", {"cpu": buffer})
     model = built(name)
-    among_all = gradients(model, model.score_all(*queries(side)).gather(1, candidates()))
-    among_some = gradients(model, model.score_some(*queries(side), candidates()))
+    among_all = gradients(model, model.score_all(*queries(target)).gather(1, candidates()))
+    among_some = gradients(model, model.score_some(*queries(target), candidates()))
     assert len(among_all) == 2
     assert all(grad.abs().sum() > 0 for grad in among_all)
     assert_close(among_some, among_all, atol=1e-4, rtol=1e-4)
@@ -64,21 +64,21 @@ def test_some_and_all_have_the_same_gradients_at_any_size_of_the_buffer(
 
 @ALL
 @BOTH_SIDES
-def test_gradients_are_those_of_finite_differences(name: str, side: Side) -> None:
+def test_gradients_are_those_of_finite_differences(name: str, target: Target) -> None:
     model = built(name).double()
-    known, relations, _ = queries(side)
+    known, relations, _ = queries(target)
 
-    def scores(*tables: Tensor) -> tuple[Tensor, ...]:
-        weights = {"entities.weight": tables[0], "relations.weight": tables[1]}
+    def scores(*new_tokens: Tensor) -> tuple[Tensor, ...]:
+        weights = {"entities.weight": new_tokens[0], "relations.weight": new_tokens[1]}
         return torch.func.functional_call(_Scores(model), {f"model.{key}": value for key, value in weights.items()})
 
     class _Scores(torch.nn.Module):
-        def __init__(self, model: Scorer) -> None:
+        def __init__(self, model: KGEModel) -> None:
             super().__init__()
             self.model = model
 
         def forward(self) -> tuple[Tensor, ...]:
-            asked = known[:3], relations[:3], side
+            asked = known[:3], relations[:3], target
             return self.model.score_all(*asked), self.model.score_some(*asked, candidates()[:3])
 
     assert torch.autograd.gradcheck(scores, (model.entities.weight, model.relations.weight), fast_mode=True)
@@ -160,7 +160,7 @@ def test_entities_of_unit_transe_return_to_length_1() -> None:
 def test_parameters_have_the_deviation_of_the_literature() -> None:
     torch.manual_seed(0)
     assert_close(DistMult(500, 2, 40).entities.weight.std().item(), 1e-3, atol=2e-5, rtol=0)
-    assert_close(ComplEx(500, 2, 40, spread=0.5).entities.weight.std().item(), 0.5, atol=1e-2, rtol=0)
+    assert_close(ComplEx(500, 2, 40, init_std=0.5).entities.weight.std().item(), 0.5, atol=1e-2, rtol=0)
     assert_close(RESCAL(9, 40, 25).relations.weight.std().item(), 0.2, atol=5e-3, rtol=0)
     assert TransE(500, 2, 40, margin=6.0).entities.weight.abs().max() < 8 / 40
 

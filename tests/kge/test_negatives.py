@@ -6,11 +6,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mkgc.errors import DataError
-from mkgc.kge.model import Side
-from mkgc.kge.negatives import Negatives, Subsampling
+from mkgc.kge.model import Target
+from mkgc.kge.negatives import NegativeSampler, Subsampling
 
 ENTITIES, RELATIONS = 11, 3
-BOTH_SIDES = pytest.mark.parametrize("side", ["head", "tail"])
+BOTH_SIDES = pytest.mark.parametrize("target", ["head", "tail"])
 
 
 def graph() -> Tensor:
@@ -21,27 +21,27 @@ def graph() -> Tensor:
     return torch.cat([many[(many[:, :2].sum(1) > 0)], of_one, of_one[:2]])
 
 
-def drawn(negatives: Negatives, triples: Tensor, side: Side, seed: int = 0) -> Tensor:
-    return negatives(triples, side, torch.Generator().manual_seed(seed))
+def drawn(negatives: NegativeSampler, triples: Tensor, target: Target, seed: int = 0) -> Tensor:
+    return negatives(triples, target, torch.Generator().manual_seed(seed))
 
 
 @BOTH_SIDES
-def test_no_negative_makes_a_known_triple(side: Side) -> None:
+def test_no_negative_makes_a_known_triple(target: Target) -> None:
     triples = graph()
-    found = drawn(Negatives(ENTITIES, RELATIONS, 200, known=triples), triples, side)
+    found = drawn(NegativeSampler(ENTITIES, RELATIONS, 200, known=triples), triples, target)
     corrupted = triples[:, None].repeat(1, 200, 1)
-    corrupted[:, :, 0 if side == "head" else 2] = found
+    corrupted[:, :, 0 if target == "head" else 2] = found
     made = set(map(tuple, corrupted.flatten(0, 1).tolist()))
     assert len(made) > 100
     assert not made & set(map(tuple, triples.tolist()))
 
 
 @BOTH_SIDES
-def test_negatives_are_uniform_over_the_wrong_entities_of_their_query(side: Side) -> None:
+def test_negatives_are_uniform_over_the_wrong_entities_of_their_query(target: Target) -> None:
     triples = graph()
     draws = 5000
-    found = drawn(Negatives(ENTITIES, RELATIONS, draws, known=triples), triples, side)
-    asked, missing = (triples[:, 1:], 0) if side == "head" else (triples[:, :2], 2)
+    found = drawn(NegativeSampler(ENTITIES, RELATIONS, draws, known=triples), triples, target)
+    asked, missing = (triples[:, 1:], 0) if target == "head" else (triples[:, :2], 2)
     for row in range(0, len(triples), 7):
         answers = set(triples[(asked == asked[row]).all(1), missing].tolist())
         wrong = [entity for entity in range(ENTITIES) if entity not in answers]
@@ -52,12 +52,14 @@ def test_negatives_are_uniform_over_the_wrong_entities_of_their_query(side: Side
 
 
 def test_the_one_wrong_entity_is_drawn_every_time() -> None:
-    assert drawn(Negatives(ENTITIES, RELATIONS, 9, known=graph()), torch.tensor([[0, 0, 1]]), "tail").unique() == 4
+    assert (
+        drawn(NegativeSampler(ENTITIES, RELATIONS, 9, known=graph()), torch.tensor([[0, 0, 1]]), "tail").unique() == 4
+    )
 
 
 @BOTH_SIDES
-def test_unfiltered_negatives_are_uniform_over_all_entities(side: Side) -> None:
-    counts = torch.bincount(drawn(Negatives(ENTITIES, RELATIONS, 1000), graph(), side).flatten())
+def test_unfiltered_negatives_are_uniform_over_all_entities(target: Target) -> None:
+    counts = torch.bincount(drawn(NegativeSampler(ENTITIES, RELATIONS, 1000), graph(), target).flatten())
     assert len(counts) == ENTITIES
     expected = counts.sum() / ENTITIES
     assert ((counts - expected).abs() <= 5 * expected**0.5).all()
@@ -66,7 +68,7 @@ def test_unfiltered_negatives_are_uniform_over_all_entities(side: Side) -> None:
 @pytest.mark.parametrize("filtered", [False, True])
 def test_the_same_seed_draws_the_same(filtered: bool) -> None:
     triples = graph()
-    negatives = Negatives(ENTITIES, RELATIONS, 20, known=triples if filtered else None)
+    negatives = NegativeSampler(ENTITIES, RELATIONS, 20, known=triples if filtered else None)
     first, again, other = (drawn(negatives, triples, "tail", seed) for seed in (3, 3, 4))
     assert first.shape == (len(triples), 20)
     assert torch.equal(first, again)
@@ -74,7 +76,9 @@ def test_the_same_seed_draws_the_same(filtered: bool) -> None:
 
 
 def test_a_query_that_no_known_triple_answers_has_all_entities_as_negatives() -> None:
-    negatives = Negatives(ENTITIES, RELATIONS, 2000, known=torch.tensor([[0, 0, 1], [ENTITIES - 1, RELATIONS - 1, 0]]))
+    negatives = NegativeSampler(
+        ENTITIES, RELATIONS, 2000, known=torch.tensor([[0, 0, 1], [ENTITIES - 1, RELATIONS - 1, 0]])
+    )
     for triple in ([5, 1, 2], [0, 1, 0], [ENTITIES - 1, 0, 0]):
         assert len(drawn(negatives, torch.tensor([triple]), "tail").unique()) == ENTITIES
 
@@ -85,16 +89,16 @@ def test_a_query_with_all_entities_as_answers_is_an_error() -> None:
         r"train without filtering negatives$"
     )
     with pytest.raises(DataError, match=message):
-        Negatives(2, 1, 5, known=torch.tensor([[0, 0, 0], [0, 0, 1]]))
+        NegativeSampler(2, 1, 5, known=torch.tensor([[0, 0, 0], [0, 0, 1]]))
 
 
 def test_more_triples_than_can_be_numbered_are_an_error() -> None:
     with pytest.raises(DataError, match=r"^4000000000 entities and 1 relations are too many to filter negatives for$"):
-        Negatives(4_000_000_000, 1, 5, known=torch.tensor([[0, 0, 0]]))
+        NegativeSampler(4_000_000_000, 1, 5, known=torch.tensor([[0, 0, 0]]))
 
 
 def test_known_triples_move_with_the_module_and_are_not_saved() -> None:
-    negatives = Negatives(ENTITIES, RELATIONS, 5, known=graph())
+    negatives = NegativeSampler(ENTITIES, RELATIONS, 5, known=graph())
     assert {name for name, _ in negatives.named_buffers()} == {"head", "tail"}
     assert not negatives.state_dict()
 

@@ -8,18 +8,18 @@ from pykeen.utils import negative_norm
 from torch import Tensor
 from torch.testing import assert_close
 
-from mkgc.kge.model import Scorer, Side
+from mkgc.kge.model import KGEModel, Target
 from tests.kge.models import INTERACTIONS, built, candidates, queries, representations, triples
 
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 
 
-def pykeen_scores(name: str, model: Scorer, side: Side, rows: Tensor) -> Tensor:
-    """Of entities B x K, or 1 x N, in place of ``side``."""
+def pykeen_scores(name: str, model: KGEModel, target: Target, rows: Tensor) -> Tensor:
+    """Of entities B x K, or 1 x N, in place of ``target``."""
     entities, relations = representations(model)
-    known, asked, _ = queries(side)
+    known, asked, _ = queries(target)
     fixed, changed = entities[known][:, None], entities[rows]
-    head, tail = (fixed, changed) if side == "tail" else (changed, fixed)
+    head, tail = (fixed, changed) if target == "tail" else (changed, fixed)
     relation = relations[asked][:, None]
     if name == "rotate-moduli":
         return negative_norm(head * relation - tail, p=1)
@@ -27,7 +27,7 @@ def pykeen_scores(name: str, model: Scorer, side: Side, rows: Tensor) -> Tensor:
 
 
 MODELS = pytest.mark.parametrize("name", [*INTERACTIONS, "rotate-moduli"])
-BOTH_SIDES = pytest.mark.parametrize("side", ["head", "tail"])
+BOTH_SIDES = pytest.mark.parametrize("target", ["head", "tail"])
 
 
 @MODELS
@@ -40,15 +40,15 @@ def test_triples_score_as_in_pykeen(name: str) -> None:
 
 @MODELS
 @BOTH_SIDES
-def test_all_entities_score_as_in_pykeen(name: str, side: Side) -> None:
+def test_all_entities_score_as_in_pykeen(name: str, target: Target) -> None:
     model = built(name)
-    expected = pykeen_scores(name, model, side, torch.arange(model.entities.num_embeddings)[None])
-    assert_close(model.score_all(*queries(side)), expected, **TOLERANCE)
+    expected = pykeen_scores(name, model, target, torch.arange(model.entities.num_embeddings)[None])
+    assert_close(model.score_all(*queries(target)), expected, **TOLERANCE)
 
 
 @MODELS
 @BOTH_SIDES
-def test_candidates_score_as_in_pykeen(name: str, side: Side) -> None:
+def test_candidates_score_as_in_pykeen(name: str, target: Target) -> None:
     model = built(name)
-    expected = pykeen_scores(name, model, side, candidates())
-    assert_close(model.score_some(*queries(side), candidates()), expected, **TOLERANCE)
+    expected = pykeen_scores(name, model, target, candidates())
+    assert_close(model.score_some(*queries(target), candidates()), expected, **TOLERANCE)

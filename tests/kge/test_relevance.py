@@ -1,4 +1,4 @@
-"""Which pictures are typical, and which relations' heads look like their tails."""
+"""Which images are typical, and which relations' heads look like their tails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mkgc.kge import relevance
-from mkgc.kge.relevance import mean_rank_percentage, typical
+from mkgc.kge.relevance import mean_rank_percentage, medoid
 
 
 def at(*degrees: float) -> Tensor:
@@ -19,19 +19,19 @@ def at(*degrees: float) -> Tensor:
     return torch.tensor([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees])
 
 
-def test_the_typical_picture_is_most_like_the_others_of_its_entity() -> None:
+def test_the_typical_image_is_most_like_the_others_of_its_entity() -> None:
     vectors, owners = at(0, 80, 30, 200, 10, 90), torch.tensor([4, 4, 4, 1, 6, 6])
-    assert typical(vectors, owners).tolist() == [3, 2, 4]  # of two, the first
+    assert medoid(vectors, owners).tolist() == [3, 2, 4]  # of two, the first
 
 
-def test_an_entity_may_have_its_pictures_anywhere() -> None:
+def test_an_entity_may_have_its_images_anywhere() -> None:
     vectors, owners = at(0, 7, 80, 30), torch.tensor([4, 1, 4, 4])
-    assert typical(vectors, owners).tolist() == [1, 3]
-    assert typical(at()[:0].reshape(0, 2), owners[:0]).tolist() == []
+    assert medoid(vectors, owners).tolist() == [1, 3]
+    assert medoid(at()[:0].reshape(0, 2), owners[:0]).tolist() == []
 
 
 def percentages(*triples: tuple[int, int, int]) -> list[float]:
-    """Of entities 0 to 4, whose pictures are ever further from 0's; entity 5 has none."""
+    """Of entities 0 to 4, whose images are ever further from 0's; entity 5 has none."""
     owners = torch.arange(5)
     return mean_rank_percentage(torch.tensor(triples), 3, at(0, 10, 20, 40, 80), owners).tolist()
 
@@ -48,7 +48,7 @@ def test_a_head_counts_once_however_many_tails_it_has() -> None:
     assert percentages((0, 0, 1), (0, 0, 2), (0, 0, 4), (4, 0, 1))[0] == pytest.approx((2 / 3 + 3 / 3) / 2)
 
 
-def test_triples_that_say_nothing_of_pictures_are_left_out() -> None:
+def test_triples_that_say_nothing_of_images_are_left_out() -> None:
     alone = percentages((0, 0, 1), (0, 1, 2))
     more = percentages((0, 0, 1), (0, 1, 2), (0, 1, 2), (5, 0, 1), (0, 0, 5), (3, 0, 4), (3, 1, 4))
     assert_close(more, alone, equal_nan=True)
@@ -60,7 +60,7 @@ def test_equals_share_their_ranks() -> None:
     assert_close(found, torch.tensor([0.75, 0.75]))
 
 
-def test_no_pictures_are_no_error() -> None:
+def test_no_images_are_no_error() -> None:
     assert math.isnan(mean_rank_percentage(torch.tensor([[0, 0, 1]]), 1, at()[:0].reshape(0, 2), torch.arange(0)))
 
 

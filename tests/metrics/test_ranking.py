@@ -172,21 +172,19 @@ def recorded(queries: int = 60) -> tuple[Queries, RankingMetrics]:
 def test_a_record_has_the_measures_of_the_sums_over_all_and_on_each_side() -> None:
     queries, metric = recorded()
     sums = metric.compute()
-    assert queries.measures() == pytest.approx({k: v for k, v in sums.items() if "/" not in k}, rel=1e-12)
+    assert queries.metrics() == pytest.approx({k: v for k, v in sums.items() if "/" not in k}, rel=1e-12)
     for number, side in enumerate(("head", "tail")):
         part = {k.removeprefix(f"{side}/"): v for k, v in sums.items() if k.startswith(side)}
-        assert queries.measures(queries.table["side"] == number) == pytest.approx(part, rel=1e-12)
+        assert queries.metrics(queries.table["side"] == number) == pytest.approx(part, rel=1e-12)
     with pytest.raises(EmptyMetricError, match="there is no such query"):
-        queries.measures(np.zeros(120, bool))
+        queries.metrics(np.zeros(120, bool))
 
 
-def test_a_query_has_own_pictures_if_what_it_shows_has_and_both_if_the_answer_has_too() -> None:
-    pictured = np.array([True, True, False, False])
+def test_a_query_has_own_images_if_what_it_shows_has_and_both_if_the_answer_has_too() -> None:
+    imaged = np.array([True, True, False, False])
     triples = torch.tensor([[0, 0, 1], [0, 0, 2], [2, 0, 0], [2, 0, 3]])
     found = Ranks(*(torch.ones(4, dtype=torch.long),) * 3)
-    said = {
-        side: [PICTURES[i] for i in record(found, triples, side, pictured)["pictures"]] for side in ("tail", "head")
-    }
+    said = {side: [PICTURES[i] for i in record(found, triples, side, imaged)["images"]] for side in ("tail", "head")}
     assert said == {"tail": ["both", "own", "none", "none"], "head": ["both", "none", "own", "none"]}
 
 
@@ -255,9 +253,9 @@ def chunked(scores: Tensor, size: int) -> tuple[Callable[[slice], Tensor], list[
 @pytest.mark.parametrize("size", [1, 2, 7, 39, 40, 100])
 def test_chunks_of_any_size_give_the_ranks_of_all_scores_at_once(size: int) -> None:
     scores, targets, known = tied_queries(50)
-    left_out = torch.randperm(40)[:6]
-    expected = as_rows(ranks(scores, targets, known, left_out))
-    assert as_rows(ranks_by_chunks(*chunked(scores, size), targets, known, left_out)) == expected
+    excluded = torch.randperm(40)[:6]
+    expected = as_rows(ranks(scores, targets, known, excluded))
+    assert as_rows(ranks_by_chunks(*chunked(scores, size), targets, known, excluded)) == expected
     assert as_rows(ranks_by_chunks(*chunked(scores, size), targets)) == as_rows(ranks(scores, targets))
 
 
@@ -285,8 +283,8 @@ def test_a_known_answer_leaves_the_ranking_in_whatever_chunk_it_is() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 6])
 def test_entities_that_are_left_out_are_no_rivals_but_a_target_among_them_is_ranked(size: int) -> None:
     scores = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5, 0.9]] * 3)
-    left_out = torch.tensor([5, 0])
-    found = ranks_by_chunks(*chunked(scores, size), torch.tensor([1, 0, 4]), None, left_out)
+    excluded = torch.tensor([5, 0])
+    found = ranks_by_chunks(*chunked(scores, size), torch.tensor([1, 0, 4]), None, excluded)
     assert as_rows(found) == [(1, 1, 4), (1, 1, 5), (4, 4, 4)]
 
 

@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from transformers import AutoModel, VisualBertConfig, VisualBertModel
 
 from mkgc.batch import Images, Text
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.encoders.text import TextEncoder, random_text
 from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
 from mkgc.fusion.coattention import CoAttention
-from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.models.single_stream import SingleStream
 from mkgc.nn.streams import Streams
 from mkgc.training.checkpoint import build_task, describe, restore
-from tests.nn.test_fusion import GROUPS, LENGTHS, only, pictures, words
+from tests.nn.test_fusion import GROUPS, LENGTHS, images, only, words
 
 near = {"rtol": 0, "atol": 1e-5}
 BERT = {
@@ -38,9 +38,9 @@ def shaken(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-def two_streams(fused: int = 2, width: int = 32, heads: int = 4, **options) -> Backbone:
+def two_streams(fused: int = 2, width: int = 32, heads: int = 4, **options) -> FusionEncoder:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=width, depth=3, num_heads=heads)
-    return shaken(Backbone(random_text(BERT), vision, CoAttention, fused, **options))
+    return shaken(FusionEncoder(random_text(BERT), vision, CoAttention, fused, **options))
 
 
 def one_stream(width: int = 32, heads: int = 4, **options) -> SingleStream:
@@ -51,10 +51,10 @@ def one_stream(width: int = 32, heads: int = 4, **options) -> SingleStream:
 MODELS = {
     "two streams": two_streams,
     "two streams, other widths": lambda: two_streams(width=48, heads=3),
-    "two streams, frozen below": lambda: two_streams(trained=2, side_trained=2),
+    "two streams, frozen below": lambda: two_streams(trainable_layers=2, side_trainable_layers=2),
     "one stream": one_stream,
     "one stream, other widths": lambda: one_stream(width=48, heads=3),
-    "one stream, frozen pictures": lambda: one_stream(side_trained=0),
+    "one stream, frozen images": lambda: one_stream(side_trainable_layers=0),
 }
 every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 
@@ -93,9 +93,9 @@ def test_a_co_attentional_layer_is_its_equations_written_out() -> None:
     seen = side + attention_by_hand(v.attention, normed, text, text_mask)
     seen = seen + network_by_hand(v.network, v.norm(seen))
     out = fusion(Streams(text, text_mask, side, side_mask), text_layer, side_layer, last=False)
-    expected = text_layer.feed(text_layer.attend(words_, text_mask).state)
+    expected = text_layer.feed_forward(text_layer.self_attention(words_, text_mask).state)
     torch.testing.assert_close(out.text[text_mask], expected[text_mask], **near)
-    expected = side_layer.feed(side_layer.attend(seen, side_mask).state)
+    expected = side_layer.feed_forward(side_layer.self_attention(seen, side_mask).state)
     torch.testing.assert_close(out.side[side_mask], expected[side_mask], **near)
 
 
@@ -122,7 +122,7 @@ def test_one_stream_is_transformers_visualbert() -> None:
     ours.segment.data = tables.visual_token_type_embeddings.weight[1] + tables.visual_position_embeddings.weight[0]
     given, features, mask = words([5, 3]), torch.randn(2, 4, 48), torch.tensor([[True] * 4, [True, False, True, False]])
     ours._lower = lambda text, images: Streams(ours.text.embed(text), text.mask, features, mask)
-    ours.side.finish = lambda states: states
+    ours.side.final_norm = lambda states: states
     out = ours(given)
     expected = theirs(
         given.ids,
@@ -149,18 +149,18 @@ def test_padding_and_batch_mates_never_change_a_text_state(make) -> None:
 
 
 @every_model
-def test_pictures_matter_and_a_text_without_any_is_encoded_as_text_alone(make) -> None:
+def test_images_matter_and_a_text_without_any_is_encoded_as_text_alone(make) -> None:
     model, given = make(), words(LENGTHS)
-    alone = Backbone(model.text).eval()(given).text
+    alone = FusionEncoder(model.text).eval()(given).text
     change = (model(given, GROUPS).text - alone).abs().amax(2).masked_fill(~given.mask, 0.0)
     assert (change[[0, 1, 3]].amax(1) > 1e-3).all()
     assert change[2].max() < 1e-5
-    for images in (
+    for nothing in (
         [],
-        [pictures("image", 32, [[-1]] * 4)],
+        [images("image", 32, [[-1]] * 4)],
         [Images("image", torch.zeros(0, 3, 32, 32), GROUPS[0].slots * 0 - 1)],
     ):
-        torch.testing.assert_close(model(given, images).text[given.mask], alone[given.mask], **near)
+        torch.testing.assert_close(model(given, nothing).text[given.mask], alone[given.mask], **near)
 
 
 @every_model
@@ -200,15 +200,15 @@ def test_only_what_no_text_reads_is_frozen_in_two_streams(fused: int) -> None:
     assert {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()} == frozen
 
 
-def test_a_batch_without_pictures_trains() -> None:
+def test_a_batch_without_images_trains() -> None:
     for model in (two_streams(), one_stream()):
         model.train()(words(LENGTHS), []).text.pow(2).sum().backward()
         assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-def test_frozen_layers_drop_nothing_out_and_their_pictures_are_kept() -> None:
-    model = one_stream(side_trained=0).train()
-    assert model.keeps_pictures
+def test_frozen_layers_drop_nothing_out_and_their_images_are_kept() -> None:
+    model = one_stream(side_trainable_layers=0).train()
+    assert model.keeps_images
     assert not any(module.training for part in (model.side.stem, *model.side.layers) for module in part.modules())
     assert model.text.layers[0].training
     model(words(LENGTHS), GROUPS)
@@ -218,8 +218,8 @@ def test_frozen_layers_drop_nothing_out_and_their_pictures_are_kept() -> None:
 
 
 def test_too_few_trained_layers_for_co_attention_is_one_line() -> None:
-    with pytest.raises(ConfigError, match="backbone.trained must be at least 2"):
-        two_streams(trained=1)
+    with pytest.raises(ConfigError, match="backbone.trainable_layers must be at least 2"):
+        two_streams(trainable_layers=1)
 
 
 @pytest.mark.parametrize("backbone", ["vilbert", "visualbert"])
@@ -228,14 +228,14 @@ def test_every_task_trains_it_and_gets_it_back_without_weights(
     name: str, backbone: str, roots: dict[str, Path], tiny
 ) -> None:
     config = tiny(name, roots[name], f"backbone={backbone}")
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    batch = corpus.codec.collate(corpus.items["train"][:8], corpus.store)
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    batch = dataset.processor.collate(dataset.features["train"][:8], dataset.store)
     optimiser = torch.optim.SGD(task.parameters(), 0.01)
     before = task.loss(batch)
     before.backward()
     optimiser.step()
-    task.saved = describe(config, corpus.codec)
+    task.metadata = describe(config, dataset.processor)
     contents = {"state_dict": task.state_dict()}
     task.on_save_checkpoint(contents)
     again, _ = restore(contents)

@@ -11,7 +11,7 @@ from mkgc.batch import Images, Text
 from mkgc.encoders.text import TextEncoder, pretrained_text, random_text
 from mkgc.encoders.vision import VisionEncoder, pretrained_vision, random_vision
 from mkgc.errors import ConfigError
-from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.fusion_encoder import FusionEncoder
 
 near = {"rtol": 0, "atol": 1e-5}
 SMALL = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
@@ -45,7 +45,7 @@ def test_the_text_encoder_is_transformers_own(kind: str) -> None:
     model = shaken(AutoModel.from_config(AutoConfig.for_model(kind, **SMALL, pad_token_id=1)))
     given = text()
     theirs = model(given.ids, attention_mask=given.mask.long()).last_hidden_state
-    ours = Backbone(TextEncoder(model)).eval()(given).text
+    ours = FusionEncoder(TextEncoder(model)).eval()(given).text
     torch.testing.assert_close(ours[given.mask], theirs[given.mask], **near)
 
 
@@ -61,11 +61,11 @@ def test_the_vision_encoder_is_timm_s_own(kind: str) -> None:
     pixels = torch.randn(2, 3, options["img_size"], options["img_size"])
     x, mask = encoder.embed([Images("image", pixels, torch.tensor([[0], [1]]))], 2)
     for layer in encoder.layers:
-        x = layer.feed(layer.attend(x, mask).state)
-    torch.testing.assert_close(encoder.finish(x), reference.forward_features(pixels), **near)
+        x = layer.feed_forward(layer.self_attention(x, mask).state)
+    torch.testing.assert_close(encoder.final_norm(x), reference.forward_features(pixels), **near)
 
 
-def test_pictures_of_another_size_are_read_as_timm_reads_them() -> None:
+def test_images_of_another_size_are_read_as_timm_reads_them() -> None:
     options = {"img_size": 64, "embed_dim": 48, "depth": 2, "num_heads": 3}
     encoder = shaken(random_vision("vit_tiny_patch16_224", **options))
     reference = timm.create_model("vit_tiny_patch16_224", num_classes=0, dynamic_img_size=True, **options).eval()
@@ -76,8 +76,8 @@ def test_pictures_of_another_size_are_read_as_timm_reads_them() -> None:
     pixels = torch.randn(1, 3, 32, 32)
     x, mask = encoder.embed([Images("crops", pixels, torch.tensor([[0]]))], 1)
     for layer in encoder.layers:
-        x = layer.feed(layer.attend(x, mask).state)
-    torch.testing.assert_close(encoder.finish(x), reference.forward_features(pixels), **near)
+        x = layer.feed_forward(layer.self_attention(x, mask).state)
+    torch.testing.assert_close(encoder.final_norm(x), reference.forward_features(pixels), **near)
 
 
 def test_bytes_are_normalised_as_the_pretrained_model_wants_them() -> None:
@@ -95,7 +95,7 @@ def test_a_pretrained_text_encoder_loads_from_a_folder_unchanged(tmp_path) -> No
     ours = pretrained_text(str(tmp_path)).eval()
     given = text()
     theirs = model(given.ids, attention_mask=given.mask.long()).last_hidden_state
-    torch.testing.assert_close(Backbone(ours).eval()(given).text[given.mask], theirs[given.mask], **near)
+    torch.testing.assert_close(FusionEncoder(ours).eval()(given).text[given.mask], theirs[given.mask], **near)
 
 
 def test_a_pretrained_vision_encoder_loads_from_a_file_unchanged(tmp_path) -> None:
@@ -142,7 +142,7 @@ def test_a_recipe_builds_the_same_architecture_again() -> None:
         random_vision("deit_tiny_distilled_patch16_224", img_size=64, embed_dim=48, depth=2, num_heads=3),
     ]
     for encoder in encoders:
-        again = instantiate(encoder.recipe())
+        again = instantiate(encoder.architecture_config())
         assert isinstance(again, TextEncoder | VisionEncoder)
         shapes = {name: value.shape for name, value in encoder.state_dict().items()}
         assert shapes == {name: value.shape for name, value in again.state_dict().items()}

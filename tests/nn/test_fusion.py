@@ -10,8 +10,8 @@ from mkgc.encoders.text import random_text
 from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
 from mkgc.fusion.prefix import PrefixFusion
-from mkgc.models.fusion_encoder import Backbone
-from mkgc.nn.attention import aggregate, mix, split_heads
+from mkgc.models.fusion_encoder import FusionEncoder
+from mkgc.nn.attention import aggregate, attention, split_heads
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.nn.streams import KeyValue
 from mkgc.released.fusion import ReleasedFusion
@@ -19,7 +19,7 @@ from mkgc.released.fusion import ReleasedFusion
 near = {"rtol": 0, "atol": 1e-5}
 
 
-def hybrid(fused=2, width=32, side=32, heads=4, side_heads=4, independent=False, **fusion) -> Backbone:
+def hybrid(fused=2, width=32, side=32, heads=4, side_heads=4, stacked=False, **fusion) -> FusionEncoder:
     text = random_text(
         {
             "model_type": "bert",
@@ -31,7 +31,7 @@ def hybrid(fused=2, width=32, side=32, heads=4, side_heads=4, independent=False,
         }
     )
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=side, depth=3, num_heads=side_heads)
-    model = Backbone(text, vision, lambda t, s: PrefixFusion(t, s, **fusion), fused, independent)
+    model = FusionEncoder(text, vision, lambda t, s: PrefixFusion(t, s, **fusion), fused, stacked)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim > 1 else None
     return model.eval()
@@ -45,7 +45,7 @@ def words(lengths: list[int], extra: int = 0) -> Text:
     return Text(ids, mask, torch.zeros_like(ids))
 
 
-def pictures(group: str, size: int, slots: list[list[int]]) -> Images:
+def images(group: str, size: int, slots: list[list[int]]) -> Images:
     draw = torch.Generator().manual_seed(size)
     count = 1 + max((row for rows in slots for row in rows), default=-1)
     return Images(group, torch.randn(count, 3, size, size, generator=draw), torch.tensor(slots))
@@ -59,8 +59,8 @@ def test_attention_over_a_prefix_interpolates_between_both() -> None:
     own = KeyValue(own_key, own_value, torch.ones(2, 5, dtype=torch.bool))
     weight = [(query @ k.transpose(-1, -2) / math.sqrt(8)).exp().sum(-1, keepdim=True) for k in (key, own_key)]
     share = weight[0] / (weight[0] + weight[1])
-    expected = (1 - share) * mix(query, own) + share * mix(query, prefix)
-    torch.testing.assert_close(mix(query, prefix.then(own)), expected, **near)
+    expected = (1 - share) * attention(query, own) + share * attention(query, prefix)
+    torch.testing.assert_close(attention(query, prefix.concat(own)), expected, **near)
 
 
 def test_aggregation_is_equations_13_and_14_written_out() -> None:
@@ -87,7 +87,7 @@ def test_nothing_to_see_adds_nothing() -> None:
 
 def test_a_fused_layer_is_equations_10_to_16_written_out() -> None:
     model = hybrid(fused=1)
-    text, image = words([5, 5]), pictures("image", 32, [[0], [1]])
+    text, image = words([5, 5]), images("image", 32, [[0], [1]])
     t_layer, v_layer, fusion = model.text.layers[-1], model.side.layers[-1], model.fusions[0]
     seen = {}
     forward = fusion.forward
@@ -103,8 +103,8 @@ def test_a_fused_layer_is_equations_10_to_16_written_out() -> None:
     h_v = x_v + block.attn.proj((weights @ both_v).transpose(1, 2).flatten(2))
     h_t = t_layer.block.attention(x_t)[0]
     extra = aggregate(h_t, h_v, seen["in"].side_mask) @ fusion.project.weight.T
-    inner, outer = t_layer.block.intermediate.dense, t_layer.block.output
-    hidden = torch.nn.functional.gelu(h_t @ inner.weight.T + inner.bias + extra)
+    hidden_dim, outer = t_layer.block.intermediate.dense, t_layer.block.output
+    hidden = torch.nn.functional.gelu(h_t @ hidden_dim.weight.T + hidden_dim.bias + extra)
     expected = outer.LayerNorm(hidden @ outer.dense.weight.T + outer.dense.bias + h_t)
     torch.testing.assert_close(seen["out"].text, expected, **near)
     torch.testing.assert_close(seen["out"].side, h_v, **near)
@@ -119,14 +119,14 @@ def test_equal_widths_add_one_matrix_a_layer_and_unequal_ones_their_adapters() -
 
 @pytest.mark.parametrize("shape", [{"side": 48, "side_heads": 3}, {"heads": 2, "side_heads": 8}])
 def test_widths_and_heads_may_differ(shape) -> None:
-    out = hybrid(**shape)(words([4, 3]), [pictures("image", 32, [[0], [1]])])
+    out = hybrid(**shape)(words([4, 3]), [images("image", 32, [[0], [1]])])
     assert out.text.shape == (2, 4, 32)
     assert out.text.isfinite().all()
 
 
 GROUPS = [
-    pictures("image", 32, [[0], [1], [-1], [2]]),
-    pictures("crops", 64, [[0, 1, -1], [-1, -1, -1], [-1, -1, -1], [2, 3, 4]]),
+    images("image", 32, [[0], [1], [-1], [2]]),
+    images("crops", 64, [[0, 1, -1], [-1, -1, -1], [-1, -1, -1], [2, 3, 4]]),
 ]
 LENGTHS = [6, 3, 5, 4]
 
@@ -135,7 +135,7 @@ def only(i: int, groups: list[Images]) -> list[Images]:
     return [Images(g.group, g.pixels, g.slots[i : i + 1]) for g in groups]
 
 
-@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"independent": True}, {"side": 48, "side_heads": 3}])
+@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"stacked": True}, {"side": 48, "side_heads": 3}])
 def test_padding_and_batch_mates_never_change_a_text_state(options) -> None:
     model = hybrid(**options)
     together = model(words(LENGTHS, extra=3), GROUPS).text
@@ -162,7 +162,7 @@ def test_the_order_of_a_batch_is_kept() -> None:
     torch.testing.assert_close(model(turned, moved).text, model(given, GROUPS).text[order], **near)
 
 
-def test_pictures_matter_where_there_are_any() -> None:
+def test_images_matter_where_there_are_any() -> None:
     model, given = hybrid(), words(LENGTHS)
     without = [Images(g.group, g.pixels, torch.full_like(g.slots, -1)) for g in GROUPS]
     change = (model(given, GROUPS).text - model(given, without).text).abs().amax((1, 2))
@@ -170,20 +170,20 @@ def test_pictures_matter_where_there_are_any() -> None:
     assert change[2] < 1e-5
 
 
-def test_a_batch_without_any_picture_is_text_alone() -> None:
+def test_a_batch_without_any_image_is_text_alone() -> None:
     model, given = hybrid(), words(LENGTHS)
     for images in ([], [Images("image", torch.zeros(0, 3, 32, 32), torch.zeros(4, 0, dtype=torch.long))]):
         out = model(given, images).text
-        torch.testing.assert_close(out, Backbone(model.text).eval()(given).text, **near)
+        torch.testing.assert_close(out, FusionEncoder(model.text).eval()(given).text, **near)
 
 
-def test_gradients_are_finite_where_pictures_are_absent() -> None:
+def test_gradients_are_finite_where_images_are_absent() -> None:
     model = hybrid()
     model(words(LENGTHS), GROUPS).text.pow(2).sum().backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"fused": 1}, {"independent": True}])
+@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"fused": 1}, {"stacked": True}])
 def test_one_position_of_each_text_is_what_it_is_among_all_with_its_gradients(options) -> None:
     model, given, at = hybrid(**options), words(LENGTHS), torch.tensor([5, 0, 2, 3])
     whole, only_at = model(given, GROUPS).text[range(len(at)), at], model(given, GROUPS, at)
@@ -198,7 +198,7 @@ def test_one_position_of_each_text_is_what_it_is_among_all_with_its_gradients(op
 
 def test_one_position_of_the_released_fusion_is_what_it_is_among_all() -> None:
     plain, at = hybrid(), torch.tensor([5, 0, 2, 3])
-    model = Backbone(plain.text, plain.side, ReleasedFusion, 2).eval()
+    model = FusionEncoder(plain.text, plain.side, ReleasedFusion, 2).eval()
     whole = model(words(LENGTHS), GROUPS).text[range(len(at)), at]
     torch.testing.assert_close(model(words(LENGTHS), GROUPS, at).text[:, 0], whole, **near)
 
@@ -211,26 +211,29 @@ def test_the_last_layer_computes_no_position_that_is_not_asked_for() -> None:
     assert sizes == [1]
 
 
-def alone(model: Backbone, given: Text, groups: list[Images]) -> torch.Tensor:
+def alone(model: FusionEncoder, given: Text, groups: list[Images]) -> torch.Tensor:
     """Text states of each example in a batch of its own."""
     rows = [[group.rows([i]) for group in groups] for i in range(len(given.ids))]
     return torch.cat([model(given.rows([i]), images).text for i, images in enumerate(rows)])
 
 
 @pytest.mark.parametrize("fused", [1, 3])
-def test_examples_with_the_same_pictures_share_their_lower_layers_and_nothing_else_changes(fused: int) -> None:
+def test_examples_with_the_same_images_share_their_lower_layers_and_nothing_else_changes(fused: int) -> None:
     given = words(LENGTHS)
     shown = [
-        pictures("image", 32, [[0], [1], [0], [-1]]),
-        pictures("crops", 64, [[1, 0, -1], [0, 1, -1], [1, 0, -1], [0, 1, -1]]),
+        images("image", 32, [[0], [1], [0], [-1]]),
+        images("crops", 64, [[1, 0, -1], [0, 1, -1], [1, 0, -1], [0, 1, -1]]),
     ]
     draw, outcomes = torch.randn(len(LENGTHS), max(LENGTHS), 32), []
     for run in (lambda model: model(given, shown).text, lambda model: alone(model, given, shown)):
         torch.manual_seed(0)
         model = hybrid(fused=fused)
         sizes: list[int] = []
-        attend = model.side.layers[0].attend
-        model.side.layers[0].attend = lambda x, *more, a=attend, s=sizes: (s.append(len(x)), a(x, *more))[1]
+        self_attention = model.side.layers[0].self_attention
+        model.side.layers[0].self_attention = lambda x, *more, a=self_attention, s=sizes: (
+            s.append(len(x)),
+            a(x, *more),
+        )[1]
         states = run(model)
         (states * draw * given.mask[..., None]).sum().backward()
         outcomes.append((states[given.mask], [p.grad for p in model.parameters() if p.grad is not None], sizes))
@@ -241,7 +244,7 @@ def test_examples_with_the_same_pictures_share_their_lower_layers_and_nothing_el
 
 
 @pytest.mark.parametrize("fused", [1, 2, 3])
-@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"independent": True}])
+@pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"stacked": True}])
 def test_what_is_trainable_gets_a_gradient_and_what_is_frozen_cannot_reach_the_text(fused, options) -> None:
     model = hybrid(fused=fused, **options)
     unused = {"text.embeddings.position_embeddings"}
@@ -257,15 +260,15 @@ def test_what_is_trainable_gets_a_gradient_and_what_is_frozen_cannot_reach_the_t
     assert {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()} >= frozen
 
 
-def test_without_correlation_the_pictures_are_left_out() -> None:
+def test_without_correlation_the_images_are_left_out() -> None:
     model, given = hybrid(caf=False), words(LENGTHS)
     assert model.side is None
     assert not any(name.startswith(("side", "fusions")) for name in model.state_dict())
-    torch.testing.assert_close(model(given, GROUPS).text, Backbone(model.text).eval()(given).text, **near)
+    torch.testing.assert_close(model(given, GROUPS).text, FusionEncoder(model.text).eval()(given).text, **near)
 
 
 def test_independent_layers_stand_on_top_of_untouched_encoders() -> None:
-    model = hybrid(fused=2, independent=True)
+    model = hybrid(fused=2, stacked=True)
     assert (len(model.text.layers), len(model.side.layers), len(model.fusions)) == (5, 5, 2)
 
 
@@ -282,5 +285,5 @@ def test_new_tokens_are_numbered_behind_the_vocabulary_and_leave_it_alone() -> N
     torch.testing.assert_close(extended(ids), extended.weight[ids])
     assert torch.equal(extended.weight[:10], words_.weight)
     extended(torch.tensor([11])).sum().backward()
-    assert extended.tables["entities"].weight.grad.abs().sum(1).bool().tolist() == [False, True, False]
+    assert extended.new_tokens["entities"].weight.grad.abs().sum(1).bool().tolist() == [False, True, False]
     assert not words_.weight.grad.any()

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from mkgc.batch import Images, Text
-from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.nn.kept import KeptStates
 from mkgc.train import train
 
@@ -25,39 +25,48 @@ def text_of(*rows: list[int], width: int) -> Text:
     return Text(ids, mask, torch.zeros_like(ids))
 
 
-def images_of(*slots: list[int], pictures: Tensor) -> Images:
-    return Images("image", pictures, torch.tensor(slots))
+def images_of(*slots: list[int], images: Tensor) -> Images:
+    return Images("image", images, torch.tensor(slots))
 
 
 PICTURES = torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-FIRST = text_of([2, 9, 8, 3], [2, 7, 3], width=5), images_of([0, 1], [2, -1], pictures=PICTURES)
-AGAIN = text_of([2, 7, 3], [2, 5, 5, 3], [2, 7, 3], width=4), images_of([2], [1], [-1], pictures=PICTURES)
+FIRST = text_of([2, 9, 8, 3], [2, 7, 3], width=5), images_of([0, 1], [2, -1], images=PICTURES)
+AGAIN = text_of([2, 7, 3], [2, 5, 5, 3], [2, 7, 3], width=4), images_of([2], [1], [-1], images=PICTURES)
 
 
 @pytest.fixture
-def backbone(tiny: Config, tmp_path: Path) -> Callable[..., Backbone]:
-    def build(*overrides: str) -> Backbone:
+def backbone(tiny: Config, tmp_path: Path) -> Callable[..., FusionEncoder]:
+    def build(*overrides: str) -> FusionEncoder:
         torch.manual_seed(0)
-        return instantiate(tiny("mner", tmp_path, "backbone.trained=1", "backbone.side_trained=1", *overrides).backbone)
+        return instantiate(
+            tiny(
+                "mner", tmp_path, "backbone.trainable_layers=1", "backbone.side_trainable_layers=1", *overrides
+            ).backbone
+        )
 
     return build
 
 
-def test_kept_states_are_those_that_would_be_made_again(backbone: Callable[..., Backbone]) -> None:
-    keeps, makes = backbone().eval(), backbone("backbone.keep=0.0").eval()
+def test_kept_states_are_those_that_would_be_made_again(backbone: Callable[..., FusionEncoder]) -> None:
+    keeps, makes = backbone().eval(), backbone("backbone.cache_gib=0.0").eval()
     for text, images in (FIRST, AGAIN, FIRST):
         kept, made = keeps(text, [images]).text, makes(text, [images]).text
         assert torch.allclose(kept[text.mask], made[text.mask], atol=1e-6)
 
 
-def test_they_equal_those_of_a_backbone_that_trains_all_of_it(backbone: Callable[..., Backbone]) -> None:
-    frozen, free = backbone().eval(), backbone("backbone.trained=null", "backbone.side_trained=null").eval()
+def test_they_equal_those_of_a_backbone_that_trains_all_of_it(backbone: Callable[..., FusionEncoder]) -> None:
+    frozen, free = (
+        backbone().eval(),
+        backbone("backbone.trainable_layers=null", "backbone.side_trainable_layers=null").eval(),
+    )
     for text, images in (FIRST, AGAIN):
         states = frozen(text, [images]).text[text.mask], free(text, [images]).text[text.mask]
         assert torch.allclose(*states, atol=1e-5)
 
 
-def test_what_was_seen_is_not_run_again(backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_seen_is_not_run_again(
+    backbone: Callable[..., FusionEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = backbone().eval()
     network(FIRST[0], [FIRST[1]])
     network(AGAIN[0], [AGAIN[1]])
@@ -67,7 +76,7 @@ def test_what_was_seen_is_not_run_again(backbone: Callable[..., Backbone], monke
         network(text, [images])
 
 
-def test_states_kept_while_evaluating_can_be_trained_upon(backbone: Callable[..., Backbone]) -> None:
+def test_states_kept_while_evaluating_can_be_trained_upon(backbone: Callable[..., FusionEncoder]) -> None:
     network = backbone()
     with torch.inference_mode():
         network.eval()(FIRST[0], [FIRST[1]])
@@ -77,25 +86,30 @@ def test_states_kept_while_evaluating_can_be_trained_upon(backbone: Callable[...
     assert all("layers.1" in name or name.startswith("fusions") for name in learned)
 
 
-def test_what_does_not_learn_has_no_dropout(backbone: Callable[..., Backbone]) -> None:
+def test_what_does_not_learn_has_no_dropout(backbone: Callable[..., FusionEncoder]) -> None:
     network = backbone().train()
     lower, upper = network.text.layers
     assert (lower.training, upper.training, network.text.embeddings.training) == (False, True, False)
 
 
-def test_everything_else_is_built_ready_for_training(backbone: Callable[..., Backbone]) -> None:
+def test_everything_else_is_built_ready_for_training(backbone: Callable[..., FusionEncoder]) -> None:
     """Pretrained encoders are loaded in evaluation mode, and Lightning leaves modules as they are."""
-    assert all(module.training for module in backbone("backbone.trained=null", "backbone.side_trained=null").modules())
+    assert all(
+        module.training
+        for module in backbone("backbone.trainable_layers=null", "backbone.side_trainable_layers=null").modules()
+    )
 
 
-def test_fewer_trained_layers_than_fused_ones_are_refused(backbone: Callable[..., Backbone]) -> None:
-    with pytest.raises(InstantiationException, match=r"backbone\.trained must be at least 1: what is fused has to"):
-        backbone("backbone.trained=0")
+def test_fewer_trained_layers_than_fused_ones_are_refused(backbone: Callable[..., FusionEncoder]) -> None:
+    with pytest.raises(
+        InstantiationException, match=r"backbone\.trainable_layers must be at least 1: what is fused has to"
+    ):
+        backbone("backbone.trainable_layers=0")
 
 
 def test_the_released_fusion_reaches_one_layer_further(tiny: Config, tmp_path: Path) -> None:
-    config = tiny("mner", tmp_path, "backbone=mkgformer_released", "backbone.trained=1")
-    with pytest.raises(InstantiationException, match=r"backbone\.trained must be at least 2"):
+    config = tiny("mner", tmp_path, "backbone=mkgformer_released", "backbone.trainable_layers=1")
+    with pytest.raises(InstantiationException, match=r"backbone\.trainable_layers must be at least 2"):
         instantiate(config.backbone)
 
 
@@ -106,9 +120,9 @@ def test_a_run_with_memory_ends_where_one_without_does(
     scores = []
     for keep in (4.0, 0.0):
         few = (
-            "backbone.trained=1",
-            "backbone.side_trained=1",
-            f"backbone.keep={keep}",
+            "backbone.trainable_layers=1",
+            "backbone.side_trainable_layers=1",
+            f"backbone.cache_gib={keep}",
             "task.epochs=2",
             "data.batch_size=8",
         )
@@ -116,23 +130,23 @@ def test_a_run_with_memory_ends_where_one_without_does(
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
-def test_a_memory_that_holds_some_pictures_alone_changes_nothing(backbone: Callable[..., Backbone]) -> None:
-    one_picture = (1 + (32 // 16) ** 2) * 32 * 4 / 2**30
-    holds_one, holds_all = backbone(f"backbone.keep={one_picture}").eval(), backbone().eval()
+def test_a_memory_that_holds_some_images_alone_changes_nothing(backbone: Callable[..., FusionEncoder]) -> None:
+    one_image = (1 + (32 // 16) ** 2) * 32 * 4 / 2**30
+    holds_one, holds_all = backbone(f"backbone.cache_gib={one_image}").eval(), backbone().eval()
     for text, images in (FIRST, AGAIN, FIRST):
         few, many = holds_one(text, [images]).text, holds_all(text, [images]).text
         assert torch.allclose(few[text.mask], many[text.mask], atol=1e-6)
     sizes = [len(network.lower_side.kept.states) for network in (holds_one, holds_all) if network.lower_side]
-    assert sizes == [2, 4]  # one picture and the absence of any, which takes no room
+    assert sizes == [2, 4]  # one image and the absence of any, which takes no room
 
 
-def test_a_picture_that_several_examples_show_is_hashed_once(
-    backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch
+def test_a_image_that_several_examples_show_is_hashed_once(
+    backbone: Callable[..., FusionEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[bytes] = []
     monkeypatch.setattr("mkgc.batch.blake2b", lambda data, **o: hashed.append(data) or blake2b(data, **o))
     text = text_of([2, 7, 3], [2, 5, 5, 3], [2, 7, 3], width=4)
-    backbone().eval()(text, [images_of([1], [0], [1], pictures=PICTURES[:2])])
+    backbone().eval()(text, [images_of([1], [0], [1], images=PICTURES[:2])])
     assert len(hashed) == 2
 
 

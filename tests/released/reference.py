@@ -25,7 +25,7 @@ def heads_of(x, heads):
     return x.view(b, n, heads, d // heads).permute(0, 2, 1, 3)
 
 
-def attend(q, k, v, bias=None):
+def self_attention(q, k, v, bias=None):
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     if bias is not None:
         scores = scores + bias
@@ -40,10 +40,10 @@ def text_embeddings(s, ids, segments):
     return norm(s, "text_embeddings.LayerNorm", x, 1e-12)
 
 
-def patches(s, pictures):
-    """Pictures [B, I, 3, S, S] as patch embeddings [B, I * n, D]."""
-    b = len(pictures)
-    x = F.conv2d(pictures.flatten(0, 1), s["vision_embeddings.patch_embedding.weight"], stride=32)
+def patches(s, images):
+    """Images [B, I, 3, S, S] as patch embeddings [B, I * n, D]."""
+    b = len(images)
+    x = F.conv2d(images.flatten(0, 1), s["vision_embeddings.patch_embedding.weight"], stride=32)
     return x.flatten(2).transpose(1, 2).reshape(b, -1, x.shape[1])
 
 
@@ -71,7 +71,7 @@ def run(s, heads, ids, mask, segments, image, crops, objects, linking=False):
         q, k, val = (heads_of(linear(s, f"{p}self_attn.{n}_proj", y), heads) for n in "qkv")
         if i >= FUSED_FROM:
             k, val = torch.cat([before[0], k], 2), torch.cat([before[1], val], 2)
-        v = v + linear(s, f"{p}self_attn.out_proj", attend(q, k, val))
+        v = v + linear(s, f"{p}self_attn.out_proj", self_attention(q, k, val))
         y = linear(s, f"{p}mlp.fc1", norm(s, f"{p}layer_norm2", v, 1e-5))
         v = v + linear(s, f"{p}mlp.fc2", y * torch.sigmoid(1.702 * y))
         out[f"out.vision_layer.{i:02d}"] = v
@@ -79,7 +79,7 @@ def run(s, heads, ids, mask, segments, image, crops, objects, linking=False):
         p = f"encoder.text_layer.{i}."
         q, k, val = (heads_of(linear(s, f"{p}attention.self.{n}", t), heads) for n in ("query", "key", "value"))
         out[f"mid.text_layer.{i:02d}.key"], out[f"mid.text_layer.{i:02d}.value"] = before = (k, val)
-        context = out[f"mid.text_layer.{i:02d}.context"] = attend(q, k, val, bias)
+        context = out[f"mid.text_layer.{i:02d}.context"] = self_attention(q, k, val, bias)
         state = norm(s, f"{p}attention.output.LayerNorm", linear(s, f"{p}attention.output.dense", context) + t, 1e-12)
         hidden = linear(s, f"{p}intermediate.dense", state)
         if i >= FUSED_FROM:

@@ -19,7 +19,7 @@ PLACE = "backbone.text.embeddings.word_embeddings"
 
 def loaded(root: Path, entities: tuple[str, ...], relations: tuple[str, ...]) -> dict[str, torch.Tensor]:
     """Our tensors of weights in which every row of the vocabulary, and its bias, is the row's own number."""
-    state = random_state("link_prediction", width=4, inner=8, words=WORDS + len(entities) + len(relations))
+    state = random_state("link_prediction", width=4, hidden_dim=8, words=WORDS + len(entities) + len(relations))
     rows = torch.arange(WORDS + len(entities) + len(relations), dtype=torch.float)
     state["unimo.text_embeddings.word_embeddings.weight"] = rows[:, None].expand(-1, 4).clone()
     state["cls.predictions.decoder.weight"] = state["unimo.text_embeddings.word_embeddings.weight"]
@@ -41,11 +41,11 @@ def test_rows_are_found_by_name_whatever_the_order_of_the_files(kg_root: Path) -
     ours = loaded(kg_root, graph.entities, graph.relations)
     for i, name in enumerate(graph.entities):
         row = WORDS + theirs.index(name)
-        assert ours[f"{PLACE}.tables.entities.weight"][i].tolist() == [row] * 4
+        assert ours[f"{PLACE}.new_tokens.entities.weight"][i].tolist() == [row] * 4
         assert ours["table.weight"][i, 0] == ours["bias"][i] == row
     for i, name in enumerate(graph.relations):
         row = WORDS + len(entities) + ["likes", "near"].index(name)
-        assert ours[f"{PLACE}.tables.relations.weight"][i, 0] == row
+        assert ours[f"{PLACE}.new_tokens.relations.weight"][i, 0] == row
 
 
 def test_the_short_texts_number_where_there_are_no_long_ones(kg_root: Path) -> None:
@@ -91,5 +91,5 @@ def test_all_of_wn18s_rows_are_right(real: Callable[[str], Path]) -> None:
     assert (ours["bias"].long() - WORDS).tolist() == rows
     assert sum(row == i for i, row in enumerate(rows)) == 2  # as they were taken before
     relations = [line.strip() for line in (root / "relations.txt").read_text().splitlines()]
-    named = ours[f"{PLACE}.tables.relations.weight"][:, 0].long() - WORDS - len(theirs)
+    named = ours[f"{PLACE}.new_tokens.relations.weight"][:, 0].long() - WORDS - len(theirs)
     assert [relations[row] for row in named.tolist()] == list(graph.relations)

@@ -13,7 +13,7 @@ from mkgc.batch import Images, Text
 from mkgc.convert import FUSED, kind_of, released_state, reordered_states, sizes
 from mkgc.encoders.text import random_text
 from mkgc.errors import CheckpointError, MkgcError
-from mkgc.models.fusion_encoder import Backbone
+from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.released import fusion
 from mkgc.released.fusion import ReleasedFusion
 from mkgc.released.vision import ReleasedVision
@@ -26,15 +26,15 @@ PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
 near = {"rtol": 0, "atol": 1e-5}
 
 
-def backbone(state: dict[str, torch.Tensor]) -> Backbone:
+def backbone(state: dict[str, torch.Tensor]) -> FusionEncoder:
     """A backbone of the sizes and with the weights of a released state dictionary."""
     found = sizes(state, HEADS)
     text = random_text(found["text"])
-    model = Backbone(text, ReleasedVision(**found["side"]), ReleasedFusion, FUSED)
+    model = FusionEncoder(text, ReleasedVision(**found["side"]), ReleasedFusion, FUSED)
     own = without_prefix(state, PREFIX[kind_of(state)])
     linking = kind_of(state) == "link_prediction"
     load_strictly(model, released_names(own, 12, FUSED, unpositioned=linking), "the state dictionary")
-    model.text.extend({})  # as a task does: padding is then a token like any other
+    model.text.add_tokens({})  # as a task does: padding is then a token like any other
     return model.eval()
 
 
@@ -47,7 +47,7 @@ def images(crops: torch.Tensor, objects: torch.Tensor, image: torch.Tensor | Non
     ]
 
 
-def traced(model: Backbone, text: Text, pictures: list[Images]) -> dict[str, torch.Tensor]:
+def traced(model: FusionEncoder, text: Text, images: list[Images]) -> dict[str, torch.Tensor]:
     """Our intermediate tensors by the names of the recordings."""
     out: dict[str, torch.Tensor] = {}
     hooks = [model.text.embeddings.register_forward_hook(lambda m, i, o: out.update({"out.text_embeddings": o}))]
@@ -63,33 +63,33 @@ def traced(model: Backbone, text: Text, pictures: list[Images]) -> dict[str, tor
             return mixed
 
         patch.setattr(fusion, "aggregate", recorded)
-        out["mid.vision_embeddings"] = model.side.tokens(pictures, len(text.ids))
-        out["out.vision_pre_ln"] = model.side.embed(pictures, len(text.ids))[0]
-        out["out.last_hidden_state"] = model(text, pictures).text
+        out["mid.vision_embeddings"] = model.side.tokens(images, len(text.ids))
+        out["out.vision_pre_ln"] = model.side.embed(images, len(text.ids))[0]
+        out["out.last_hidden_state"] = model(text, images).text
     for hook in hooks:
         hook.remove()
     return out
 
 
 def _record(patch, out, side, i, layer) -> None:
-    attend, feed = layer.attend, layer.feed
+    self_attention, feed_forward = layer.self_attention, layer.feed_forward
 
     def attended(*args, **options):
-        done = attend(*args, **options)
+        done = self_attention(*args, **options)
         if side == "text":
             out[f"mid.text_layer.{i:02d}.key"], out[f"mid.text_layer.{i:02d}.value"] = (
-                done.memory.key,
-                done.memory.value,
+                done.key_value.key,
+                done.key_value.value,
             )
             out[f"mid.text_layer.{i:02d}.context"] = done.context
         return done
 
     def fed(*args):
-        out[f"out.{side}_layer.{i:02d}"] = feed(*args)
+        out[f"out.{side}_layer.{i:02d}"] = feed_forward(*args)
         return out[f"out.{side}_layer.{i:02d}"]
 
-    patch.setattr(layer, "attend", attended)
-    patch.setattr(layer, "feed", fed)
+    patch.setattr(layer, "self_attention", attended)
+    patch.setattr(layer, "feed_forward", fed)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def recorded() -> dict[str, torch.Tensor]:
 
 
 def given(recorded):
-    """The recorded inputs: text, pictures, and the foreign weights."""
+    """The recorded inputs: text, images, and the foreign weights."""
     ids, mask = recorded["in.input_ids"].long(), recorded["in.attention_mask"].bool()
     text = Text(ids, mask, recorded["in.token_type_ids"].long())
     crops, objects = (recorded[f"in.{name}_imgs_i8"].float() / 64 for name in ("aux", "rcnn"))
@@ -166,7 +166,7 @@ def _compare_gradients(model, classifier, recorded, norms) -> None:
             torch.testing.assert_close(found[name.removeprefix("grad.")], value, **near)
 
 
-def random_state(task: str, width=32, inner=64, words=50, labels=5) -> dict[str, torch.Tensor]:
+def random_state(task: str, width=32, hidden_dim=64, words=50, labels=5) -> dict[str, torch.Tensor]:
     """A state dictionary with the names of the released code and random values."""
     draw = torch.Generator().manual_seed(7)
 
@@ -193,13 +193,13 @@ def random_state(task: str, width=32, inner=64, words=50, labels=5) -> dict[str,
         p = f"encoder.vision_layers.{i}."
         for name in ("q", "k", "v", "out"):
             layer(f"{p}self_attn.{name}_proj", width, width)
-        layer(f"{p}mlp.fc1", inner, width), layer(f"{p}mlp.fc2", width, inner)
+        layer(f"{p}mlp.fc1", hidden_dim, width), layer(f"{p}mlp.fc2", width, hidden_dim)
         norm(f"{p}layer_norm1"), norm(f"{p}layer_norm2")
         p = f"encoder.text_layer.{i}."
         for name in ("self.query", "self.key", "self.value", "output.dense"):
             layer(f"{p}attention.{name}", width, width)
-        layer(f"{p}intermediate.dense", inner, width), layer(f"{p}intermediate.fusion_dense", inner, width)
-        layer(f"{p}output.dense", width, inner)
+        layer(f"{p}intermediate.dense", hidden_dim, width), layer(f"{p}intermediate.fusion_dense", hidden_dim, width)
+        layer(f"{p}output.dense", width, hidden_dim)
         norm(f"{p}attention.output.LayerNorm"), norm(f"{p}output.LayerNorm")
     s = {f"{PREFIX[task]}{name}": value for name, value in s.items()}
     if task == "mre":
@@ -244,7 +244,7 @@ def test_any_weights_give_the_reference_s_states(task) -> None:
         torch.testing.assert_close(value, theirs[name], msg=lambda m, n=name: f"{n}: {m}", **near)
 
 
-def test_absent_pictures_are_zeros_and_are_attended() -> None:
+def test_absent_images_are_zeros_and_are_attended() -> None:
     state = random_state("mre")
     model = backbone(state)
     text = Text(torch.randint(0, 50, (2, 6)), torch.ones(2, 6, dtype=torch.bool), torch.zeros(2, 6, dtype=torch.long))
@@ -272,11 +272,11 @@ def test_whatever_does_not_fit_is_listed() -> None:
         sizes({"weight": torch.zeros(1)}, HEADS)
 
 
-def refused(state: dict[str, torch.Tensor], tables: dict[str, int]) -> str:
+def refused(state: dict[str, torch.Tensor], new_tokens: dict[str, int]) -> str:
     """What is said of a state dictionary with the sizes of its own model."""
     own = dict(random_state(kind_of(state)))
     with pytest.raises(CheckpointError) as caught:
-        load_strictly(Holder(released_state(own, tables)), released_state(state, tables), "'weights.pth'")
+        load_strictly(Holder(released_state(own, new_tokens)), released_state(state, new_tokens), "'weights.pth'")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -429,8 +429,8 @@ def test_entities_and_relations_become_tables() -> None:
     words = state["unimo.text_embeddings.word_embeddings.weight"]
     place = "backbone.text.embeddings.word_embeddings"
     assert torch.equal(out[f"{place}.words.weight"], words[:41])
-    assert torch.equal(out[f"{place}.tables.entities.weight"], words[41:47])
-    assert torch.equal(out[f"{place}.tables.relations.weight"], words[47:])
+    assert torch.equal(out[f"{place}.new_tokens.entities.weight"], words[41:47])
+    assert torch.equal(out[f"{place}.new_tokens.relations.weight"], words[47:])
     assert torch.equal(out["bias"], state["cls.predictions.bias"][41:47])
 
 

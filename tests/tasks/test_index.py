@@ -22,13 +22,15 @@ def named(answers: list[dict]) -> list[list[str]]:
     return [[found["id"] for found in answer.get("entities", answer.get("relations"))] for answer in answers]
 
 
-@pytest.mark.parametrize("novel_only", [False, True])
+@pytest.mark.parametrize("exclude_known", [False, True])
 @pytest.mark.parametrize("backbone", ["kge/distmult", "kge/complex", "kge/rescal", "text_only", "mkgformer"])
-def test_an_exact_index_names_the_same_entities_in_the_same_order(predictor, backbone: str, novel_only: bool) -> None:
+def test_an_exact_index_names_the_same_entities_in_the_same_order(
+    predictor, backbone: str, exclude_known: bool
+) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=4")
-    plain = model.predict(ASKED, novel_only=novel_only)
+    plain = model.predict(ASKED, exclude_known=exclude_known)
     model.task.index("faiss")
-    found = model.predict(ASKED, novel_only=novel_only)
+    found = model.predict(ASKED, exclude_known=exclude_known)
     assert named(found) == named(plain)
     assert [answer["side"] for answer in found] == ["tail", "head", "relation", "tail"]
     assert not found[0]["calibrated"]

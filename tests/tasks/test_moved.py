@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import mkgc
-from mkgc.data.dataset import found_again, read_corpus
+from mkgc.data.dataset import found_again, read_dataset
 from mkgc.errors import ConfigError, DataError
 from mkgc.evaluate import evaluate
 from mkgc.training.checkpoint import build_task, describe, read, save
@@ -96,12 +96,12 @@ def test_a_graph_of_other_entities_is_named(figures, kg_root) -> None:
 
 def test_predictions_show_the_images_of_the_graph_at_root(checkpoint, kg_root, tmp_path) -> None:
     here = mkgc.load(checkpoint).predict(ASKED)
-    assert not any("bad_pictures" in answer for answer in here)
+    assert not any("bad_images" in answer for answer in here)
     copy = _moved(kg_root, tmp_path / "copy")
     shutil.rmtree(kg_root)
     model = mkgc.load(checkpoint)
     assert model.predict(ASKED, root=copy) == here
-    assert model.predict(ASKED, root=copy, novel_only=True) != here
+    assert model.predict(ASKED, root=copy, exclude_known=True) != here
     assert model.predict(ASKED, root=_shuffled(copy, tmp_path / "shuffled")) == here
 
 
@@ -110,7 +110,7 @@ def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint, kg_ro
     shutil.rmtree(kg_root)
     answers = mkgc.load(checkpoint).predict(ASKED)
     said = f"no image of the entity: the data that the model was trained on are not at '{kg_root}': give root=…"
-    assert [answer.get("bad_pictures") for answer in answers] == [[said], None, [said]]
+    assert [answer.get("bad_images") for answer in answers] == [[said], None, [said]]
     assert answers[0] != with_images[0]
     assert answers[1] == with_images[1]
     with pytest.raises(ConfigError, match=r"^root=nowhere: there is no such folder$"):
@@ -127,12 +127,12 @@ def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint, kg_ro
 )
 def test_a_checkpoint_answers_where_no_path_of_its_training_exists(task, asked, roots, tiny, tmp_path) -> None:
     config = tiny(task, roots[task])
-    model = build_task(config, read_corpus(config).codec).eval()
-    model.saved = describe(config, model.codec)
+    model = build_task(config, read_dataset(config).processor).eval()
+    model.metadata = describe(config, model.processor)
     save(model, tmp_path / "model.ckpt")
     here = mkgc.load(tmp_path / "model.ckpt").predict([asked])
     carried = read(tmp_path / "model.ckpt")["mkgc"]
-    assert str(roots[task]) not in repr([carried["codec"], carried["recipes"]])
+    assert str(roots[task]) not in repr([carried["processor"], carried["architecture_configs"]])
     shutil.rmtree(roots[task])
     assert mkgc.load(tmp_path / "model.ckpt").predict([asked]) == here
 
@@ -166,5 +166,5 @@ def test_another_image_takes_a_broken_ones_place_in_predictions_too(checkpoint, 
     model = mkgc.load(checkpoint)
     (answer,), (again,) = model.predict(ASKED[:1]), model.predict(ASKED[:1])
     assert answer == again
-    assert "0.png: not a picture" in answer.pop("bad_pictures")[0]
+    assert "0.png: not an image" in answer.pop("bad_images")[0]
     assert answer == whole

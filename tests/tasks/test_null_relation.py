@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.errors import ConfigError, DataError
 from mkgc.training.checkpoint import build_task
-from tasks.mre.data import RelationCodec
+from tasks.mre.data import RelationProcessor
 from tasks.mre.null import find_null
 from tests.conftest import composed
 
@@ -28,7 +28,7 @@ def write(root: Path, *labels: str, dev: tuple[str, ...] = ()) -> Path:
 
 
 def read(root: Path, *overrides: str):
-    return read_corpus(composed("task=mre", "data=jsonl", f"data.root={root}", "backbone=text_only", *overrides))
+    return read_dataset(composed("task=mre", "data=jsonl", f"data.root={root}", "backbone=text_only", *overrides))
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,32 @@ def test_the_key_names_a_label_exactly_or_is_an_error() -> None:
     ],
 )
 def test_what_is_scored_is_said(tmp_path: Path, override: tuple[str, ...], said: str) -> None:
-    corpus = read(write(tmp_path, "in", "no_relation"), *override)
-    assert [note.text for note in corpus.notes] == [said]
+    dataset = read(write(tmp_path, "in", "no_relation"), *override)
+    assert [note.text for note in dataset.notes] == [said]
 
 
 @pytest.mark.parametrize("name", ["None", "no_relation", "NA", "Other"])
 def test_predicting_nothing_else_scores_nothing_whatever_its_name(tmp_path: Path, tiny, name: str) -> None:
     write(tmp_path, "in", name, name)
     config = tiny("mre", tmp_path, "data=jsonl", "backbone=text_only")
-    task = build_task(config, read_corpus(config).codec)
-    metric, null = task.make_metric(), task.codec.labels.index(name)
+    task = build_task(config, read_dataset(config).processor)
+    metric, null = task.make_metric(), task.processor.labels.index(name)
     metric.update(torch.tensor([null] * 3), torch.tensor([1 - null, null, null]))
     assert (metric.compute()["f1"], metric.compute()["support"]) == (0.0, 1)
 
 
-def codec(null_relation: str | None) -> RelationCodec:
-    return RelationCodec(learned(["a b"], 20), ("NA", "in"), DataSettings(root=""), null_relation=null_relation)
+def processor(null_relation: str | None) -> RelationProcessor:
+    return RelationProcessor(learned(["a b"], 20), ("NA", "in"), DataSettings(root=""), null_relation=null_relation)
 
 
 @pytest.mark.parametrize("null", ["NA", None])
 def test_a_checkpoint_keeps_it(null: str | None) -> None:
-    assert RelationCodec.from_state(codec(null).state()).null_relation == null
+    assert RelationProcessor.from_state(processor(null).state()).null_relation == null
 
 
 def test_a_split_with_nothing_to_find_is_a_warning(tmp_path: Path) -> None:
-    corpus = read(write(tmp_path, "in", "NA", dev=("NA",)))
-    assert [(note.severity, note.text) for note in corpus.notes[1:]] == [
+    dataset = read(write(tmp_path, "in", "NA", dev=("NA",)))
+    assert [(note.severity, note.text) for note in dataset.notes[1:]] == [
         ("warning", "no example of dev has a relation: its F1 is 0, whatever is predicted")
     ]
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
 from mkgc.inference import Predictor
 from mkgc.train import train
-from mkgc.training.checkpoint import FORMAT, WholeCheckpointIO, add_fitted, build_task, read, save
+from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, add_fitted, build_task, read, save
 from tasks.link_prediction import calibration as calibrating
 from tasks.link_prediction import relations
 from tasks.link_prediction.batch import triple_batch
@@ -33,27 +33,27 @@ def sums(answer: dict) -> float:
 @torch.no_grad()
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_a_structure_model_scores_relations_as_it_scores_triples(built, name: str) -> None:
-    model, corpus, _ = built(f"backbone=kge/{name}")
-    found = relations.scores(model, [corpus.codec.pair(0, 3), corpus.codec.pair(5, 5)], corpus.store, 1)
+    model, dataset, _ = built(f"backbone=kge/{name}")
+    found = relations.scores(model, [dataset.processor.pair(0, 3), dataset.processor.pair(5, 5)], dataset.store, 1)
     head, relation, tail = torch.tensor([[0, 0, 5, 5], [0, 1, 0, 1], [3, 3, 5, 5]])
-    torch.testing.assert_close(found.flatten(), model.scorer.score(head, relation, tail), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.flatten(), model.kge.score(head, relation, tail), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
 def test_a_model_of_prompts_scores_a_relation_by_both_of_its_queries(built) -> None:
-    model, corpus, _ = built("backbone=text_only")
-    codec = corpus.codec
-    (found,) = relations.scores(model, [codec.pair(2, 7)], corpus.store, 32)
+    model, dataset, _ = built("backbone=text_only")
+    processor = dataset.processor
+    (found,) = relations.scores(model, [processor.pair(2, 7)], dataset.store, 32)
     for relation, score in enumerate(found.tolist()):
-        for_tail = model.scores(codec.collate([codec.query(2, relation, "tail")], corpus.store))[0, 7]
-        for_head = model.scores(codec.collate([codec.query(7, relation, "head")], corpus.store))[0, 2]
+        for_tail = model.scores(processor.collate([processor.query(2, relation, "tail")], dataset.store))[0, 7]
+        for_head = model.scores(processor.collate([processor.query(7, relation, "head")], dataset.store))[0, 2]
         assert score == pytest.approx(float(for_tail + for_head) / 2, abs=1e-5)
 
 
 @torch.no_grad()
 def test_sequences_score_relations_as_triples(built) -> None:
-    model, corpus, _ = built("backbone=kg_bert")
-    (found,) = relations.scores(model, [corpus.codec.pair(2, 7)], corpus.store, 32)
+    model, dataset, _ = built("backbone=kg_bert")
+    (found,) = relations.scores(model, [dataset.processor.pair(2, 7)], dataset.store, 32)
     torch.testing.assert_close(found, model.judge(torch.tensor([[2, 0, 7], [2, 1, 7]])), rtol=0, atol=1e-5)
 
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(kg_root: 
     model = mkgc.load(tmp_path / "run" / "best.ckpt")
     tail, relation = model.predict([{"head": "e/1", "relation": "likes"}, {"head": "e/1", "tail": "e/2"}])
     assert tail["calibrated"] is relation["calibrated"] is True
-    scores = model.task.scores(triple_batch([model.task.codec.query(1, 1, "tail")]))[0]
+    scores = model.task.scores(triple_batch([model.task.processor.query(1, 1, "tail")]))[0]
     by_hand = (scores / figures["calibration"]["temperature"]).softmax(0).sort(descending=True).values
     assert [found["score"] for found in tail["entities"]] == pytest.approx(by_hand.tolist(), rel=1e-5)
 
@@ -102,23 +102,23 @@ def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(kg_root: 
     ],
 )
 def test_probabilities_are_of_the_kind_that_training_has(built, overrides: list[str], kind: str, bias: float) -> None:
-    model, corpus, _ = built(*overrides)
+    model, dataset, _ = built(*overrides)
     assert (model.uncalibrated.kind, model.uncalibrated.bias) == (kind, bias)
-    found = calibrating.calibrated(model, corpus)
+    found = calibrating.calibrated(model, dataset)
     assert found["calibration"]["kind"] == kind
     assert found["calibration"]["after"]["nll"] <= found["calibration"]["before"]["nll"]
-    assert found == calibrating.calibrated(model, corpus)  # each process of several finds the same
+    assert found == calibrating.calibrated(model, dataset)  # each process of several finds the same
 
 
 def test_calibration_costs_no_more_than_it_may(built, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, corpus, _ = built("backbone=kg_bert")
+    model, dataset, _ = built("backbone=kg_bert")
     assert model.reads == 12
-    assert len(corpus.items["dev"]) > 5
+    assert len(dataset.features["dev"]) > 5
     monkeypatch.setattr(calibrating, "READ", 60)
     monkeypatch.setattr(calibrating, "LEAST", 2)
-    assert calibrating.calibrated(model, corpus)["calibration"]["queries"] == 60 // 12
+    assert calibrating.calibrated(model, dataset)["calibration"]["queries"] == 60 // 12
     monkeypatch.setattr(calibrating, "SCORES", 36)
-    assert calibrating.calibrated(model, corpus)["calibration"]["queries"] == 36 // 12
+    assert calibrating.calibrated(model, dataset)["calibration"]["queries"] == 36 // 12
 
 
 def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
@@ -128,10 +128,10 @@ def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
         file.write_text("".join(kept))
     for name, text in (("relations.txt", "near\n"), ("relation2text.txt", "near\tis near\n")):
         (kg_root / name).write_text(text)
-    model, corpus, config = built("backbone=kge/distmult")
-    found = calibrating.calibrated(model, corpus)
+    model, dataset, config = built("backbone=kge/distmult")
+    found = calibrating.calibrated(model, dataset)
     assert list(found) == ["calibration"]
-    model.saved["fitted"] = found
+    model.metadata["fitted"] = found
     (answer,) = Predictor(model, config).predict([{"head": "e/1", "tail": "e/2"}])
     assert answer == {
         "side": "relation",
@@ -143,7 +143,7 @@ def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
 def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path, monkeypatch) -> None:
     path = tmp_path / "best.ckpt"
     stored = {"format": FORMAT, "seed": 0}
-    WholeCheckpointIO().save_checkpoint({"mkgc": stored, "state_dict": {}}, path)
+    AtomicCheckpointIO().save_checkpoint({"mkgc": stored, "state_dict": {}}, path)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -162,7 +162,7 @@ def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path,
 def test_known_answers_leave_the_ranking_before_the_best_are_chosen(predictor, kg_root: Path, backbone: str) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=4")
     told = {tuple(triple) for part in kg.read(kg_root).triples.values() for triple in part.tolist()}
-    (novel,) = model.predict([{"head": "e/1", "relation": "likes"}], novel_only=True)
+    (novel,) = model.predict([{"head": "e/1", "relation": "likes"}], exclude_known=True)
     assert len(ids(novel)) == min(4, 12 - sum((1, 1, e) in told for e in range(12)))
     assert not any((1, 1, int(e.removeprefix("e/"))) in told for e in ids(novel))
 
@@ -170,7 +170,7 @@ def test_known_answers_leave_the_ranking_before_the_best_are_chosen(predictor, k
 def test_what_remains_shares_all_probability(predictor) -> None:
     model = predictor("backbone=kge/distmult", "task.model.top_k=12")
     asked = [{"head": "e/1", "relation": "likes"}, {"relation": "likes", "tail": "e/1"}]
-    known, novel = model.predict(asked), model.predict(asked, novel_only=True)
+    known, novel = model.predict(asked), model.predict(asked, exclude_known=True)
     assert all(len(ids(one)) < len(ids(other)) == 12 for one, other in zip(novel, known, strict=True))
     assert all(sums(answer) == pytest.approx(1, abs=1e-5) for answer in known + novel)
 
@@ -180,24 +180,24 @@ def test_known_relations_are_left_out_and_nothing_may_remain(predictor, kg_root:
     triples = [line.split("\t") for file in kg_root.glob("*.tsv") for line in file.read_text().splitlines()]
     told = {(h, t): {r for a, r, b in triples if (a, b) == (h, t)} for h, _, t in triples}
     for pair in sorted(told)[:20]:
-        (answer,) = model.predict([{"head": pair[0], "tail": pair[1]}], novel_only=True)
+        (answer,) = model.predict([{"head": pair[0], "tail": pair[1]}], exclude_known=True)
         assert set(ids(answer)) == {"near", "likes"} - told[pair]
     assert {len(names) for names in told.values()} == {1, 2}
 
 
 def test_the_graph_is_needed_to_leave_out_what_it_knows(predictor, kg_root: Path, tmp_path: Path) -> None:
     model, asked = predictor("backbone=kge/distmult"), [{"head": "e/1", "relation": "likes"}]
-    novel = model.predict(asked, novel_only=True)
+    novel = model.predict(asked, exclude_known=True)
     moved = kg_root.rename(tmp_path / "moved")
     assert len(model.predict(asked)) == 1
     with pytest.raises(ConfigError) as error:
-        model.predict(asked, novel_only=True)
+        model.predict(asked, exclude_known=True)
     assert str(error.value) == f"the data that the model was trained on are not at '{kg_root}': give root=…"
-    assert model.predict(asked, novel_only=True, root=moved) == novel
+    assert model.predict(asked, exclude_known=True, root=moved) == novel
     with (moved / "entities.txt").open("a") as file:
         file.write("e/12\n")
     with pytest.raises(DataError, match="^the graph (has|lacks) the (entity|relation) "):
-        model.predict(asked, novel_only=True, root=moved)
+        model.predict(asked, exclude_known=True, root=moved)
 
 
 def test_relations_between_two_entities_are_found_as_by_hand() -> None:
@@ -225,18 +225,18 @@ def test_only_what_is_new_by_a_flag_or_by_a_key(run, built, tmp_path: Path) -> N
     save(model, checkpoint)
     asked.write_text(json.dumps({"head": "e/1", "relation": "likes"}) + "\n")
     found = []
-    for more in ([], ["--novel-only"], ["novel_only=true"]):
+    for more in ([], ["--exclude-known"], ["exclude_known=true"]):
         code, _, err = run("predict", f"checkpoint={checkpoint}", f"input={asked}", "output=out.jsonl", *more)
         assert (code, err) == (0, "")
         found.append((tmp_path / "out.jsonl").read_text())
     assert found[1] == found[2] != found[0]
-    code, _, err = run("predict", f"checkpoint={checkpoint}", f"input={asked}", "output=o", "novel_only=perhaps")
-    assert (code, said(err)) == (2, "novel_only=perhaps: must be true or false")
+    code, _, err = run("predict", f"checkpoint={checkpoint}", f"input={asked}", "output=o", "exclude_known=perhaps")
+    assert (code, said(err)) == (2, "exclude_known=perhaps: must be true or false")
 
 
 def test_other_tasks_have_nothing_to_leave_out(mre_root: Path, tiny) -> None:
     config = tiny("mre", mre_root)
-    model = Predictor(build_task(config, read_corpus(config).codec).eval(), config)
+    model = Predictor(build_task(config, read_dataset(config).processor).eval(), config)
     with pytest.raises(ConfigError) as error:
-        model.predict([{"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}], novel_only=True)
-    assert str(error.value) == "novel_only=true leaves out what a graph knows: it is for task=link_prediction"
+        model.predict([{"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}], exclude_known=True)
+    assert str(error.value) == "exclude_known=true leaves out what a graph knows: it is for task=link_prediction"

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from mkgc.data.answers import Asked
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError, DataError
 from mkgc.training.checkpoint import build_task
-from tasks.link_prediction.batch import TripleBatch, side_of
-from tasks.link_prediction.processor import TripleCodec
+from tasks.link_prediction.batch import TripleBatch, target_of
+from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.queries import QuerySet, query_sets
 
 TRAIN = np.array([[0, 0, 1], [0, 0, 2], [1, 1, 0]])
@@ -22,7 +22,7 @@ TEST = np.array([[0, 0, 0], [2, 1, 2]])
 SIZE = 4, 2
 
 
-class Codec(TripleCodec):
+class Processor(TripleProcessor):
     """Of no settings; the lengths tell which queries were asked for."""
 
     def __init__(self) -> None:
@@ -34,19 +34,19 @@ class Codec(TripleCodec):
 
 @dataclass(frozen=True)
 class Question:
-    shown: int
+    anchor: int
     relation: int
-    side: str
+    target: str
     targets: tuple[int, ...]
     known: tuple[int, ...] = ()
 
 
 def questions(examples: QuerySet) -> list[Question]:
-    return [Question(i.shown, i.relation, i.side, i.targets, i.known) for i in examples]
+    return [Question(i.anchor, i.relation, i.target, i.targets, i.known) for i in examples]
 
 
 def train(examples: str) -> QuerySet:
-    return QuerySet(Codec(), TRAIN, SIZE, examples=examples)  # type: ignore[arg-type]
+    return QuerySet(Processor(), TRAIN, SIZE, examples=examples)  # type: ignore[arg-type]
 
 
 def graph() -> Graph:
@@ -78,22 +78,22 @@ def test_triples_are_asked_for_both_sides_and_have_their_own_answer() -> None:
 
 def test_repeated_queries_are_those_of_the_triples_with_all_answers() -> None:
     alone, repeated = questions(train("triples")), questions(train("repeated"))
-    assert [(q.shown, q.relation, q.side) for q in repeated] == [(q.shown, q.relation, q.side) for q in alone]
+    assert [(q.anchor, q.relation, q.target) for q in repeated] == [(q.anchor, q.relation, q.target) for q in alone]
     assert [q.targets for q in repeated] == [(1, 2), (1, 2), (0,), (0,), (0,), (1,)]
 
 
 def test_dev_leaves_out_what_train_and_itself_know_and_test_what_all_do() -> None:
-    sets = query_sets(graph(), Codec(), "strict", "queries")
+    sets = query_sets(graph(), Processor(), "strict", "queries")
     assert questions(sets["dev"])[0] == Question(0, 0, "tail", (3,), (1, 2, 3))
     assert questions(sets["test"])[0] == Question(0, 0, "head", (0,), (0,))
     assert questions(sets["test"])[1] == Question(0, 0, "tail", (0,), (0, 1, 2, 3))
-    paper = query_sets(graph(), Codec(), "paper", "queries")
+    paper = query_sets(graph(), Processor(), "paper", "queries")
     assert questions(paper["dev"])[0] == Question(0, 0, "tail", (3,), (0, 1, 2, 3))
 
 
 @pytest.mark.parametrize("kind", ["queries", "repeated", "triples"])
 def test_dev_and_test_ask_the_same_whatever_the_examples_of_training(kind: str) -> None:
-    sets, plain = (query_sets(graph(), Codec(), "strict", each) for each in (kind, "queries"))
+    sets, plain = (query_sets(graph(), Processor(), "strict", each) for each in (kind, "queries"))
     assert [questions(sets[s]) for s in ("dev", "test")] == [questions(plain[s]) for s in ("dev", "test")]
     assert questions(sets["train"]) == questions(train(kind))
 
@@ -103,20 +103,20 @@ def test_a_batch_says_what_its_items_say_in_the_order_they_were_asked_for(kind: 
     examples, rows = train(kind), [4, 0, 2, 0]
     batch = examples.__getitems__(rows)
     assert isinstance(batch, TripleBatch)
-    items = [examples[row] for row in rows]
-    assert batch.shown.tolist() == [item.shown for item in items]
-    assert batch.relation.tolist() == [item.relation for item in items]
-    assert [side_of(tail) for tail in batch.tail.tolist()] == [item.side for item in items]
-    assert batch.targets.tolist() == [[n, e] for n, item in enumerate(items) for e in item.targets]
+    features = [examples[row] for row in rows]
+    assert batch.anchor.tolist() == [item.anchor for item in features]
+    assert batch.relation.tolist() == [item.relation for item in features]
+    assert [target_of(tail) for tail in batch.tail.tolist()] == [item.target for item in features]
+    assert batch.targets.tolist() == [[n, e] for n, item in enumerate(features) for e in item.targets]
     assert batch.known.shape == (0, 2)
-    assert batch.shown.dtype == batch.targets.dtype == torch.long
+    assert batch.anchor.dtype == batch.targets.dtype == torch.long
 
 
 @pytest.mark.parametrize("kind", ["queries", "repeated", "triples"])
 def test_every_right_answer_makes_a_triple_of_the_split(kind: str) -> None:
     random = np.random.default_rng(3)
     triples = random.integers([7, 3, 7], size=(50, 3))
-    examples = QuerySet(Codec(), triples, (7, 3), examples=kind)  # type: ignore[arg-type]
+    examples = QuerySet(Processor(), triples, (7, 3), examples=kind)  # type: ignore[arg-type]
     batch = examples.__getitems__(range(len(examples)))
     made = {tuple(triple) for triple in batch.triples(batch.targets).tolist()}
     assert made == {tuple(triple) for triple in triples.tolist()}
@@ -134,7 +134,7 @@ def test_examples_are_a_sequence_from_either_end() -> None:
 
 
 def test_lengths_are_of_each_query_however_many_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = [100 * q.shown + 10 * q.relation + (q.side == "tail") for q in questions(train("triples"))]
+    expected = [100 * q.anchor + 10 * q.relation + (q.target == "tail") for q in questions(train("triples"))]
     for part in (1, 4, 6, 100):
         monkeypatch.setattr("tasks.link_prediction.queries.PART", part)
         assert train("triples").lengths.tolist() == expected
@@ -142,12 +142,12 @@ def test_lengths_are_of_each_query_however_many_are_looked_at_together(monkeypat
 
 def test_other_kinds_of_examples_are_refused() -> None:
     with pytest.raises(ConfigError, match="^task.data.examples=pairs: choose queries, repeated or triples$"):
-        query_sets(graph(), Codec(), "strict", "pairs")
+        query_sets(graph(), Processor(), "strict", "pairs")
 
 
 def test_what_is_too_large_to_be_numbered_is_refused_before_training() -> None:
     with pytest.raises(DataError, match="are too many to number all triples"):
-        QuerySet(Codec(), DEV, (1 << 40, 2), [TRAIN, DEV])
+        QuerySet(Processor(), DEV, (1 << 40, 2), [TRAIN, DEV])
 
 
 @pytest.mark.parametrize("most", [1, 20, 100, 1 << 25])
@@ -155,17 +155,17 @@ def test_no_more_scores_are_made_at_a_time_than_the_bound_and_ranks_do_not_depen
     most: int, kg_root: Path, tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/distmult")
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    batch = task.codec.collate(corpus.items["dev"][:], corpus.store)
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    batch = task.processor.collate(dataset.features["dev"][:], dataset.store)
     whole, parts, made = task.make_metric(), task.make_metric(), []
-    task.score(batch, whole)
+    task.update_metric(batch, whole)
     monkeypatch.setattr("tasks.link_prediction.ranked.AT_ONCE", most)
     monkeypatch.setattr("tasks.link_prediction.ranked.CACHED", most)
-    against = task.against
-    monkeypatch.setattr(task, "against", lambda *asked: made.append(against(*asked)) or made[-1])
-    task.score(batch, parts)
+    against = task.score_candidates
+    monkeypatch.setattr(task, "score_candidates", lambda *asked: made.append(against(*asked)) or made[-1])
+    task.update_metric(batch, parts)
     assert parts.compute() == whole.compute()
-    asked, entities = len(batch.targets), len(corpus.codec.entities)
+    asked, entities = len(batch.targets), len(dataset.processor.entities)
     assert max(scores.numel() for scores in made) <= max(most, asked)
     assert sum(scores.shape[1] for scores in made) == entities * (1 if asked * entities <= most else 2)

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.encoders.text import random_text
 from mkgc.errors import ConfigError
-from mkgc.models.cross_encoder import SequenceEncoder
+from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.training.checkpoint import build_task, describe, restore
 from mkgc.training.task import Optim
 from tasks.link_prediction.batch import TripleBatch
-from tasks.link_prediction.processor import LinkCodec
+from tasks.link_prediction.processor import LinkProcessor
 from tasks.link_prediction.sequence_processor import SequenceCodec
 from tasks.link_prediction.sequences import SequencePrediction, Sequences, drawn
 
@@ -24,7 +24,9 @@ DESCRIPTIONS = ["a red apple", "", "a red cup from which people drink", "", "a b
 RELATIONS = ["same colour as", "same thing as"]
 
 
-def codec_of(max_length: int, descriptions: list[str] = DESCRIPTIONS, kind: type[LinkCodec] = LinkCodec) -> LinkCodec:
+def codec_of(
+    max_length: int, descriptions: list[str] = DESCRIPTIONS, kind: type[LinkProcessor] = LinkProcessor
+) -> LinkProcessor:
     return kind(
         learned([*NAMES, *DESCRIPTIONS, *RELATIONS], vocab_size=120),
         descriptions,
@@ -32,32 +34,32 @@ def codec_of(max_length: int, descriptions: list[str] = DESCRIPTIONS, kind: type
         names=NAMES,
         relations=RELATIONS,
         relation_names=RELATIONS,
-        pictures=[{}] * 6,
-        settings=DataSettings(root="", pictures={}, max_length=max_length),
+        images=[{}] * 6,
+        settings=DataSettings(root="", images={}, max_length=max_length),
     )
 
 
 @pytest.fixture
-def codec() -> LinkCodec:
+def processor() -> LinkProcessor:
     return codec_of(40)
 
 
-def encoder(segments: int = 2, **options) -> SequenceEncoder:
+def encoder(segments: int = 2, **options) -> CrossEncoder:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     config = {"model_type": "bert", "vocab_size": 120, "max_position_embeddings": 64, "type_vocab_size": segments}
-    return SequenceEncoder(random_text(config | sizes), **options)
+    return CrossEncoder(random_text(config | sizes), **options)
 
 
-def model(codec: LinkCodec, **options) -> SequencePrediction:
-    return SequencePrediction(encoder(**options), codec, Optim(lr=1e-3))
+def model(processor: LinkProcessor, **options) -> SequencePrediction:
+    return SequencePrediction(encoder(**options), processor, Optim(lr=1e-3))
 
 
 def batch(queries: list[tuple[int, int, str, list[int]]]) -> TripleBatch:
     """Queries (known entity, relation, side, answers), all answers known."""
     targets = torch.tensor([(i, e) for i, query in enumerate(queries) for e in query[3]])
-    shown, relation, sides, _ = zip(*queries, strict=True)
-    tail = torch.tensor([side == "tail" for side in sides])
-    return TripleBatch(torch.tensor(shown), torch.tensor(relation), tail, targets, targets)
+    anchor, relation, sides, _ = zip(*queries, strict=True)
+    tail = torch.tensor([target == "tail" for target in sides])
+    return TripleBatch(torch.tensor(anchor), torch.tensor(relation), tail, targets, targets)
 
 
 def facts() -> list[tuple[int, int, str, list[int]]]:
@@ -66,12 +68,12 @@ def facts() -> list[tuple[int, int, str, list[int]]]:
     answers = {
         (e, r): [o for o in range(6) if o != e and words[o][r] == words[e][r]] for e, r in product(range(6), range(2))
     }
-    return [(e, r, side, found) for (e, r), found in answers.items() for side in ("head", "tail")]
+    return [(e, r, target, found) for (e, r), found in answers.items() for target in ("head", "tail")]
 
 
-def test_a_triple_is_three_texts_between_marks_in_segments_0_1_0(codec: LinkCodec) -> None:
-    t = codec.tokenizer
-    one, two = Sequences(codec)(torch.tensor([[0, 1, 3], [2, 0, 1]])), [1, 0]
+def test_a_triple_is_three_texts_between_marks_in_segments_0_1_0(processor: LinkProcessor) -> None:
+    t = processor.tokenizer
+    one, two = Sequences(processor)(torch.tensor([[0, 1, 3], [2, 0, 1]])), [1, 0]
     head, relation, tail = t.ids("a red apple"), t.ids("same thing as"), t.ids("green cup")
     expected = [t.start, *head, t.stop, *relation, t.stop, *tail, t.stop]
     n = len(expected)
@@ -79,20 +81,20 @@ def test_a_triple_is_three_texts_between_marks_in_segments_0_1_0(codec: LinkCode
     assert one.mask[0].tolist() == [True] * n + [False] * (one.ids.shape[1] - n)
     segments = [0] * (len(head) + 2) + [1] * (len(relation) + 1) + [0] * (len(tail) + 1)
     assert one.segments[0].tolist() == segments + [0] * (one.ids.shape[1] - n)
-    turned = Sequences(codec)(torch.tensor([[2, 0, 1], [0, 1, 3]]))
+    turned = Sequences(processor)(torch.tensor([[2, 0, 1], [0, 1, 3]]))
     assert torch.equal(turned.ids, one.ids[two])
 
 
-def test_text_adds_no_marks_to_a_sequence(codec: LinkCodec) -> None:
+def test_text_adds_no_marks_to_a_sequence(processor: LinkProcessor) -> None:
     written = [f"{name} [SEP] [CLS] [MASK] [PAD]" for name in NAMES]
     texts = Sequences(codec_of(60, written))(torch.tensor([[0, 1, 3], [5, 0, 1]]))
-    t = codec.tokenizer
+    t = processor.tokenizer
     for ids, mask in zip(texts.ids, texts.mask, strict=True):
         assert [ids[mask].tolist().count(mark) for mark in (t.start, t.stop, t.mask, t.pad)] == [1, 3, 0, 0]
 
 
-def test_scores_are_not_rounded_under_autocast(codec: LinkCodec) -> None:
-    judge = model(codec).eval()
+def test_scores_are_not_rounded_under_autocast(processor: LinkProcessor) -> None:
+    judge = model(processor).eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         scores = judge.judge(torch.tensor([[0, 1, 3], [2, 0, 1], [4, 1, 5]]))
     assert scores.dtype == torch.float32
@@ -112,8 +114,8 @@ def cut_as_released(head: list[int], relation: list[int], tail: list[int], room:
 
 @pytest.mark.parametrize("length", [13, 16, 19, 25])
 def test_what_does_not_fit_is_cut_as_in_the_released_code(length: int) -> None:
-    codec = codec_of(length)
-    t, made = codec.tokenizer, Sequences(codec)
+    processor = codec_of(length)
+    t, made = processor.tokenizer, Sequences(processor)
     triples = torch.tensor(list(product(range(6), range(2), range(6))))
     out = made(triples)
     assert out.ids.shape[1] <= length
@@ -125,9 +127,9 @@ def test_what_does_not_fit_is_cut_as_in_the_released_code(length: int) -> None:
 
 @pytest.mark.parametrize("length", [9, 10, 11, 12])
 def test_something_of_each_text_is_left_and_no_room_is_wasted(length: int) -> None:
-    codec = codec_of(length)
-    stop = codec.tokenizer.stop
-    out = Sequences(codec)(torch.tensor(list(product([0, 2, 4], range(2), [0, 2, 4]))))
+    processor = codec_of(length)
+    stop = processor.tokenizer.stop
+    out = Sequences(processor)(torch.tensor(list(product([0, 2, 4], range(2), [0, 2, 4]))))
     assert out.mask.all()
     assert out.ids.shape[1] == length
     assert not ((out.ids[:, 1:] == stop) & (out.ids[:, :-1] == stop)).any()
@@ -140,34 +142,34 @@ def test_a_length_without_room_for_texts_is_one_line() -> None:
     assert str(caught.value) == f"data.max_length=8 must be at least 9: {why}"
 
 
-@pytest.mark.parametrize("name", ["negatives", "chunk", "trained"])
+@pytest.mark.parametrize("name", ["negatives", "chunk", "trainable_layers"])
 def test_a_number_below_one_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=f"backbone.{name}=0 must be at least 1"):
         encoder(**{name: 0})
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 256])
-def test_every_entity_is_scored_as_its_own_triple_whatever_the_chunk(chunk: int, codec: LinkCodec) -> None:
-    task = model(codec, chunk=chunk).eval()
+def test_every_entity_is_scored_as_its_own_triple_whatever_the_chunk(chunk: int, processor: LinkProcessor) -> None:
+    task = model(processor, chunk=chunk).eval()
     given = batch([(2, 0, "tail", [0]), (1, 1, "head", [5]), (4, 1, "tail", [3])])
     scores = task.scores(given)
-    for row, (shown, relation, side, _) in enumerate([(2, 0, "tail", 0), (1, 1, "head", 0), (4, 1, "tail", 0)]):
+    for row, (anchor, relation, target, _) in enumerate([(2, 0, "tail", 0), (1, 1, "head", 0), (4, 1, "tail", 0)]):
         for entity in range(6):
-            triple = (shown, relation, entity) if side == "tail" else (entity, relation, shown)
+            triple = (anchor, relation, entity) if target == "tail" else (entity, relation, anchor)
             with torch.no_grad():
                 alone = task.judge(torch.tensor([triple]))
             torch.testing.assert_close(scores[row, entity], alone[0], rtol=0, atol=1e-5)
 
 
-def test_some_entities_are_scored_as_among_all(codec: LinkCodec) -> None:
-    task, given = model(codec, chunk=4).eval(), batch(facts())
+def test_some_entities_are_scored_as_among_all(processor: LinkProcessor) -> None:
+    task, given = model(processor, chunk=4).eval(), batch(facts())
     torch.testing.assert_close(
-        task.against(task.queries(given), slice(2, 5)), task.scores(given)[:, 2:5], rtol=0, atol=1e-5
+        task.score_candidates(task.queries(given), slice(2, 5)), task.scores(given)[:, 2:5], rtol=0, atol=1e-5
     )
 
 
-def test_heads_and_tails_are_not_interchangeable(codec: LinkCodec) -> None:
-    task = model(codec).eval()
+def test_heads_and_tails_are_not_interchangeable(processor: LinkProcessor) -> None:
+    task = model(processor).eval()
     for parameter in task.parameters():
         parameter.data += torch.randn_like(parameter) * 0.2
     one, other = task.judge(torch.tensor([[0, 1, 3], [3, 1, 0]])).tolist()
@@ -181,15 +183,15 @@ def test_a_drawn_answer_is_one_of_the_query_s_and_all_are_drawn() -> None:
     assert [set(answers) for answers in zip(*draws, strict=True)] == told
 
 
-def test_no_known_triple_is_taken_for_a_corrupted_one(codec: LinkCodec) -> None:
-    task, given = model(codec, negatives=40), batch(facts())
+def test_no_known_triple_is_taken_for_a_corrupted_one(processor: LinkProcessor) -> None:
+    task, given = model(processor, negatives=40), batch(facts())
     wrong = task._corrupted(given, drawn(given))
     for (*_, answers), row in zip(facts(), wrong.tolist(), strict=True):
         assert set(row) == set(range(6)) - set(answers)
 
 
-def test_the_loss_is_the_cross_entropy_of_one_true_triple_and_its_corrupted_ones(codec: LinkCodec) -> None:
-    task, seen = model(codec, negatives=3), []
+def test_the_loss_is_the_cross_entropy_of_one_true_triple_and_its_corrupted_ones(processor: LinkProcessor) -> None:
+    task, seen = model(processor, negatives=3), []
     judge = task.judge
     task.judge = lambda triples: seen.append((triples, judge(triples))) or seen[-1][1]
     loss = task.eval().loss(batch([(0, 0, "tail", [2]), (4, 1, "head", [2, 3])]))
@@ -203,23 +205,23 @@ def test_the_loss_is_the_cross_entropy_of_one_true_triple_and_its_corrupted_ones
     torch.testing.assert_close(loss, expected)
 
 
-def test_what_learns_gets_a_gradient_and_frozen_layers_rest(codec: LinkCodec) -> None:
-    task = model(codec, trained=1).train()
+def test_what_learns_gets_a_gradient_and_frozen_layers_rest(processor: LinkProcessor) -> None:
+    task = model(processor, trainable_layers=1).train()
     task.loss(batch(facts())).backward()
     frozen = {name for name, p in task.named_parameters() if p.grad is None}
     assert frozen == {name for name, p in task.named_parameters() if not p.requires_grad}
     assert any(name.startswith("backbone.text.layers.0") for name in frozen)
-    assert not any(name.startswith(("backbone.text.layers.1", "readout")) for name in frozen)
+    assert not any(name.startswith(("backbone.text.layers.1", "classifier")) for name in frozen)
     assert not task.backbone.text.embeddings.training
 
 
-def test_an_encoder_of_one_segment_reads_all_in_it(codec: LinkCodec) -> None:
-    assert model(codec, segments=1).scores(batch([(0, 0, "tail", [2])])).isfinite().all()
+def test_an_encoder_of_one_segment_reads_all_in_it(processor: LinkProcessor) -> None:
+    assert model(processor, segments=1).scores(batch([(0, 0, "tail", [2])])).isfinite().all()
 
 
-def test_a_small_graph_is_learned_from_both_sides(codec: LinkCodec) -> None:
+def test_a_small_graph_is_learned_from_both_sides(processor: LinkProcessor) -> None:
     task, given = (
-        model(codec),
+        model(processor),
         batch([(0, 1, "tail", [1, 5]), (1, 0, "tail", [3]), (3, 0, "head", [1]), (2, 1, "head", [4])]),
     )
     optimiser = torch.optim.AdamW(task.parameters(), 3e-3)
@@ -228,31 +230,31 @@ def test_a_small_graph_is_learned_from_both_sides(codec: LinkCodec) -> None:
         task.loss(given).backward()
         optimiser.step()
     metric = task.eval().make_metric()
-    task.score(given, metric)
+    task.update_metric(given, metric)
     assert metric.compute()["mrr"] > 0.9
 
 
 def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tiny) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kg_bert")
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    task.saved = describe(config, corpus.codec)
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    task.metadata = describe(config, dataset.processor)
     contents = {"state_dict": task.state_dict()}
     task.on_save_checkpoint(contents)
-    given = corpus.codec.collate(corpus.items["test"][:3], corpus.store)
+    given = dataset.processor.collate(dataset.features["test"][:3], dataset.store)
     again, _ = restore(contents)
     assert torch.equal(again.scores(given), task.eval().scores(given))
     assert all(0 <= entity["score"] <= 1 for answer in again.predict(given) for entity in answer["entities"])
-    assert corpus.coverage.rows == ()
+    assert dataset.coverage.rows == ()
 
 
 @pytest.mark.parametrize(("length", "cut"), [(40, False), (20, True)])
 def test_how_many_triples_are_cut_is_counted_by_their_three_texts(kg_root, tiny, length: int, cut: bool) -> None:
     rows = "".join(f"e/{i}\t{'word ' * 9}\n" for i in range(12))  # of which a prompt of 20 pieces shows one whole
     (kg_root / "entity2textlong.txt").write_text(rows)
-    corpus = read_corpus(tiny("link_prediction", kg_root, f"data.max_length={length}", "backbone=kg_bert"))
-    counts = {split: len(items.triples) for split, items in corpus.items.items()}
-    assert [note.text for note in corpus.notes if "beginning" in note.text] == [
+    dataset = read_dataset(tiny("link_prediction", kg_root, f"data.max_length={length}", "backbone=kg_bert"))
+    counts = {split: len(features.triples) for split, features in dataset.features.items()}
+    assert [note.text for note in dataset.notes if "beginning" in note.text] == [
         f"{count} of {count} triples of {split} show the beginning of a text alone (data.max_length={length})"
         for split, count in counts.items()
         if cut
@@ -261,10 +263,10 @@ def test_how_many_triples_are_cut_is_counted_by_their_three_texts(kg_root, tiny,
 
 @pytest.mark.parametrize("end", ["head", "tail"])
 def test_a_described_entity_is_cut_as_its_sequence_is(end: str) -> None:
-    codec = codec_of(25, ["a red cup from which people drink red red red red", *DESCRIPTIONS[1:]], SequenceCodec)
+    processor = codec_of(25, ["a red cup from which people drink red red red red", *DESCRIPTIONS[1:]], SequenceCodec)
     record = {end: {"name": "it", "description": "blue " * 14}, "relation": RELATIONS[0]}
-    item = codec.parse(record, Path(), "1")
-    lengths = [14, len(codec.tokenizer.ids(RELATIONS[0])), max(map(len, codec.texts()["entities"]))]
+    item = processor.parse(record, Path(), "1")
+    lengths = [14, len(processor.tokenizer.ids(RELATIONS[0])), max(map(len, processor.texts()["entities"]))]
     texts = [[0] * n for n in (lengths if end == "head" else lengths[::-1])]
     cut_as_released(*texts, 25 - 4)
     assert item.cut.pieces == 14 - len(texts[0 if end == "head" else 2])

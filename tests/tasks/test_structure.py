@@ -8,11 +8,11 @@ import torch
 import mkgc
 from mkgc.analysis.breakdown import breakdown
 from mkgc.analysis.queries import Queries
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.errors import ConfigError
 from mkgc.train import train
 from mkgc.training.checkpoint import build_task
-from tasks.link_prediction.processor import TripleCodec
+from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.structure import OBJECTIVES
 
 MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
@@ -25,8 +25,8 @@ def test_every_model_learns_the_triples_it_is_given(model: str, kg_root: Path, t
     train(config, tmp_path)
     task, _ = mkgc.training.checkpoint.restore(mkgc.training.checkpoint.read(tmp_path / "last.ckpt"))
     metric = task.make_metric()
-    corpus = read_corpus(config)
-    task.score(task.codec.collate(corpus.items["train"], corpus.store), metric)
+    dataset = read_dataset(config)
+    task.update_metric(task.processor.collate(dataset.features["train"], dataset.store), metric)
     assert metric.compute()["mrr"] > 0.5
 
 
@@ -35,28 +35,28 @@ def test_every_model_learns_the_triples_it_is_given(model: str, kg_root: Path, t
 def test_every_objective_gives_both_tables_a_gradient(model: str, objective: str, kg_root: Path, tiny) -> None:
     keys = (f"backbone=kge/{model}", f"task.model.structure.objective={objective}", "task.model.structure.n3=0.1")
     config = tiny("link_prediction", kg_root, *keys)
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    task.loss(task.codec.collate(corpus.items["train"], corpus.store)).backward()
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    task.loss(task.processor.collate(dataset.features["train"], dataset.store)).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.parameters())
 
 
 def test_scores_are_those_of_the_triples_on_either_side(kg_root: Path, tiny) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/rotate")
-    corpus = read_corpus(config)
-    task = build_task(config, corpus.codec)
-    batch = task.codec.collate(corpus.items["train"][::-1], corpus.store)
+    dataset = read_dataset(config)
+    task = build_task(config, dataset.processor)
+    batch = task.processor.collate(dataset.features["train"][::-1], dataset.store)
     scores = task.scores(batch)
-    for row, (known, relation, tail) in enumerate(zip(batch.shown, batch.relation, batch.tail, strict=True)):
+    for row, (known, relation, tail) in enumerate(zip(batch.anchor, batch.relation, batch.tail, strict=True)):
         everyone, same = torch.arange(12), torch.ones(12, dtype=torch.long)
         heads, tails = (same * known, everyone) if tail else (everyone, same * known)
-        assert torch.allclose(scores[row], task.scorer.score(heads, same * relation, tails), atol=1e-5)
+        assert torch.allclose(scores[row], task.kge.score(heads, same * relation, tails), atol=1e-5)
 
 
-def test_no_text_and_no_picture_is_read(kg_root: Path, tiny) -> None:
-    corpus = read_corpus(tiny("link_prediction", kg_root, "backbone=kge/distmult", "data.max_length=2"))
-    assert type(corpus.codec) is TripleCodec
-    assert corpus.coverage.rows == ()
+def test_no_text_and_no_image_is_read(kg_root: Path, tiny) -> None:
+    dataset = read_dataset(tiny("link_prediction", kg_root, "backbone=kge/distmult", "data.max_length=2"))
+    assert type(dataset.processor) is TripleProcessor
+    assert dataset.coverage.rows == ()
 
 
 def test_a_checkpoint_predicts_entities_by_name(kg_root: Path, tiny, tmp_path: Path) -> None:
@@ -73,20 +73,20 @@ def test_a_run_keeps_its_ranked_queries_for_the_report(kg_root: Path, tiny, tmp_
     figures = train(config, tmp_path)
     queries = Queries.load(tmp_path / "queries.npz")
     assert {tuple(t) for t in queries.triples.tolist()} == {
-        tuple(t) for t in read_corpus(config).source.triples["test"].tolist()
+        tuple(t) for t in read_dataset(config).source.triples["test"].tolist()
     }
-    assert queries.measures()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
+    assert queries.metrics()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
     assert set(breakdown(queries)["category"]) <= {"1-1", "1-N", "N-1", "N-N"}
 
 
 def test_the_papers_protocol_filters_dev_by_test_too(kg_root: Path, tiny) -> None:
     known = []
     for protocol in ("strict", "paper"):
-        corpus = read_corpus(tiny("link_prediction", kg_root, "backbone=kge/distmult", f"protocol={protocol}"))
-        known.append(sum(len(item.known) for item in corpus.items["dev"]))
+        dataset = read_dataset(tiny("link_prediction", kg_root, "backbone=kge/distmult", f"protocol={protocol}"))
+        known.append(sum(len(item.known) for item in dataset.features["dev"]))
     assert known[0] < known[1]
 
 
 def test_a_structure_model_is_for_link_prediction_only(mre_root: Path, tiny, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="^backbone: task=mre needs one that is a Backbone, and RotatE is none$"):
+    with pytest.raises(ConfigError, match="^backbone: task=mre needs one that is a FusionEncoder, and RotatE is none$"):
         train(tiny("mre", mre_root, "backbone=kge/rotate"), tmp_path)

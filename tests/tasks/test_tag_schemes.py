@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.errors import DataError
 from tests.conftest import composed
 
@@ -19,16 +19,16 @@ def write(root: Path, tags: list[str], **others: list[str]) -> Path:
 
 
 def read(root: Path):
-    return read_corpus(composed("task=mner", "data=jsonl", f"data.root={root}", "backbone=text_only"))
+    return read_dataset(composed("task=mner", "data=jsonl", f"data.root={root}", "backbone=text_only"))
 
 
 def test_training_and_gold_tags_are_the_same_mentions_whatever_the_scheme(tmp_path: Path) -> None:
-    corpus = read(write(tmp_path, IOB1))
+    dataset = read(write(tmp_path, IOB1))
     for split in ("train", "dev", "test"):
-        (item,) = corpus.items[split]
+        (item,) = dataset.features[split]
         assert item.gold == IOB2
-        assert tuple(corpus.codec.tags[tag] for tag in item.tags) == IOB2
-    assert [note.text for note in corpus.notes] == [
+        assert tuple(dataset.processor.tags[tag] for tag in item.tags) == IOB2
+    assert [note.text for note in dataset.notes] == [
         "tags: IOB1, 6 of 15 rewritten as IOB2, for training and scoring alike"
     ]
 
@@ -40,7 +40,7 @@ def test_the_layout_of_twitter_is_normalised_too(tmp_path: Path) -> None:
         )
         (tmp_path / f"{split}.txt").write_text(f"IMGID:1\n{rows}\n")
     config = composed("task=mner", "data=folder", f"data.root={tmp_path}", "backbone=text_only")
-    assert read_corpus(config).items["test"][0].gold == IOB2
+    assert read_dataset(config).features["test"][0].gold == IOB2
 
 
 def test_no_entity_in_train_is_one_line(tmp_path: Path) -> None:

@@ -179,6 +179,6 @@ def test_dinov2_gives_the_tokens_of_the_packages_own_graph(small: Path) -> None:
     with torch.no_grad():
         states, mask = encoder.embed([Images("image", pixels, torch.tensor([[0], [1]]))], 2)
         for layer in encoder.layers:
-            states = layer.feed(layer.attend(states, mask).state)
+            states = layer.feed_forward(layer.self_attention(states, mask).state)
         ours = encoder.finish(states)
     assert torch.allclose(ours, torch.from_numpy(theirs), atol=1e-4)

@@ -77,7 +77,7 @@ def test_weights_that_the_last_step_of_an_epoch_broke_are_noticed(quick, monkeyp
         next(task.parameters()).data.fill_(torch.inf)
 
     monkeypatch.setattr(StructurePrediction, "optimizer_step", breaks)
-    monkeypatch.setattr(StructurePrediction, "score", lambda *_: None)
+    monkeypatch.setattr(StructurePrediction, "update_metric", lambda *_: None)
     monkeypatch.setattr(StructurePrediction, "on_validation_epoch_end", lambda task: task.log("dev/mrr", 0.5))
     with pytest.raises(DivergedError, match="the weights are not finite after epoch 0, at step 1, first 'backbone"):
         train(quick(), tmp_path / "run")

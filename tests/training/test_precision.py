@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mkgc.batch import Images
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.errors import ConfigError
 from mkgc.evaluate import evaluate
 from mkgc.inference import load
@@ -56,9 +56,9 @@ def test_distances_are_learned_in_any_precision(precision: str, backbone: str, q
 @pytest.mark.parametrize("task", TASKS)
 def test_a_batch_without_images_goes_through_a_network_of_any_precision(dtype, backbone, task, roots, tiny) -> None:
     config = tiny(task, roots[task], f"backbone={backbone}")
-    corpus = read_corpus(config)
-    network = build_task(config, corpus.codec).to(dtype)
-    batch: Any = corpus.codec.collate([corpus.items["train"][i] for i in range(3)], corpus.store)
+    dataset = read_dataset(config)
+    network = build_task(config, dataset.processor).to(dtype)
+    batch: Any = dataset.processor.collate([dataset.features["train"][i] for i in range(3)], dataset.store)
     for images in (tuple(_empty(group) for group in batch.images), ()):
         loss = network.loss(replace(batch, images=images))
         loss.backward()

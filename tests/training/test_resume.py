@@ -9,7 +9,7 @@ import torch
 
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
-from mkgc.training.checkpoint import WholeCheckpointIO, read
+from mkgc.training.checkpoint import AtomicCheckpointIO, read
 
 ONCE = ("seconds", "run")
 """Figures that differ from run to run."""
@@ -138,7 +138,7 @@ def test_the_time_of_all_parts_counts(quick, tmp_path) -> None:
     last = tmp_path / "run" / "last.ckpt"
     contents = read(last)
     contents["run"]["seconds"] += 1000
-    WholeCheckpointIO().save_checkpoint(contents, last)
+    AtomicCheckpointIO().save_checkpoint(contents, last)
     assert 1000 < train(quick("task.epochs=1", f"resume={last}"), tmp_path / "new")["seconds"] < 2000
 
 

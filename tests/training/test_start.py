@@ -9,9 +9,9 @@ import torch
 
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
-from mkgc.training.checkpoint import WholeCheckpointIO, build_task, read, save
+from mkgc.training.checkpoint import AtomicCheckpointIO, build_task, read, save
 from mkgc.training.start import Start, by_name
-from tasks.mner.data import TaggingCodec
+from tasks.mner.data import TaggingProcessor
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def started(made, tmp_path: Path):
 
     def start(model, task: str, root: Path, *overrides: str, key: str = "weights"):
         save(model, tmp_path / "from.ckpt")
-        other, corpus, config = made(task, root, *overrides)
+        other, dataset, config = made(task, root, *overrides)
         config[key] = str(tmp_path / "from.ckpt")
         found = Start.of(config)
         assert found is not None
         notes = found.enter(other)
-        return other, corpus, notes
+        return other, dataset, notes
 
     return start
 
@@ -39,18 +39,18 @@ def _relations(root: Path, labels: list[str], new_word: str = "") -> Path:
     return root
 
 
-def _scores(model, corpus) -> list[dict[str, float]]:
-    batch = model.codec.collate(corpus.items["test"], corpus.store)
+def _scores(model, dataset) -> list[dict[str, float]]:
+    batch = model.processor.collate(dataset.features["test"], dataset.store)
     with torch.no_grad():
         return [answer["scores"] for answer in model.predict(batch)]
 
 
 def test_relations_in_another_order_are_found_by_name(made, started, mre_root) -> None:
-    model, corpus, _ = made("mre", mre_root)
-    before = _scores(model, corpus)
-    other, corpus, notes = started(model, "mre", _relations(mre_root, ["/a/a/knows", "None", "/a/a/likes"]))
-    assert other.codec.labels != model.codec.labels
-    for one, two in zip(before, _scores(other, corpus), strict=True):
+    model, dataset, _ = made("mre", mre_root)
+    before = _scores(model, dataset)
+    other, dataset, notes = started(model, "mre", _relations(mre_root, ["/a/a/knows", "None", "/a/a/likes"]))
+    assert other.processor.labels != model.processor.labels
+    for one, two in zip(before, _scores(other, dataset), strict=True):
         assert one == pytest.approx(two, abs=1e-6)
     assert notes == []
 
@@ -66,9 +66,9 @@ def test_relations_of_other_names_are_refused(made, started, mre_root) -> None:
 
 def test_entity_types_in_another_order_are_found_by_name_in_the_crf_too(made, mner_root, tmp_path) -> None:
     model, _, config = made("mner", mner_root)
-    codec, state = model.codec, model.state_dict()
+    processor, state = model.processor, model.state_dict()
     save(model, tmp_path / "from.ckpt")
-    other = build_task(config, TaggingCodec(codec.tokenizer, codec.labels[::-1], codec.settings))
+    other = build_task(config, TaggingProcessor(processor.tokenizer, processor.labels[::-1], processor.settings))
     config.weights = str(tmp_path / "from.ckpt")
     start = Start.of(config)
     assert start is not None
@@ -90,7 +90,7 @@ def test_entity_types_of_other_names_are_refused(made, started, mner_root) -> No
 def test_word_pieces_are_found_by_their_text_and_new_ones_begin_anew(made, started, mre_root) -> None:
     model, _, _ = made("mre", mre_root)
     other, _, notes = started(model, "mre", _relations(mre_root, ["None", "/a/a/likes", "/a/a/knows"], "xyz"))
-    theirs, ours = model.codec.tokenizer.names, other.codec.tokenizer.names
+    theirs, ours = model.processor.tokenizer.names, other.processor.tokenizer.names
     assert theirs != ours
     old, new = (m.backbone.text.words.words.weight for m in (model, other))
     known = [(ours.index(piece), theirs.index(piece)) for piece in ours if piece in theirs]
@@ -104,7 +104,7 @@ def test_word_pieces_are_found_by_their_text_and_new_ones_begin_anew(made, start
 
 @pytest.mark.parametrize("backbone", ["mkgformer", "kge/distmult", "kge/rotate", "kge/rescal"])
 def test_entities_are_found_by_their_id(backbone: str, made, started, kg_root) -> None:
-    model, corpus, _ = made("link_prediction", kg_root, f"backbone={backbone}", "protocol=paper")
+    model, dataset, _ = made("link_prediction", kg_root, f"backbone={backbone}", "protocol=paper")
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_()
@@ -113,13 +113,13 @@ def test_entities_are_found_by_their_id(backbone: str, made, started, kg_root) -
         random.Random(1).shuffle(lines)
         (kg_root / name).write_text("\n".join(lines) + "\n")
     other, others, notes = started(model, "link_prediction", kg_root, f"backbone={backbone}", "protocol=paper")
-    assert tuple(other.codec.entities) != tuple(model.codec.entities)
+    assert tuple(other.processor.entities) != tuple(model.processor.entities)
     found = []
-    for each, read_ in ((model, corpus), (other, others)):
-        item = each.codec.parse({"head": "e/3", "relation": "near"}, Path(), "record 1")
+    for each, read_ in ((model, dataset), (other, others)):
+        item = each.processor.parse({"head": "e/3", "relation": "near"}, Path(), "record 1")
         with torch.no_grad():
-            scores = each.scores(each.codec.collate([item], read_.store))[0].tolist()
-        found.append(dict(zip(each.codec.entities, scores, strict=True)))
+            scores = each.scores(each.processor.collate([item], read_.store))[0].tolist()
+        found.append(dict(zip(each.processor.entities, scores, strict=True)))
     assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-4)
     assert notes == []
 
@@ -128,7 +128,7 @@ def test_new_entities_begin_anew_and_relations_have_to_be_the_same(made, started
     model, _, _ = made("link_prediction", kg_root, "backbone=kge/distmult")
     (kg_root / "entities.txt").write_text("e/new\n" + (kg_root / "entities.txt").read_text())
     other, _, notes = started(model, "link_prediction", kg_root, "backbone=kge/distmult")
-    assert torch.equal(other.scorer.entities.weight[1:], model.scorer.entities.weight)
+    assert torch.equal(other.kge.entities.weight[1:], model.kge.entities.weight)
     assert notes[0].endswith("1 of 13 rows of names (entity) are not there and begin anew")
     with (kg_root / "relations.txt").open("a") as file:
         file.write("hates\n")
@@ -164,7 +164,7 @@ def test_a_run_goes_on_with_its_own_names_alone(labels: list[str], made, started
         ("backbone=text_only", "backbone.fusion is there only; backbone.side is there only"),
         (
             "backbone=visualbert",
-            "backbone is mkgc.models.fusion_encoder.Backbone there, mkgc.models.single_stream.SingleStream here",
+            "backbone is mkgc.models.fusion_encoder.FusionEncoder there, mkgc.models.single_stream.SingleStream here",
         ),
         ("backbone=vilbert", "backbone.fusion is mkgc.fusion.prefix.PrefixFusion there"),
         ("backbone.fusion.pgi=false", "backbone.fusion.pgi=True there, False here"),
@@ -182,7 +182,7 @@ def test_another_network_is_named_before_data_are_read(key, other, said, made, t
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ("backbone.trained=1", "backbone.trained=None there, 1 here"),
+        ("backbone.trainable_layers=1", "backbone.trainable_layers=None there, 1 here"),
         ("optim.head_lr=0.1", "optim.head_lr=None there, 0.1 here"),
         ("optim.lr=0.1", "optim.lr=0.001 there, 0.1 here"),
         ("optim.algorithm=adagrad", "optim.algorithm=adamw there, adagrad here"),
@@ -209,16 +209,16 @@ def test_another_task_is_named_before_data_are_read(made, tiny, mre_root, tmp_pa
 
 
 def test_settings_that_leave_weights_what_they_are_may_change(made, started, mre_root) -> None:
-    model, corpus, _ = made("mre", mre_root)
-    keys = ("backbone.keep=1.0", "size.text.config.hidden_dropout_prob=0.3", "backbone.side_trained=1")
-    other, corpus, _ = started(model, "mre", mre_root, *keys)
-    assert _scores(other, corpus) == _scores(model, corpus)
+    model, dataset, _ = made("mre", mre_root)
+    keys = ("backbone.cache_gib=1.0", "size.text.config.hidden_dropout_prob=0.3", "backbone.side_trainable_layers=1")
+    other, dataset, _ = started(model, "mre", mre_root, *keys)
+    assert _scores(other, dataset) == _scores(model, dataset)
 
 
 def test_a_head_of_another_shape_is_one_line(made, started, mre_root) -> None:
     model, _, _ = made("mre", mre_root)
     with pytest.raises(CheckpointError, match="another network than the settings make: size mismatch for classifier"):
-        started(model, "mre", mre_root, "task.model.readout=cls")
+        started(model, "mre", mre_root, "task.model.pooling=cls")
 
 
 def test_weights_and_resume_are_two_things(tiny, mre_root) -> None:
@@ -228,10 +228,15 @@ def test_weights_and_resume_are_two_things(tiny, mre_root) -> None:
 
 def test_a_stranger_checkpoint_starts_no_run(made, tiny, mre_root, tmp_path) -> None:
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
-    for key, value in (("codec_kind", "os.system"), ("codec", {"labels": 1}), ("config", None), ("recipes", 3)):
+    for key, value in (
+        ("processor_kind", "os.system"),
+        ("processor", {"labels": 1}),
+        ("config", None),
+        ("architecture_configs", 3),
+    ):
         contents = read(tmp_path / "from.ckpt")
         contents["mkgc"][key] = value
-        WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
+        AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
         with pytest.raises(CheckpointError):
             train(tiny("mre", mre_root, f"weights={tmp_path / 'evil.ckpt'}"), tmp_path / "run")
 

@@ -11,8 +11,8 @@ ALL = pytest.mark.parametrize(("task", "keys"), MODELS, ids=str)
 
 @ALL
 def test_every_trainable_parameter_takes_part_in_a_batch_without_images(task, keys, roots, tiny) -> None:
-    model, corpus = built(tiny(task, roots[task], *keys))
-    loss = model.loss(collated(model, corpus, range(4), pictures=False))
+    model, dataset = built(tiny(task, roots[task], *keys))
+    loss = model.loss(collated(model, dataset, range(4), images=False))
     loss.backward()
     assert loss.isfinite()
     assert [name for name, gradient in gradients(model).items() if gradient is None] == []
@@ -26,11 +26,11 @@ def test_accumulated_batches_of_unequal_size_learn_what_the_large_batch_does(
     if keys == ("backbone=mkgformer_released",) and task != "link_prediction":
         pytest.skip("its prefix reads the padding, which depends on the batch")
     without_chance(monkeypatch)
-    model, corpus = built(tiny(task, roots[task], *keys))
+    model, dataset = built(tiny(task, roots[task], *keys))
     model.double()
-    large = [collated(model, corpus, range(8))]
+    large = [collated(model, dataset, range(8))]
     whole = {name: gradient.clone() for name, gradient in of_one_step(model, large).items()}
-    parts = of_one_step(model, [collated(model, corpus, rows) for rows in (range(5), range(5, 8))])
+    parts = of_one_step(model, [collated(model, dataset, rows) for rows in (range(5), range(5, 8))])
     assert whole.keys() == parts.keys()
     for name, gradient in whole.items():
         torch.testing.assert_close(parts[name], gradient, rtol=1e-6, atol=1e-6, msg=name)

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import mkgc
-from mkgc.data.dataset import read_corpus
+from mkgc.data.dataset import read_dataset
 from mkgc.errors import CheckpointError, MkgcError
-from mkgc.training.checkpoint import FORMAT, WholeCheckpointIO, build_task, describe, read, restore, save
+from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, build_task, describe, read, restore, save
 
 Contents = dict[str, Any]
 
@@ -22,8 +22,8 @@ Contents = dict[str, Any]
 def contents(mre_root: Path, tiny, tmp_path: Path) -> Contents:
     """What an honest checkpoint holds, as it was written and read."""
     config = tiny("mre", mre_root)
-    task = build_task(config, read_corpus(config).codec)
-    task.saved = describe(config, task.codec)
+    task = build_task(config, read_dataset(config).processor)
+    task.metadata = describe(config, task.processor)
     save(task, tmp_path / "honest.ckpt")
     return read(tmp_path / "honest.ckpt")
 
@@ -45,7 +45,12 @@ def calls(target: str, **arguments: Any) -> dict[str, Any]:
 
 
 WRITE = {"self": calls("pathlib.Path", _args_=["owned"]), "data": "owned"}
-OPTIM, BACKBONE, TEXT, SIDE = ("config", "optim"), ("config", "backbone"), ("recipes", "text"), ("recipes", "side")
+OPTIM, BACKBONE, TEXT, SIDE = (
+    ("config", "optim"),
+    ("config", "backbone"),
+    ("architecture_configs", "text"),
+    ("architecture_configs", "side"),
+)
 FUSION, DATA, SOURCE, READER = (
     (*BACKBONE, "fusion"),
     ("config", "data"),
@@ -99,7 +104,7 @@ ATTACKS: dict[str, Callable[[Contents], None]] = {
     "a copy of files": put(*OPTIM, value=calls("mkgc.tools.archive.shutil.copy", src="/etc/passwd", dst="owned")),
     "a name that was only imported": put(*BACKBONE, value=calls("mkgc.models.fusion_encoder.nn.Module")),
     "a class of a library": put(*BACKBONE, value=calls("torch.nn.Linear", in_features=1, out_features=1)),
-    "the foreign base of ours": put(*BACKBONE, value=calls("mkgc.models.fusion_encoder.Backbone.__init__")),
+    "the foreign base of ours": put(*BACKBONE, value=calls("mkgc.models.fusion_encoder.FusionEncoder.__init__")),
     "a method of ours": put(*OPTIM, value=calls("mkgc.analysis.queries.Queries.load", path="owned")),
     "a lambda": put(*OPTIM, value=calls("mkgc.training.optim.<lambda>")),
     "a dunder": put(*OPTIM, value=calls("mkgc.__main__.main")),
@@ -114,14 +119,14 @@ ATTACKS: dict[str, Callable[[Contents], None]] = {
     "weights from a place": put(*TEXT, value=calls("mkgc.encoders.text.pretrained_text", name="/tmp/evil")),
     "weights from a file": put(*SIDE, value=calls("mkgc.encoders.vision.pretrained_vision", name="vit", file="/x")),
     "a task as a backbone": put(*BACKBONE, "_target_", value="tasks.mre.task.RelationExtraction"),
-    "a backbone as an optimiser": put(*OPTIM, "_target_", value="mkgc.models.fusion_encoder.Backbone"),
+    "a backbone as an optimiser": put(*OPTIM, "_target_", value="mkgc.models.fusion_encoder.FusionEncoder"),
     "another function as the reader": put(*READER, "_target_", value="mkgc.data.dataset.read_corpus"),
     "another function as the source": put(*SOURCE, "_target_", value="mkgc.inference.load"),
     "another function as the model": put(*MODEL, "_target_", value="mkgc.training.checkpoint.build_task"),
     "settings of another kind": put(*DATA, "_target_", value="mkgc.training.task.Optim"),
-    "no codec": put("codec_kind", value="mkgc.training.task.Optim"),
-    "a foreign codec": put("codec_kind", value="json.JSONDecoder"),
-    "a codec without a module": put("codec_kind", value="RelationCodec"),
+    "no processor": put("processor_kind", value="mkgc.training.task.Optim"),
+    "a foreign processor": put("processor_kind", value="json.JSONDecoder"),
+    "a processor without a module": put("processor_kind", value="RelationProcessor"),
     # calls within calls
     "a call in a value": put(*OPTIM, "lr", value=calls("os.system", command="touch owned")),
     "a call in a list": put(*READER, "markers", value=[calls("os.system", command="touch owned")]),
@@ -150,14 +155,14 @@ ATTACKS: dict[str, Callable[[Contents], None]] = {
     "a kind of model that is none": put(*TEXT, "config", "model_type", value="evil"),
     "an activation that is none": put(*TEXT, "config", "hidden_act", value="os.system"),
     # codecs
-    "a tokeniser of code": put("codec", "tokenizer", "backend", value="cos\nsystem\n(S'touch owned'\ntR."),
-    "a tokeniser without a model": put("codec", "tokenizer", "backend", value="{}"),
-    "a tokeniser that is no text": put("codec", "tokenizer", "backend", value=7),
-    "a place in the codec": put("codec", "settings", "root", value="/etc"),
-    "a store in the codec": put("codec", "settings", "store", value="/etc"),
-    "an unknown setting": put("codec", "settings", "evil", value=1),
-    "a setting of the wrong type": put("codec", "settings", "pictures", value="image"),
-    "more in the codec": put("codec", "labels", value=7),
+    "a tokeniser of code": put("processor", "tokenizer", "backend", value="cos\nsystem\n(S'touch owned'\ntR."),
+    "a tokeniser without a model": put("processor", "tokenizer", "backend", value="{}"),
+    "a tokeniser that is no text": put("processor", "tokenizer", "backend", value=7),
+    "a place in the processor": put("processor", "settings", "root", value="/etc"),
+    "a store in the processor": put("processor", "settings", "store", value="/etc"),
+    "an unknown setting": put("processor", "settings", "evil", value=1),
+    "a setting of the wrong type": put("processor", "settings", "images", value="image"),
+    "more in the processor": put("processor", "labels", value=7),
     # sizes
     "a wide encoder": put(*TEXT, "config", "hidden_size", value=2**17),
     "a deep encoder": put(*TEXT, "config", "num_hidden_layers", value=10**7),
@@ -170,10 +175,10 @@ ATTACKS: dict[str, Callable[[Contents], None]] = {
     "no configuration": put("config", value=None),
     "no backbone": put("config", "backbone", value=None),
     "no target": put("config", "backbone", value={}),
-    "a target that is no name": put(*BACKBONE, "_target_", value=["mkgc.models.fusion_encoder.Backbone"]),
-    "no codec state": put("codec", value=[]),
+    "a target that is no name": put(*BACKBONE, "_target_", value=["mkgc.models.fusion_encoder.FusionEncoder"]),
+    "no processor state": put("processor", value=[]),
     "no seed": put("seed", value="one"),
-    "no recipes": put("recipes", value="none"),
+    "no recipes": put("architecture_configs", value="none"),
     "fitted values that are none": put("fitted", value=[1]),
     "a key that is no text": put(*OPTIM, value={1: 2}),
     "itself": _cycle,
@@ -195,7 +200,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
 
 
 def test_every_attack_is_refused_in_one_line_and_leaves_no_file(contents, inside, tmp_path) -> None:
-    WholeCheckpointIO().save_checkpoint(contents, tmp_path / "honest.ckpt")
+    AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "honest.ckpt")
     survived = {}
     for name, attack in ATTACKS.items():
         evil = read(tmp_path / "honest.ckpt")
@@ -218,16 +223,16 @@ def test_every_attack_is_refused_in_one_line_and_leaves_no_file(contents, inside
 @pytest.mark.parametrize("name", ["an import of ours", "a call in a value", "the environment", "itself"])
 def test_an_attack_from_a_file_is_refused_too(name: str, contents, inside, tmp_path) -> None:
     ATTACKS[name](contents)
-    WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
+    AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
     with pytest.raises(CheckpointError):
         mkgc.load(tmp_path / "evil.ckpt")
     assert not inside()
 
 
-@pytest.mark.parametrize("key", ["config", "codec", "codec_kind", "recipes", "seed", "format"])
+@pytest.mark.parametrize("key", ["config", "processor", "processor_kind", "architecture_configs", "seed", "format"])
 def test_a_checkpoint_that_lacks_something_is_refused(key: str, contents, tmp_path) -> None:
     del contents["mkgc"][key]
-    WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
+    AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
     with pytest.raises(CheckpointError, match=key if key != "format" else "is not a checkpoint of mkgc") as error:
         mkgc.load(tmp_path / "evil.ckpt")
     assert str(tmp_path / "evil.ckpt") in str(error.value)
@@ -251,7 +256,7 @@ def test_pickled_code_is_never_run(contents, inside, tmp_path) -> None:
 def test_evaluating_writes_nothing_where_a_checkpoint_says(contents, run, tmp_path) -> None:
     for place in (tmp_path / "owned" / "mre", "../owned/mre", "owned/mre"):
         contents["mkgc"]["config"]["data"] |= {"root": str(place), "atlas_seed": 0}
-        WholeCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
+        AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
         code, _, err = run("evaluate", f"checkpoint={tmp_path / 'evil.ckpt'}")
         assert (code, err.count("\n")) == (2, 1)
         assert "give root=…" in err

@@ -1,4 +1,4 @@
-"""The Atlas: a real graph of the world's countries with maps for pictures, built in seconds from two packages."""
+"""The Atlas: a real graph of the world's countries with maps for images, built in seconds from two packages."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ Built by `python -m mkgc.data.atlas` with seed {seed}, format {FORMAT}.
 - Facts, outlines and borders: the package countryinfo {version("countryinfo")} (MIT).
 - Names of languages, currencies and, in Chinese, of countries: Unicode CLDR, in the package babel {version("babel")}
   (BSD; CLDR under the Unicode licence).
-- Pictures: drawn from those outlines. A country without an outline has none; where a sentence needs its map all the
+- Images: drawn from those outlines. A country without an outline has none; where a sentence needs its map all the
   same, it is a disc of the country's own area at its capital.
 - Sentences: templates of this project, filled with those names.
 

@@ -75,7 +75,7 @@ class Land:
 
 
 class Map:
-    """A picture of a window; what is filled last lies on top."""
+    """An image of a window; what is filled last lies on top."""
 
     def __init__(self, window: Window, land: Land | None, size: int = SIZE) -> None:
         self.window, self.size, self.scale = window, size, size * SHARPNESS
@@ -94,7 +94,7 @@ class Map:
         self._draw(rings, colour, DARK[colour])
 
     def dot(self, at: tuple[float, float], colour: tuple[int, int, int], radius: float = 0.035) -> None:
-        """A dot; the radius is a share of the picture's height."""
+        """A dot; the radius is a share of the image's height."""
         x, y = self.window.place(np.array([at]), self.scale)[0]
         r = radius * self.scale
         self.brush.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(255, 255, 255), width=SHARPNESS)
@@ -105,8 +105,8 @@ class Map:
         r = radius * self.scale
         self.brush.ellipse((x - r, y - r, x + r, y + r), outline=colour, width=2 * SHARPNESS)
 
-    def picture(self) -> Image.Image:
-        """The finished picture."""
+    def draw_image(self) -> Image.Image:
+        """The finished image."""
         return self.image.resize((self.size, self.size), Image.Resampling.BOX)
 
 

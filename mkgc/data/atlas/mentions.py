@@ -101,7 +101,7 @@ def _tagged(template: str, names: Mapping[str, tuple[str, str]]) -> list[tuple[s
 
 
 Draft = tuple[list[tuple[str, str]], Callable[[Random], Map], bool]
-"""Tagged tokens, how to draw their picture, and whether only the picture decides."""
+"""Tagged tokens, how to draw their image, and whether only the image decides."""
 
 
 class Author:
@@ -145,7 +145,7 @@ class Author:
 
 
 def write(folder: Path, countries: Mapping[str, Country], random: Random) -> None:
-    """Writes the data set in the Twitter layout, and which sentences only the picture decides."""
+    """Writes the data set in the Twitter layout, and which sentences only the image decides."""
     (folder / "images").mkdir(parents=True)
     land = Land(countries.values())
     everyone = sorted(countries.values(), key=lambda c: c.code)
@@ -156,10 +156,10 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
         author = Author(shares[split], shared_names(countries), land, random)
         blocks = []
         for i in range(count):
-            rows, draw, by_picture = author.write(i)
+            rows, draw, by_image = author.write(i)
             number += 1
-            draw(random).picture().save(folder / "images" / f"{number}.png")
+            draw(random).draw_image().save(folder / "images" / f"{number}.png")
             blocks.append(f"IMGID:{number}\n" + "".join(f"{word}\t{tag}\n" for word, tag in rows))
-            decided += [f"{split}\t{number}\n"] if by_picture else []
+            decided += [f"{split}\t{number}\n"] if by_image else []
         (folder / f"{split}.txt").write_text("\n".join(blocks) + "\n", encoding="utf-8")
-    (folder / "picture_decides.txt").write_text("".join(decided))
+    (folder / "image_decides.txt").write_text("".join(decided))

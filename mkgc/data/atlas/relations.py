@@ -129,14 +129,14 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
     (folder / "ours_rel2id.json").write_text(json.dumps({label: i for i, label in enumerate(LABELS)}))
     land = Land(countries.values())
     for split, allowed in split_countries(countries, random).items():
-        pictures = folder / "img_org" / split
-        pictures.mkdir(parents=True)
+        images = folder / "img_org" / split
+        images.mkdir(parents=True)
         rows = []
         for template, head, tail, label in plan(allowed, COUNTS[split], random):
             tokens, h, t = sentence(template, head, tail)
-            file = pictures / f"{head.code}_{tail.code}.png"
+            file = images / f"{head.code}_{tail.code}.png"
             if not file.exists():
-                draw_pair(head, tail, land).picture().save(file)
+                draw_pair(head, tail, land).draw_image().save(file)
             ends = {"h": {"name": head.name, "pos": h}, "t": {"name": tail.name, "pos": t}}
             rows.append(repr({"token": tokens, **ends, "img_id": file.name, "relation": label}))
         (folder / "txt" / f"ours_{split}.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -170,14 +170,14 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
         for triple in splits[name]
         if triple[1] in LOCATION and whole.countries[triple[0]].rings
     ]
-    _lines(folder / "picture_decides.tsv", decided)
+    _lines(folder / "image_decides.tsv", decided)
     land = Land(countries.values())
     for entity, country in whole.countries.items():
         if country.rings:
             place = folder / "images" / entity.replace("/", ".")
             place.mkdir(parents=True)
-            locator(country, land).picture().save(place / "locator.png")
-            outline(country).picture().save(place / "outline.png")
+            locator(country, land).draw_image().save(place / "locator.png")
+            outline(country).draw_image().save(place / "outline.png")
 
 
 def _lines(path: Path, rows: Sequence[Sequence[str]]) -> None:

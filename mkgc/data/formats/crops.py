@@ -1,4 +1,4 @@
-"""The benchmarks' `.pth` dictionaries, which say what crops were cut from which picture."""
+"""The benchmarks' `.pth` dictionaries, which say what crops were cut from which image."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mkgc.errors import DataError
 
 @dataclass(frozen=True)
 class Crops:
-    """Names of crops by row number or by picture, and the folders where the crops may lie."""
+    """Names of crops by row number or by image, and the folders where the crops may lie."""
 
     names: Mapping[int | str, tuple[str, ...]]
     folders: tuple[Path, ...]
 
     def of(self, image: str, row: int | None = None) -> tuple[Path, ...]:
-        """The crops of a picture, listed under its row, its name or its name without the suffix; none if under none."""
+        """The crops of an image, listed under its row, its name or its name without the suffix; none if under none."""
         keys = (row, image, Path(image).stem, image.split(".")[0])
         names = next((self.names[key] for key in keys if key is not None and key in self.names), ())
         return tuple(locate(self.folders, name) for name in names)
@@ -31,11 +31,11 @@ class Crops:
 
 def needed_by(group: str) -> str:
     """What to say of a dictionary that is not there."""
-    return f"which data.pictures.{group} needs; data.pictures.{group}=null trains without"
+    return f"which data.images.{group} needs; data.images.{group}=null trains without"
 
 
 def read(path: Path, *folders: Path) -> Crops:
-    """Reads a dictionary {row or picture: [crop, …]}, where a crop is a name or a pair (score, name).
+    """Reads a dictionary {row or image: [crop, …]}, where a crop is a name or a pair (score, name).
 
     Nothing in the file is executed: the pickle inside may hold plain values only.
 

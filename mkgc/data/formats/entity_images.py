@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
-from mkgc.data.examples import Pictures
+from mkgc.data.examples import ImagePaths
 from mkgc.data.formats.filenames import LONGEST, MORE, compose, decode, encode, released, stem
 from mkgc.data.formats.files import list_folder, note_unmatched
 from mkgc.errors import DataError
@@ -48,7 +48,7 @@ FORMS = (
 class EntityImages:
     """The files of each entity, sorted; ``notes`` tell of what lies beside them and is no entity's."""
 
-    pictures: tuple[Pictures, ...]
+    images: tuple[ImagePaths, ...]
     notes: tuple[Finding, ...] = ()
 
 
@@ -78,9 +78,9 @@ def find_images(
     unusual = (entry for entry in rest if not entry.folder and stem(entry.name) == entry.name and is_image(entry.path))
     found |= _assign(names, ((entry.name.rpartition(".")[0], entry) for entry in unusual), found)
     taken |= {entry.path for each in found.values() for entry in each}
-    pictures = tuple({"image": tuple(_files(found.get(i, ())))} for i in range(len(names)))
+    images = tuple({"image": tuple(_files(found.get(i, ())))} for i in range(len(names)))
     strange = sorted(entry.path for entry in rest if entry.path not in taken and not _passed_over(entry))
-    return EntityImages(pictures, note_unmatched(strange, root, "match no entity"))
+    return EntityImages(images, note_unmatched(strange, root, "match no entity"))
 
 
 def _listed(top: Path, before: str = "") -> Iterator[_Entry]:

@@ -1,4 +1,4 @@
-"""Pictures and texts of entities as others have released them: one vector an entity, or tokens of a codebook."""
+"""Images and texts of entities as others have released them: one vector an entity, or tokens of a codebook."""
 
 from __future__ import annotations
 

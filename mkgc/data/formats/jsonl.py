@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mkgc.data.examples import Pictures, RelationExample, Span, TaggedExample
+from mkgc.data.examples import ImagePaths, RelationExample, Span, TaggedExample
 from mkgc.data.formats import fields
 from mkgc.data.formats.files import attempt_lines
 from mkgc.data.formats.locate import locate
@@ -24,7 +24,7 @@ ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Described:
+class InductiveEntity:
     """An entity that the graph does not have; ``images`` are as written, relative to the folder of the input."""
 
     name: str
@@ -36,9 +36,9 @@ class Described:
 class LinkQuery:
     """A triple of which one part is missing; that one is None. Text is an id or a name of the graph's."""
 
-    head: str | Described | None
+    head: str | InductiveEntity | None
     relation: str | None
-    tail: str | Described | None
+    tail: str | InductiveEntity | None
 
 
 class Line(NamedTuple):
@@ -124,7 +124,7 @@ def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> Relat
     _known(record, {"text", "tokens", "head", "tail", "relation"}, place)
     words = _words(record, place)
     head, tail = (_mention(fields.need(record, key, place), words, key, place) for key in ("head", "tail"))
-    return RelationExample(str(record.get("id", place)), words, head, tail, None, _pictures(record, folder, place))
+    return RelationExample(str(record.get("id", place)), words, head, tail, None, _images(record, folder, place))
 
 
 def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:
@@ -136,7 +136,7 @@ def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedE
     record = fields.given(record, place)
     _known(record, {"text", "tokens", "tags", "spans"}, place)
     words = _words(record, place)
-    return TaggedExample(str(record.get("id", place)), words, None, _pictures(record, folder, place))
+    return TaggedExample(str(record.get("id", place)), words, None, _images(record, folder, place))
 
 
 def parse_query(record: Mapping[str, Any], place: str) -> LinkQuery:
@@ -159,7 +159,7 @@ def parse_query(record: Mapping[str, Any], place: str) -> LinkQuery:
     return LinkQuery(head, relation, tail)
 
 
-def _entity(value: Any, key: str, place: str) -> str | Described | None:
+def _entity(value: Any, key: str, place: str) -> str | InductiveEntity | None:
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, Mapping):
@@ -174,7 +174,7 @@ def _entity(value: Any, key: str, place: str) -> str | Described | None:
     if not isinstance(description, str):
         raise DataError(f"'description' in '{key}' must be text, not {description!r:.40}", place)
     files = _files(value.get("images", []), f"'images' in '{key}'", place)
-    return Described(name, description, tuple(map(Path, files)))
+    return InductiveEntity(name, description, tuple(map(Path, files)))
 
 
 def _known(record: Mapping[str, Any], keys: set[str], place: str) -> None:
@@ -223,7 +223,7 @@ def visible(text: str) -> bool:
     return any(unicodedata.category(character)[0] not in "CZ" for character in text)
 
 
-def _pictures(record: Mapping[str, Any], folder: Path, place: str) -> Pictures:
+def _images(record: Mapping[str, Any], folder: Path, place: str) -> ImagePaths:
     groups = sorted(GROUPS & record.keys())
     named = ((group, _files(record[group], f"'{group}'", place)) for group in groups)
     return {group: tuple(locate((folder,), file) for file in files) for group, files in named}

@@ -1,4 +1,4 @@
-"""Knowledge graphs in the layout of KG-BERT and MKGformer: tab-separated triples and texts, and folders of pictures."""
+"""Knowledge graphs in the layout of KG-BERT and MKGformer: tab-separated triples and texts, and folders of images."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def assemble(
         descriptions=tuple(long.get(entity, "") for entity in entities.positions),
         relations=tuple(relations.positions),
         relation_names=tuple(said.get(relation) or name(relation) for relation in relations.positions),
-        pictures=images.pictures,
+        images=images.images,
         triples=triples,
         notes=images.notes,
     )

@@ -19,7 +19,7 @@ Example = TypeVar("Example", RelationExample, TaggedExample)
 
 
 def read_relations(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[RelationExample]:
-    """Sentences with ``head``, ``tail`` and ``relation``; pictures are named from the folder.
+    """Sentences with ``head``, ``tail`` and ``relation``; images are named from the folder.
 
     Raises:
         DataError: A file is missing or empty, or a record cannot be used, as when its relation does not occur in train.
@@ -37,7 +37,7 @@ def relations(root: Path) -> tuple[str, ...]:
 
 
 def read_tagged(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[TaggedExample]:
-    """Sentences with ``tags`` (one a word, as written) or ``spans``; pictures are named from the folder.
+    """Sentences with ``tags`` (one a word, as written) or ``spans``; images are named from the folder.
 
     Raises:
         DataError: A file is missing or empty, or a record cannot be used, as when it has an entity type that does not
@@ -57,11 +57,11 @@ def types(root: Path) -> tuple[str, ...]:
 def _read(
     root: Path, split: str, groups: Collection[str], parse: Callable[[Mapping[str, Any], Path, str], Example]
 ) -> list[tuple[str, Example]]:
-    """The examples of a split with their places, and with the named groups of pictures only."""
+    """The examples of a split with their places, and with the named groups of images only."""
     records, places = jsonl.require_records(jsonl.read_records(find(*(root / name for name in NAMES[split]))))
     examples = (parse(record, root, place) for record, place in zip(records, places, strict=True))
     return [
-        (place, replace(example, pictures={group: example.pictures.get(group, ()) for group in groups}))
+        (place, replace(example, images={group: example.images.get(group, ()) for group in groups}))
         for place, example in zip(places, examples, strict=True)
     ]
 

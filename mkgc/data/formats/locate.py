@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mkgc.data.formats.filenames import SUFFIXES, compose, stem
 from mkgc.data.formats.files import list_folder
-from mkgc.images.decode import PictureError, read_picture
+from mkgc.images.decode import ImageError, read_image
 
 
 def locate(folders: Sequence[Path], name: str) -> Path:
@@ -84,7 +84,7 @@ def _by_suffix(path: Path) -> tuple[int, str]:
 
 def _is_image(path: Path) -> bool:
     try:
-        read_picture(path, 1)
-    except PictureError:
+        read_image(path, 1)
+    except ImageError:
         return False
     return True

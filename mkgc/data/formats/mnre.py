@@ -1,4 +1,4 @@
-"""MNRE: sentences from tweets, each with a picture, two marked mentions and the relation between them."""
+"""MNRE: sentences from tweets, each with an image, two marked mentions and the relation between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from mkgc.data.examples import Pictures, RelationExample
+from mkgc.data.examples import ImagePaths, RelationExample
 from mkgc.data.formats import crops, fields
 from mkgc.data.formats.files import find, read_lines
 from mkgc.data.formats.locate import locate
@@ -22,7 +22,7 @@ MENTIONS = ("h", "t")
 """The keys of head and tail."""
 
 Find = Callable[[int, str], tuple[Path, ...]]
-"""From a row and the name of its whole picture to the files of one group."""
+"""From a row and the name of its whole image to the files of one group."""
 
 
 def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[RelationExample]:
@@ -40,8 +40,8 @@ def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[R
     for row, (place, line) in enumerate(lines):
         record = _record(line, place)
         image = _image(record, place)
-        pictures = {group: at(row, image) for group, at in finders.items()}
-        examples.append(_example(record, row, relations, pictures, place))
+        images = {group: at(row, image) for group, at in finders.items()}
+        examples.append(_example(record, row, relations, images, place))
         _check_names(record, path, place)
     if not examples:
         raise DataError("is empty", path)
@@ -93,12 +93,12 @@ def _check_names(record: dict[str, Any], path: Path, place: str) -> None:
 def _image(record: dict[str, Any], place: str) -> str:
     image = fields.need(record, "img_id", place)
     if not isinstance(image, str) or not image:
-        raise DataError(f"'img_id' must be the name of a picture, not {image!r:.40}", place)
+        raise DataError(f"'img_id' must be the name of an image, not {image!r:.40}", place)
     return image
 
 
 def _example(
-    record: dict[str, Any], row: int, relations: dict[str, int], pictures: Pictures, place: str
+    record: dict[str, Any], row: int, relations: dict[str, int], images: ImagePaths, place: str
 ) -> RelationExample:
     tokens = fields.tokens(fields.need(record, "token", place), "token", place)
     head, tail = (
@@ -108,7 +108,7 @@ def _example(
     relation = fields.need(record, "relation", place)
     if not isinstance(relation, str) or relation not in relations:
         raise DataError(f"the relation '{relation}' is not among the {len(relations)} of ours_rel2id.json", place)
-    return RelationExample(str(row), tokens, head, tail, relation, pictures)
+    return RelationExample(str(row), tokens, head, tail, relation, images)
 
 
 def _finder(root: Path, split: str, group: str) -> Find:

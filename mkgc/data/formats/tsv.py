@@ -1,4 +1,4 @@
-"""People's own graphs: three files of triples, and where there are any a table of entities and a folder of pictures."""
+"""People's own graphs: three files of triples, and where there are any a table of entities and a folder of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twitter-2015 and Twitter-2017: tweets with a picture and a tag for every token."""
+"""Twitter-2015 and Twitter-2017: tweets with an image and a tag for every token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Block(NamedTuple):
 def read(root: Path, split: str, groups: Collection[str] = ("image",)) -> list[TaggedExample]:
     """The examples of ``train``, ``dev`` or ``test``, in the order of the file, with their tags as written.
 
-    Pictures lie in ``images`` or ``*_images`` in the folder, or in ``<folder>_images`` beside it.
+    Images lie in ``images`` or ``*_images`` in the folder, or in ``<folder>_images`` beside it.
 
     Raises:
         DataError: A file is missing, empty or damaged, or a line cannot be used, as when its tag has an entity type
@@ -65,7 +65,7 @@ def _file(root: Path, split: str) -> Path:
 
 
 def _blocks(path: Path, types: Collection[str] | None = None) -> list[_Block]:
-    """The sentences of a file; one ends at a blank line, at the next picture's, or with the file."""
+    """The sentences of a file; one ends at a blank line, at the next image's, or with the file."""
     blocks: list[_Block] = []
     inside = False
     for number, line in read_lines(path):
@@ -80,7 +80,7 @@ def _blocks(path: Path, types: Collection[str] | None = None) -> list[_Block]:
             blocks[-1].tokens.append(token)
             blocks[-1].tags.append(tag)
         else:
-            raise DataError(f"a sentence begins without a line '{MARK}…' for its picture", path, number)
+            raise DataError(f"a sentence begins without a line '{MARK}…' for its image", path, number)
     if not blocks:
         raise DataError("is empty", path)
     for block in blocks:
