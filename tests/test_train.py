@@ -9,8 +9,13 @@ import torch
 import mkgc
 from mkgc.data.dataset import read_dataset
 from mkgc.errors import CheckpointError, MkgcError
+from mkgc.evaluate import evaluate
+from mkgc.inference import Predictor
 from mkgc.train import train
 from mkgc.training.checkpoint import build_task, read
+from mkgc.training.kept import KeepBest
+from tasks.link_prediction.stage1 import mask_vectors
+from tests.conftest import composed
 
 TASKS = ["mre", "mner", "link_prediction"]
 METRIC = {"mre": "f1", "mner": "f1", "link_prediction": "mrr"}
@@ -18,6 +23,11 @@ ASKED = {
     "mre": {"text": "Ada and Bob today", "head": "Ada", "tail": "Bob"},
     "mner": {"text": "We saw Paris Hilton"},
     "link_prediction": {"head": "name 3", "relation": "near"},
+}
+MATES = {
+    "mre": {"text": "Ada and Bob today and so on and so on", "head": "Ada", "tail": "Bob"},
+    "mner": {"text": "We saw Paris Hilton and so on and so on"},
+    "link_prediction": {"tail": "name 4", "relation": "likes"},
 }
 
 
@@ -27,27 +37,29 @@ def test_a_run_leaves_a_checkpoint_figures_and_its_configuration(task, roots, ti
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"best.ckpt", "last.ckpt", "config.yaml"}
     written = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert written["test"][METRIC[task]] == figures["test"][METRIC[task]]
-    assert 0 <= figures["test"][METRIC[task]] <= 1
+    assert evaluate(composed(f"checkpoint={tmp_path / 'run' / 'best.ckpt'}", name="evaluate")) == pytest.approx(
+        figures["test"], abs=1e-6
+    )
     assert {"dev", "test", "coverage", "seconds", "seed"} <= written.keys()
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_checkpoint_alone_predicts_as_the_trained_network_did(task, roots, tiny, tmp_path) -> None:
-    train(tiny(task, roots[task], "task.epochs=1"), tmp_path / "run")
-    first, again = (mkgc.load(tmp_path / "run" / "best.ckpt") for _ in range(2))
-    answer = first.predict([ASKED[task]])
-    assert answer == again.predict([ASKED[task]])
-    assert len(answer) == 1
+def test_a_checkpoint_alone_predicts_as_the_trained_network_did(task, roots, tiny, tmp_path, monkeypatch) -> None:
+    config, trained = tiny(task, roots[task], "task.epochs=1"), []
+    monkeypatch.setattr(
+        "mkgc.training.checkpoint.build_task", lambda *parts: trained.append(build_task(*parts)) or trained[-1]
+    )
+    train(config, tmp_path / "run")
+    expected = Predictor(trained[0].eval(), config).predict([ASKED[task]])
+    trained.clear()
+    assert mkgc.load(tmp_path / "run" / "best.ckpt").predict([ASKED[task]]) == expected
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_predictions_do_not_depend_on_batch_mates(task, roots, tiny, tmp_path) -> None:
     train(tiny(task, roots[task], "task.epochs=1"), tmp_path / "run")
     model = mkgc.load(tmp_path / "run" / "best.ckpt")
-    longer = dict(ASKED[task])
-    if "text" in longer:
-        longer["text"] += " and so on and so on"
-    records = [ASKED[task], longer, ASKED[task]]
+    records = [ASKED[task], MATES[task], ASKED[task]]
     together, alone = model.predict(records), model.predict(records, batch_size=1)
     for one, other in zip(_numbers(together), _numbers(alone), strict=True):
         assert one == pytest.approx(other, abs=1e-5)
@@ -152,7 +164,10 @@ def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
     figures = model.before_fit(_dataset(config))
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"table.weight", "bias"} | {name for name in before if name.endswith("new_tokens.entities.weight")}
-    assert 0 <= figures["stage1/recognised"] <= 1
+    with torch.no_grad():
+        scores = mask_vectors(model, _dataset(config), 5) @ model.table.weight.T + model.bias
+    right = [int(row.argmax()) == entity for entity, row in enumerate(scores)]
+    assert figures["stage1/recognised"] == pytest.approx(sum(right) / 12)
 
 
 def _dataset(config):
@@ -183,17 +198,24 @@ def test_a_damaged_checkpoint_is_named_as_such(tmp_path) -> None:
         read(tmp_path / "none.ckpt")
 
 
-def test_dev_may_be_scored_every_so_many_epochs(roots, tiny, tmp_path: Path) -> None:
+def test_dev_may_be_scored_every_so_many_epochs(roots, tiny, tmp_path: Path, monkeypatch) -> None:
+    rank = KeepBest._rank
     keys = ("backbone=kge/distmult", "task.epochs=4", "trainer.check_val_every_n_epoch=2")
+    scored = []
+    monkeypatch.setattr(
+        KeepBest, "_rank", lambda keep, trainer, task: scored.append(trainer.current_epoch) or rank(keep, trainer, task)
+    )
     figures = train(tiny("link_prediction", roots["link_prediction"], *keys), tmp_path / "run")
-    assert figures["epochs"] == 4
-    assert 0 < figures["test"]["mrr"] <= 1
+    assert (figures["epochs"], scored) == (4, [1, 3])
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_half_precision_trains_without_an_accelerator_too(task, roots, tiny, tmp_path: Path) -> None:
-    figures = train(tiny(task, roots[task], "task.epochs=2", "trainer.precision=bf16-mixed"), tmp_path / "run")
-    assert 0 <= figures["test"][METRIC[task]] <= 1
+    for precision in ("bf16-mixed", "32-true"):
+        train(tiny(task, roots[task], "task.epochs=1", f"trainer.precision={precision}"), tmp_path / precision)
+    half, full = (read(tmp_path / name / "last.ckpt")["state_dict"] for name in ("bf16-mixed", "32-true"))
+    assert max(float((half[name].float() - full[name].float()).abs().max()) for name in half) < 0.01
+    assert any(not torch.equal(half[name], full[name]) for name in half)
 
 
 @pytest.mark.parametrize(
