@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import attention, gather_positions, join_heads, split_heads
+from mkgc.nn.attention import Attention, gather_mask, join_heads, split_heads
 from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.nn.masks import present
 from mkgc.nn.streams import KeyValue, Streams
 
 
@@ -19,6 +20,7 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, other: int, hidden_dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
+        self.attention = Attention(dropout)
         self.query = nn.Linear(width, hidden_dim)
         self.key = nn.Linear(other, hidden_dim)
         self.value = nn.Linear(other, hidden_dim)
@@ -30,7 +32,7 @@ class CrossAttention(nn.Module):
     ) -> Float[Tensor, "B S D"]:
         key, value = (split_heads(part(other), self.heads) for part in (self.key, self.value))
         query = split_heads(self.query(x), self.heads)
-        context = attention(query, KeyValue(key, value, mask), self.dropout.p if self.training else 0.0)
+        context = self.attention(query, KeyValue(key, value, mask))
         return self.dropout(self.out(join_heads(context)))
 
 
@@ -109,14 +111,14 @@ class CoAttention(nn.Module):
         With ``position_ids``, only that position of each text is computed.
         """
         normed = self.norm(x.side)
-        imaged = x.side_mask.any(1)[:, None, None]
-        connected = torch.where(imaged, self.text(x.text, normed, x.side_mask), x.text)
+        imaged = present(x.side_mask)
+        connected = torch.where(imaged.any(1)[:, None, None], self.text(x.text, normed, imaged), x.text)
         attended = text.self_attention(connected, x.text_mask, position_ids=position_ids)
-        states, mask = text.feed_forward(attended.state), gather_positions(x.text_mask, position_ids)
+        states, mask = text.feed_forward(attended.state), gather_mask(x.text_mask, position_ids)
         out = replace(x, text=states, text_mask=mask, key_value=attended.key_value)
         if last:
             return out
-        seen = self.side(x.side, normed, x.text, x.text_mask)
+        seen = self.side(x.side, normed, x.text, present(x.text_mask))
         return replace(out, side=side.feed_forward(side.self_attention(seen, x.side_mask).state))
 
     def unused_modules(self, side: VisionLayer) -> list[nn.Module]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import aggregate, gather_positions, join_heads, split_heads
+from mkgc.nn.attention import Correlation, gather_mask, join_heads, split_heads
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.nn.streams import KeyValue, Streams
 
@@ -39,6 +39,7 @@ class PrefixFusion(nn.Module):
             self.value_to_side = _adapter(text.width, side.width)
         if caf:
             self.side_to_text = _adapter(side.width, text.width)
+            self.correlation = Correlation()
             self.project = nn.Linear(text.width, text.hidden_dim, bias=False)
 
     @property
@@ -55,10 +56,10 @@ class PrefixFusion(nn.Module):
         )
 
     def correlate(
-        self, text: Float[Tensor, "B T D"], side: Float[Tensor, "B V W"], side_mask: Tensor
+        self, text: Float[Tensor, "B T D"], side: Float[Tensor, "B V W"], side_mask: Bool[Tensor, "B V"]
     ) -> Float[Tensor, "B T F"]:
         """What the images add to the hidden units of the text's feed-forward network: Agg W_3."""
-        return self.project(aggregate(text, self.side_to_text(side), side_mask))
+        return self.project(self.correlation(text, self.side_to_text(side), side_mask))
 
     def forward(
         self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
@@ -70,11 +71,11 @@ class PrefixFusion(nn.Module):
         attended = text.self_attention(x.text, x.text_mask, position_ids=position_ids)
         prefix = self.prefix(attended.key_value, side.heads) if self.pgi else None
         seen = side.self_attention(x.side, x.side_mask, prefix)
-        extra = self.correlate(attended.state, seen.state, x.side_mask) if self.caf else None
+        extra = self.correlate(attended.state, seen.state, seen.key_value.mask) if self.caf else None
         return replace(
             x,
             text=text.feed_forward(attended.state, extra),
-            text_mask=gather_positions(x.text_mask, position_ids),
+            text_mask=gather_mask(x.text_mask, position_ids),
             side=seen.state if last else side.feed_forward(seen.state),
             key_value=attended.key_value,
         )

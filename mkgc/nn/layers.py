@@ -6,15 +6,17 @@ names come from there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from jaxtyping import Bool, Float, Int
-from timm.layers import Attention
+from timm.layers import Attention as TimmAttention
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import attention, gather_positions, join_heads, split_heads
+from mkgc.nn.attention import Attention, gather_positions, join_heads, split_heads
+from mkgc.nn.masks import present
 from mkgc.nn.streams import Attended, KeyValue
 
 
@@ -26,6 +28,7 @@ class TextLayer(nn.Module):
     def __init__(self, block: Any) -> None:
         super().__init__()
         self.block = block
+        self.attention = Attention(block.attention.self.dropout.p)
         self.heads: int = block.attention.self.num_attention_heads
         self.width: int = block.attention.output.dense.out_features
         self.hidden_dim: int = block.intermediate.dense.out_features
@@ -33,7 +36,7 @@ class TextLayer(nn.Module):
     def self_attention(
         self,
         x: Float[Tensor, "B T D"],
-        mask: Bool[Tensor, "B T"],
+        mask: Bool[Tensor, "B *Q T"],
         prefix: KeyValue | None = None,
         position_ids: Int[Tensor, " B"] | None = None,
     ) -> Attended:
@@ -42,12 +45,12 @@ class TextLayer(nn.Module):
         With ``position_ids``, only that position of each text attends, and is all that comes out; all are attended to.
         """
         part = self.block.attention.self
-        key_value = KeyValue(split_heads(part.key(x), self.heads), split_heads(part.value(x), self.heads), mask)
         asking = gather_positions(x, position_ids)
-        query = split_heads(part.query(asking), self.heads)
-        seen = key_value if prefix is None else prefix.concat(key_value)
-        context = join_heads(attention(query, seen, part.dropout.p if self.training else 0.0))
-        return Attended(self.block.attention.output(context, asking), context, key_value)
+        projected = part.query(asking), part.key(x), part.value(x)
+        query, key, value = (split_heads(y, self.heads) for y in projected)
+        own = KeyValue(key, value, mask if mask.ndim == 2 else gather_positions(mask, position_ids))
+        context = join_heads(self.attention(query, own if prefix is None else prefix.concat(own)))
+        return Attended(self.block.attention.output(context, asking), context, replace(own, mask=present(mask)))
 
     def feed_forward(
         self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None
@@ -70,28 +73,28 @@ class VisionLayer(nn.Module):
 
     def __init__(self, block: Any) -> None:
         super().__init__()
-        if type(block) is not Block or type(block.attn) is not Attention:
+        if type(block) is not Block or type(block.attn) is not TimmAttention:
             raise ConfigError(
                 f"vision blocks of type {type(block).__name__} with {type(getattr(block, 'attn', None)).__name__} "
                 "are not supported: choose a timm VisionTransformer of plain pre-norm blocks, such as vit_* or deit_*"
             )
         self.block = block
+        self.attention = Attention(block.attn.attn_drop.p)
         self.heads: int = block.attn.num_heads
         self.width: int = self.block.norm1.normalized_shape[0]
 
     def self_attention(
-        self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B V"], prefix: KeyValue | None = None
+        self, x: Float[Tensor, "B V W"], mask: Bool[Tensor, "B *Q V"], prefix: KeyValue | None = None
     ) -> Attended:
         """Self-attention over the prefix, if any, and the image tokens themselves, with residual."""
         part = self.block.attn
         normed = self.block.norm1(x)
         query, key, value = part.qkv(normed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        key_value = KeyValue(part.k_norm(key), value, mask)
-        seen = key_value if prefix is None else prefix.concat(key_value)
-        context = join_heads(attention(part.q_norm(query), seen, part.attn_drop.p if self.training else 0.0))
+        own = KeyValue(part.k_norm(key), value, mask)
+        context = join_heads(self.attention(part.q_norm(query), own if prefix is None else prefix.concat(own)))
         gated = part.norm(context) if part.gate is None else part.norm(context) * part.gate(normed).sigmoid()
         state = x + self.block.drop_path1(self.block.ls1(part.proj_drop(part.proj(gated))))
-        return Attended(state, context, key_value)
+        return Attended(state, context, replace(own, mask=present(mask)))
 
     def feed_forward(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
         """Feed-forward network of the normed input, with residual."""

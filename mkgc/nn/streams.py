@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mkgc.nn.masks import concat_masks
+
 
 @dataclass(frozen=True)
 class KeyValue:
@@ -15,14 +17,14 @@ class KeyValue:
 
     key: Float[Tensor, "B H S d"]
     value: Float[Tensor, "B H S d"]
-    mask: Bool[Tensor, "B S"]
+    mask: Bool[Tensor, "B *Q S"]
 
     def concat(self, other: KeyValue) -> KeyValue:
         """These keys and values as a prefix of the other's."""
         return KeyValue(
             torch.cat([self.key, other.key], dim=2),
             torch.cat([self.value, other.value], dim=2),
-            torch.cat([self.mask, other.mask], dim=1),
+            concat_masks(self.mask, other.mask),
         )
 
 
@@ -31,7 +33,7 @@ class Attended:
     """The outcome of a layer's attention, for all positions or for the one of each row that was asked for.
 
     ``context`` is what the heads returned, joined, before the output projection; ``state`` is the layer's residual
-    stream after it; ``key_value`` holds the keys and values that the layer made of its input.
+    stream after it; ``key_value`` holds the keys and values that the layer made of its input, and which of them exist.
     """
 
     state: Float[Tensor, "B Q D"]
@@ -48,7 +50,7 @@ class Streams:
     """
 
     text: Float[Tensor, "B T D"]
-    text_mask: Bool[Tensor, "B T"]
+    text_mask: Bool[Tensor, "B *Q T"]
     side: Float[Tensor, "B V W"]
-    side_mask: Bool[Tensor, "B V"]
+    side_mask: Bool[Tensor, "B *R V"]
     key_value: KeyValue | None = None

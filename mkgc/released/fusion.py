@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.nn.attention import aggregate, gather_positions
+from mkgc.nn.attention import Correlation, gather_mask
 from mkgc.nn.layers import TextLayer, VisionLayer
 from mkgc.nn.streams import Streams
 
@@ -37,6 +37,7 @@ class ReleasedFusion(nn.Module):
                 f"the released fusion needs equal widths and heads, got text {text.width} with {text.heads} heads and "
                 f"vision {side.width} with {side.heads}: set size.released.width and size.released.heads to the text's"
             )
+        self.correlation = Correlation()
         self.project = nn.Linear(side.width, text.hidden_dim)
         nn.init.normal_(self.project.weight, std=0.02)
         nn.init.zeros_(self.project.bias)
@@ -48,8 +49,8 @@ class ReleasedFusion(nn.Module):
         prefix = None if x.key_value is None else replace(x.key_value, mask=torch.ones_like(x.key_value.mask))
         seen = side.feed_forward(side.self_attention(x.side, x.side_mask, prefix).state)
         attended = text.self_attention(x.text, x.text_mask, position_ids=position_ids)
-        extra = self.project(aggregate(attended.context, seen, x.side_mask))
-        states, mask = text.feed_forward(attended.state, extra), gather_positions(x.text_mask, position_ids)
+        extra = self.project(self.correlation(attended.context, seen, x.side_mask))
+        states, mask = text.feed_forward(attended.state, extra), gather_mask(x.text_mask, position_ids)
         return replace(x, text=states, text_mask=mask, side=seen, key_value=attended.key_value)
 
     def unused_modules(self, side: VisionLayer) -> list[nn.Module]:

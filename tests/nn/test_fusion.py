@@ -11,7 +11,7 @@ from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
 from mkgc.fusion.prefix import PrefixFusion
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.nn.attention import aggregate, attention, split_heads
+from mkgc.nn.attention import Attention, Correlation, split_heads
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.nn.streams import KeyValue
 from mkgc.released.fusion import ReleasedFusion
@@ -59,8 +59,8 @@ def test_attention_over_a_prefix_interpolates_between_both() -> None:
     own = KeyValue(own_key, own_value, torch.ones(2, 5, dtype=torch.bool))
     weight = [(query @ k.transpose(-1, -2) / math.sqrt(8)).exp().sum(-1, keepdim=True) for k in (key, own_key)]
     share = weight[0] / (weight[0] + weight[1])
-    expected = (1 - share) * attention(query, own) + share * attention(query, prefix)
-    torch.testing.assert_close(attention(query, prefix.concat(own)), expected, **near)
+    expected = (1 - share) * Attention()(query, own) + share * Attention()(query, prefix)
+    torch.testing.assert_close(Attention()(query, prefix.concat(own)), expected, **near)
 
 
 def test_aggregation_is_equations_13_and_14_written_out() -> None:
@@ -73,16 +73,13 @@ def test_aggregation_is_equations_13_and_14_written_out() -> None:
             similarity = [math.exp(sum(float(text[b, t, d] * side[b, v, d]) for d in range(6))) for v in seen]
             for v, s in zip(seen, similarity, strict=True):
                 expected[b, t] += s / sum(similarity) * side[b, v]
-    torch.testing.assert_close(aggregate(text, side, mask), expected, **near)
+    torch.testing.assert_close(Correlation()(text, side, mask), expected, **near)
 
 
-def test_nothing_to_see_adds_nothing() -> None:
-    assert torch.equal(
-        aggregate(torch.randn(1, 4, 6), torch.randn(1, 3, 6), torch.zeros(1, 3, dtype=torch.bool)), torch.zeros(1, 4, 6)
-    )
-    assert torch.equal(
-        aggregate(torch.randn(1, 4, 6), torch.zeros(1, 0, 6), torch.zeros(1, 0, dtype=torch.bool)), torch.zeros(1, 4, 6)
-    )
+@pytest.mark.parametrize("tokens", [3, 0])
+def test_nothing_to_see_adds_nothing(tokens: int) -> None:
+    text, side, mask = torch.randn(1, 4, 6), torch.randn(1, tokens, 6), torch.zeros(1, tokens, dtype=torch.bool)
+    assert torch.equal(Correlation()(text, side, mask), torch.zeros(1, 4, 6))
 
 
 def test_a_fused_layer_is_equations_10_to_16_written_out() -> None:
@@ -102,7 +99,7 @@ def test_a_fused_layer_is_equations_10_to_16_written_out() -> None:
     weights = (q @ both_k.transpose(-1, -2) / math.sqrt(8)).softmax(-1)
     h_v = x_v + block.attn.proj((weights @ both_v).transpose(1, 2).flatten(2))
     h_t = t_layer.block.attention(x_t)[0]
-    extra = aggregate(h_t, h_v, seen["in"].side_mask) @ fusion.project.weight.T
+    extra = Correlation()(h_t, h_v, seen["in"].side_mask) @ fusion.project.weight.T
     hidden_dim, outer = t_layer.block.intermediate.dense, t_layer.block.output
     hidden = torch.nn.functional.gelu(h_t @ hidden_dim.weight.T + hidden_dim.bias + extra)
     expected = outer.LayerNorm(hidden @ outer.dense.weight.T + outer.dense.bias + h_t)

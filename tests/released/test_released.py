@@ -14,7 +14,6 @@ from mkgc.convert import FUSED, kind_of, released_state, reordered_states, sizes
 from mkgc.encoders.text import random_text
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.released import fusion
 from mkgc.released.fusion import ReleasedFusion
 from mkgc.released.vision import ReleasedVision
 from mkgc.released.weights import load_strictly, read_tensors, released_names, without_prefix
@@ -55,14 +54,9 @@ def traced(model: FusionEncoder, text: Text, images: list[Images]) -> dict[str, 
         for side, layers in (("text", model.text.layers), ("vision", model.side.layers)):
             for i, layer in enumerate(layers):
                 _record(patch, out, side, i, layer)
-        aggregate, calls = fusion.aggregate, iter(range(12 - FUSED, 12))
-
-        def recorded(query, side, mask):
-            mixed = aggregate(query, side, mask)
-            out[f"mid.text_layer.{next(calls):02d}.fusion"] = mixed
-            return mixed
-
-        patch.setattr(fusion, "aggregate", recorded)
+        for i, fusion in enumerate(model.fusions, start=12 - FUSED):
+            name = f"mid.text_layer.{i:02d}.fusion"
+            hooks.append(fusion.correlation.register_forward_hook(lambda m, x, y, name=name: out.update({name: y})))
         out["mid.vision_embeddings"] = model.side.tokens(images, len(text.ids))
         out["out.vision_pre_ln"] = model.side.embed(images, len(text.ids))[0]
         out["out.last_hidden_state"] = model(text, images).text
