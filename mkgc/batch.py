@@ -32,16 +32,30 @@ class Part:
 
 @dataclass(frozen=True)
 class Text(Part):
-    """Token ids; ``mask`` is False at padding, ``segments`` are token types."""
+    """Token ids; ``mask`` is False at padding, ``segments`` are token types.
+
+    Where tokens are more than a sequence, as in a sentence tree, ``positions`` count from 0 and may repeat, and
+    ``visible[b, i, j]`` says whether token ``i`` may attend to token ``j``. ``features`` are added to the embeddings,
+    through a projection that the encoder must have.
+    """
 
     ids: Int[Tensor, "B T"]
     mask: Bool[Tensor, "B T"]
     segments: Int[Tensor, "B T"]
+    positions: Int[Tensor, "B T"] | None = None
+    visible: Bool[Tensor, "B T T"] | None = None
+    features: Float[Tensor, "B T F"] | None = None
+
+    @property
+    def attention_mask(self) -> Bool[Tensor, "B *Q T"]:
+        """What may be attended to: the same for all tokens, or a row for each where there is a visible matrix."""
+        return self.mask if self.visible is None else self.mask[:, None] & self.visible
 
     def rows(self, rows: Sequence[int]) -> Text:
         """Some of the texts."""
         chosen = torch.as_tensor(rows, device=self.ids.device)
-        return Text(self.ids[chosen], self.mask[chosen], self.segments[chosen])
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return replace(self, **{name: value[chosen] for name, value in values if value is not None})
 
     def keys(self) -> list[bytes]:
         """What tells each text from others, whatever it is padded to."""

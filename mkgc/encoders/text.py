@@ -25,6 +25,8 @@ WORDED = ("model_type", "hidden_act", "position_embedding_type", "dtype")
 class TextEncoder(nn.Module):
     """T-Encoder: embeddings, then post-norm layers; fusions take the last ones over.
 
+    With ``feature_dim``, texts may bring so many features a token, whose projection is added to the embeddings.
+
     Raises:
         ConfigError: The model is not of the BERT family.
     """
@@ -32,7 +34,7 @@ class TextEncoder(nn.Module):
     embeddings: Any  # transformers' own, of whichever family
     layers: Any
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, feature_dim: int | None = None) -> None:
         super().__init__()
         layers = getattr(getattr(model, "encoder", None), "layer", None)
         if layers is None or not hasattr(layers[0], "intermediate") or not hasattr(model, "embeddings"):
@@ -43,6 +45,11 @@ class TextEncoder(nn.Module):
         self.embeddings = model.embeddings
         self.layers = nn.ModuleList(TextLayer(block) for block in layers)
         self.width: int = model.config.hidden_size
+        self.feature_dim = feature_dim
+        if feature_dim is not None:
+            self.project_features = nn.Linear(feature_dim, model.embeddings.word_embeddings.embedding_dim)
+            nn.init.normal_(self.project_features.weight, std=model.config.initializer_range)
+            nn.init.zeros_(self.project_features.bias)
 
     @property
     def words(self) -> nn.Embedding | ExtendedEmbedding:
@@ -72,14 +79,24 @@ class TextEncoder(nn.Module):
         """The input of the first layer.
 
         Raises:
-            ConfigError: The text is longer than the model's position table.
+            ConfigError: The text is longer than the model's position table, or has features that cannot be read.
         """
         most = positions(self.config)
         if text.ids.shape[1] > most:
             raise ConfigError(
                 f"a text of {text.ids.shape[1]} tokens is longer than the encoder's {most}: lower data.max_length"
             )
-        return self.embeddings(input_ids=text.ids, token_type_ids=text.segments)
+        return self.embeddings(
+            input_ids=text.ids,
+            token_type_ids=text.segments,
+            position_ids=None if text.positions is None else text.positions + first_position(self.config),
+            inputs_embeds=None if text.features is None else self.words(text.ids) + self._projected(text.features),
+        )
+
+    def _projected(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "B T E"]:
+        if features.shape[-1] != self.feature_dim:
+            raise ConfigError(f"texts with {features.shape[-1]} features a token, for feature_dim={self.feature_dim}")
+        return self.project_features(features)
 
     def architecture_config(self) -> dict[str, Any]:
         """A configuration that builds this architecture again, without weights and without a hub."""
@@ -87,14 +104,18 @@ class TextEncoder(nn.Module):
         words = {
             key: str(getattr(self.config, key)) for key in WORDED if isinstance(getattr(self.config, key, None), str)
         }
-        return {"_target_": f"{__name__}.random_text", "_convert_": "all", "config": numbers | words}
+        node = {"_target_": f"{__name__}.random_text", "_convert_": "all", "config": numbers | words}
+        return node if self.feature_dim is None else node | {"feature_dim": self.feature_dim}
+
+
+def first_position(config: PretrainedConfig) -> int:
+    """The row of the position table that a text begins with: in RoBERTa and its kin, behind the padding index."""
+    return (config.pad_token_id or 0) + 1 if any(name in config.model_type for name in PADDED_POSITIONS) else 0
 
 
 def positions(config: PretrainedConfig) -> int:
     """How many tokens of a text an encoder can read."""
-    # The tables of RoBERTa and its kin begin behind the padding index.
-    reserved = (config.pad_token_id or 0) + 1 if any(name in config.model_type for name in PADDED_POSITIONS) else 0
-    return config.max_position_embeddings - reserved
+    return config.max_position_embeddings - first_position(config)
 
 
 def check_length(backbone: Mapping[str, Any], max_length: int) -> None:
@@ -114,20 +135,23 @@ def check_length(backbone: Mapping[str, Any], max_length: int) -> None:
         )
 
 
-def random_text(config: dict[str, Any], vocabulary: int | None = None) -> TextEncoder:
+def random_text(config: dict[str, Any], vocabulary: int | None = None, feature_dim: int | None = None) -> TextEncoder:
     """A text encoder with random weights; ``config`` is transformers' own, with its ``model_type``.
 
-    ``vocabulary`` is the number of the tokeniser's pieces, where there is a tokeniser.
+    ``vocabulary`` is the number of the tokeniser's pieces, where there is a tokeniser. ``feature_dim`` is as for
+    :class:`TextEncoder`.
 
     Raises:
         ConfigError: The configuration speaks of another number.
     """
     pieces = {} if vocabulary is None else {"vocab_size": vocabulary}
-    return TextEncoder(AutoModel.from_config(_checked(_random_config(pieces | config), vocabulary)))
+    return TextEncoder(AutoModel.from_config(_checked(_random_config(pieces | config), vocabulary)), feature_dim)
 
 
-def pretrained_text(name: str, dropout: float | None = None, vocabulary: int | None = None) -> TextEncoder:
-    """A pretrained text encoder from a hub name or a local folder; ``vocabulary`` is as for :func:`random_text`.
+def pretrained_text(
+    name: str, dropout: float | None = None, vocabulary: int | None = None, feature_dim: int | None = None
+) -> TextEncoder:
+    """A pretrained text encoder from a hub name or a local folder; the other options are as for :func:`random_text`.
 
     Raises:
         ConfigError: Nothing can be loaded from there, or not all of an encoder, or the tokeniser is of another.
@@ -140,7 +164,7 @@ def pretrained_text(name: str, dropout: float | None = None, vocabulary: int | N
         raise _not_found(name, error) from error
     if lost := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
         raise ConfigError(f"the weights at '{name}' lack {len(lost)} of the encoder's tensors, first '{lost[0]}'")
-    return TextEncoder(model)
+    return TextEncoder(model, feature_dim)
 
 
 def _checked(config: PretrainedConfig, vocabulary: int | None) -> PretrainedConfig:
