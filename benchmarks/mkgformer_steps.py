@@ -106,7 +106,7 @@ def stage1(task: LinkPrediction, dataset: Any) -> Measures:
     features = [dataset.processor.definition(entity) for entity in range(BATCH)]
     batch = dataset.processor.collate(features, Drawn())
     count, size = len(dataset.processor.entities), task.stage1.batch_size
-    table, bias = task.table.weight, task.bias
+    table, bias = task.head.table.weight, task.head.bias
     optimiser = torch.optim.AdamW([table, bias], lr=1e-6, fused=True)
     said, rows = torch.randn(size, task.backbone.width), torch.arange(size)
 
@@ -134,8 +134,8 @@ def head(task: LinkPrediction, batch: LinkBatch) -> Measures:
     rows = torch.arange(len(states))
 
     def at_mask() -> Tensor:
-        hidden = task.transform(states[rows, batch.mask])
-        scores = F.linear(hidden, task.table.weight, task.bias)
+        hidden = task.head.transform(states[rows, batch.mask])
+        scores = F.linear(hidden, task.head.table.weight, task.head.bias)
         return binary_kvsall(scores, (batch.targets[:, 0], batch.targets[:, 1]))
 
     before = learned(task, lambda: dense_bce(everywhere(task, states, batch), batch))
@@ -146,9 +146,9 @@ def everywhere(task: LinkPrediction, states: Tensor, batch: LinkBatch) -> Tensor
     """Scores of the entities at the mask, cut out of those of all rows of the vocabulary at all positions."""
     words: Any = task.backbone.text.words
     first = words.words.num_embeddings
-    bias = F.pad(task.bias, (first, len(words.weight) - first - len(task.bias)))
-    scores = F.linear(task.transform(states), words.weight, bias)
-    return scores[torch.arange(len(states)), batch.mask, first : first + len(task.bias)]
+    bias = F.pad(task.head.bias, (first, len(words.weight) - first - len(task.head.bias)))
+    scores = F.linear(task.head.transform(states), words.weight, bias)
+    return scores[torch.arange(len(states)), batch.mask, first : first + len(task.head.bias)]
 
 
 def dense_bce(scores: Tensor, batch: Any) -> Tensor:
@@ -202,8 +202,8 @@ def steps(task: LinkPrediction, train: LinkBatch, test: LinkBatch) -> Measures:
     rows = torch.arange(BATCH)
 
     def all_positions() -> Tensor:
-        hidden = task.transform(task.backbone(train.text, train.images).text[rows, train.mask])
-        return binary_kvsall(F.linear(hidden, task.table.weight, task.bias), tuple(train.targets.T))
+        hidden = task.head.transform(task.backbone(train.text, train.images).text[rows, train.mask])
+        return binary_kvsall(F.linear(hidden, task.head.table.weight, task.head.bias), tuple(train.targets.T))
 
     def as_released() -> Tensor:
         with each_on_its_own():
@@ -241,7 +241,7 @@ def optimiser(task: LinkPrediction) -> Measures:
     for parameter in task.parameters():
         parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
     learning = [parameter for parameter in task.parameters() if parameter.requires_grad]
-    rest = [parameter for parameter in learning if parameter is not task.table.weight]
+    rest = [parameter for parameter in learning if parameter is not task.head.table.weight]
     both = [torch.optim.AdamW(parameters, lr=1e-9, fused=True) for parameters in (learning, rest)]
     return {"AdamW: without the entities' table": in_turns(both[0].step, both[1].step)}
 

@@ -31,7 +31,7 @@ PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
 FUSED = 4
 """The released code fuses its last four layers, its paper says three."""
 HEADS = {
-    "mre": {"classifier.weight": "classifier.weight", "classifier.bias": "classifier.bias"},
+    "mre": {"classifier.weight": "head.classifier.weight", "classifier.bias": "head.classifier.bias"},
     "mner": {
         "fc.weight": "emit.weight",
         "fc.bias": "emit.bias",
@@ -40,10 +40,10 @@ HEADS = {
         "crf.transitions": "crf.chain.transitions",
     },
     "link_prediction": {
-        "cls.predictions.transform.dense.weight": "transform.0.weight",
-        "cls.predictions.transform.dense.bias": "transform.0.bias",
-        "cls.predictions.transform.LayerNorm.weight": "transform.2.weight",
-        "cls.predictions.transform.LayerNorm.bias": "transform.2.bias",
+        "cls.predictions.transform.dense.weight": "head.dense.weight",
+        "cls.predictions.transform.dense.bias": "head.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight": "head.norm.weight",
+        "cls.predictions.transform.LayerNorm.bias": "head.norm.bias",
     },
 }
 """The heads' names there and here."""
@@ -157,8 +157,8 @@ def released_state(
         for name in ("cls.predictions.bias", *TIED):
             out.pop(name, None)
         bias = state["cls.predictions.bias"][start : start + new_tokens["entities"]]
-        out["table.weight"] = out[f"{place}.new_tokens.entities.weight"]
-        out["bias"] = bias[list(orders["entities"])] if "entities" in orders else bias
+        out["head.table.weight"] = out[f"{place}.new_tokens.entities.weight"]
+        out["head.bias"] = bias[list(orders["entities"])] if "entities" in orders else bias
     return out
 
 

@@ -185,5 +185,5 @@ def test_weights_that_were_cut_short_are_a_line(mre_root, tmp_path, monkeypatch,
 def test_more_relations_than_the_data_set_has_are_a_line(mre_root, tmp_path, monkeypatch, capsys) -> None:
     state = random_state("mre", words=50, labels=5)
     assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch) == 2
-    assert "classifier.weight is [5, 64] instead of [3, 64]" in said(capsys.readouterr().err)
+    assert "head.classifier.weight is [5, 64] instead of [3, 64]" in said(capsys.readouterr().err)
     assert not (tmp_path / "ours.ckpt").exists()

@@ -163,9 +163,11 @@ def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     figures = model.before_fit(_dataset(config))
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved == {"table.weight", "bias"} | {name for name in before if name.endswith("new_tokens.entities.weight")}
+    assert moved == {"head.table.weight", "head.bias"} | {
+        name for name in before if name.endswith("new_tokens.entities.weight")
+    }
     with torch.no_grad():
-        scores = mask_vectors(model, _dataset(config), 5) @ model.table.weight.T + model.bias
+        scores = mask_vectors(model, _dataset(config), 5) @ model.head.table.weight.T + model.head.bias
     right = [int(row.argmax()) == entity for entity, row in enumerate(scores)]
     assert figures["stage1/recognised"] == pytest.approx(sum(right) / 12)
 

@@ -40,7 +40,10 @@ class Ranked(Task):
 
     monitor = "dev/mrr"
     rows = Task.rows | {
-        re.compile(r"\.new_tokens\.entities\.weight$|^table\.weight$|^bias$|kge\.entities\.weight$"): ("entity", 1),
+        re.compile(r"\.new_tokens\.entities\.weight$|^head\.table\.weight$|^head\.bias$|kge\.entities\.weight$"): (
+            "entity",
+            1,
+        ),
         re.compile(r"\.new_tokens\.relations\.weight$|kge\.relations\.weight$|kge\.gate$"): ("relation", 1),
     }
     processor: TripleProcessor

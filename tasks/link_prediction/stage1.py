@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError, DivergedError
+from mkgc.heads.masked_lm import MaskedLM
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.processor import LinkProcessor
 
@@ -27,8 +28,7 @@ class Reader(Protocol):
     """A model with a vector and a bias for each entity, and what it says at a prompt's mask."""
 
     processor: LinkProcessor
-    table: Any
-    bias: nn.Parameter
+    head: MaskedLM
     metadata: dict[str, Any]
     training: bool
 
@@ -80,7 +80,7 @@ def fit_entities(task: Reader, dataset: Dataset, settings: Stage1) -> dict[str, 
         DivergedError: The loss is not finite.
     """
     hidden = mask_vectors(task, dataset, settings.batch_size)
-    table, bias = task.table.weight, task.bias
+    table, bias = task.head.table.weight, task.head.bias
     optimiser = torch.optim.AdamW([table, bias], lr=settings.lr, fused=True)
     order = torch.Generator().manual_seed(int(task.metadata["seed"]))
     losses: list[float] = []

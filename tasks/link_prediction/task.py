@@ -10,19 +10,18 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mkgc.analysis.calibration import Calibration
 from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError
+from mkgc.heads.masked_lm import MaskedLM
 from mkgc.kge.index import EntityIndex
 from mkgc.kge.model import KGEModel
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.nn.embeddings import some_rows
-from mkgc.nn.products import full_products
 from mkgc.training.task import Optim
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
@@ -49,7 +48,6 @@ class LinkPrediction(Ranked):
 
     backbone: FusionEncoder
     processor: LinkProcessor
-    table: Any
 
     def __init__(
         self,
@@ -74,12 +72,10 @@ class LinkPrediction(Ranked):
             raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
         self.objective, self.hide, self.smoothing = objective, hide, smoothing
         self.stages, self.stage1 = tuple(stages), stage1
-        self.table = backbone.text.add_tokens(processor.new_tokens()).new_tokens["entities"]
-        width = backbone.width
-        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12))
+        table: Any = backbone.text.add_tokens(processor.new_tokens()).new_tokens["entities"]
         # Few entities answer a query. Starting from that share (Lin et al., 2017, section 4.1) keeps the network from
         # spending its first epochs, and the queries' differences, on lowering every score.
-        self.bias = nn.Parameter(torch.full((len(processor.entities),), -math.log(len(processor.entities))))
+        self.head = MaskedLM(backbone.width, table, bias=-math.log(len(processor.entities)))
         self.build_metrics()
 
     @property
@@ -92,7 +88,7 @@ class LinkPrediction(Ranked):
 
     def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]:
         """The transformed state at each query's mask."""
-        return self.transform(self.backbone(batch.text, batch.images, batch.mask).text[:, 0])
+        return self.head.transform(self.backbone(batch.text, batch.images, batch.mask).text[:, 0])
 
     def queries(self, batch: LinkBatch) -> Float[Tensor, "B E"]:
         """Vectors whose product with :meth:`entities` is the score; the last number is 1 and meets the bias."""
@@ -100,11 +96,11 @@ class LinkPrediction(Ranked):
 
     def entities(self) -> Float[Tensor, "N E"]:
         """A vector for each entity, its bias at the end."""
-        return torch.cat([self.table.weight, self.bias[:, None]], 1)
+        return torch.cat([self.head.table.weight, self.head.bias[:, None]], 1)
 
     def score_candidates(self, queries: Float[Tensor, "B E"], entities: slice) -> Float[Tensor, "B n"]:
         # The product of queries and entities, without copying the table to put the bias beside it.
-        return full_products(queries[:, :-1], some_rows(self.table.weight, entities), some_rows(self.bias, entities))
+        return self.head.score(queries[:, :-1], entities)
 
     def entity_index(self, approximate: bool) -> EntityIndex:
         return EntityIndex(self.entities(), "product", approximate, self.excluded)

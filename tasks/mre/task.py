@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from mkgc.errors import ConfigError
+from mkgc.heads.pair import PairClassifier
 from mkgc.metrics.relation import RelationF1
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.task import Optim, Task
@@ -18,14 +18,10 @@ from tasks.mre.data import RelationBatch, RelationProcessor
 
 
 class RelationExtraction(Task):
-    """Scores every relation for each example with one linear layer.
-
-    ``pooling="markers"`` reads the states at both mentions' opening markers, as the released code of MKGformer does;
-    ``"cls"`` reads the first token's, as its paper writes it (section 3.3).
-    """
+    """Scores every relation for each example; ``pooling`` is that of :class:`mkgc.heads.pair.PairClassifier`."""
 
     monitor = "dev/f1"
-    rows = Task.rows | {re.compile(r"^classifier\."): ("relation", 1)}
+    rows = Task.rows | {re.compile(r"^head\.classifier\."): ("relation", 1)}
     processor: RelationProcessor
 
     def __init__(
@@ -36,12 +32,8 @@ class RelationExtraction(Task):
         pooling: Literal["markers", "cls"] = "markers",
     ) -> None:
         super().__init__(backbone, processor, optim)
-        if pooling not in ("markers", "cls"):
-            raise ConfigError(f"task.model.pooling={pooling}: choose markers or cls")
-        self.pooling = pooling
         backbone.text.add_tokens(processor.new_tokens())
-        inputs = 2 * backbone.width if pooling == "markers" else backbone.width
-        self.classifier = nn.Linear(inputs, len(processor.labels))
+        self.head = PairClassifier(backbone.width, len(processor.labels), pooling)
         self.build_metrics()
 
     def make_metric(self) -> RelationF1:
@@ -50,11 +42,7 @@ class RelationExtraction(Task):
 
     def logits(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""
-        states = self.backbone(batch.text, batch.images).text
-        if self.pooling == "cls":
-            return self.classifier(states[:, 0])
-        rows = torch.arange(states.shape[0], device=states.device)[:, None]
-        return self.classifier(states[rows, batch.markers].flatten(1))
+        return self.head(self.backbone(batch.text, batch.images).text, batch.markers)
 
     def loss(self, batch: RelationBatch) -> Tensor:
         return F.cross_entropy(self.logits(batch), batch.labels)

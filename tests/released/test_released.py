@@ -425,7 +425,7 @@ def test_entities_and_relations_become_tables() -> None:
     assert torch.equal(out[f"{place}.words.weight"], words[:41])
     assert torch.equal(out[f"{place}.new_tokens.entities.weight"], words[41:47])
     assert torch.equal(out[f"{place}.new_tokens.relations.weight"], words[47:])
-    assert torch.equal(out["bias"], state["cls.predictions.bias"][41:47])
+    assert torch.equal(out["head.bias"], state["cls.predictions.bias"][41:47])
 
 
 def test_weights_are_read_without_running_code(tmp_path) -> None:

@@ -80,8 +80,8 @@ def test_mask_vectors_computed_once_are_those_of_every_epoch(dataset, kg_root, t
 def test_scores_are_products_of_queries_and_entities(dataset, kg_root, tiny) -> None:
     model = build_task(tiny("link_prediction", kg_root), dataset.processor).eval()
     batch = dataset.processor.collate(dataset.features["dev"], dataset.store)
-    torch.nn.init.normal_(model.bias)
-    by_hand = model.hidden(batch) @ model.table.weight.T + model.bias
+    torch.nn.init.normal_(model.head.bias)
+    by_hand = model.hidden(batch) @ model.head.table.weight.T + model.head.bias
     torch.testing.assert_close(model.scores(batch), by_hand)
 
 

@@ -217,7 +217,9 @@ def test_settings_that_leave_weights_what_they_are_may_change(made, started, mre
 
 def test_a_head_of_another_shape_is_one_line(made, started, mre_root) -> None:
     model, _, _ = made("mre", mre_root)
-    with pytest.raises(CheckpointError, match="another network than the settings make: size mismatch for classifier"):
+    with pytest.raises(
+        CheckpointError, match="another network than the settings make: size mismatch for head.classifier"
+    ):
         started(model, "mre", mre_root, "task.model.pooling=cls")
 
 

@@ -72,23 +72,23 @@ def _deep(contents: Contents) -> None:
 
 
 def _huge_tensor(contents: Contents) -> None:
-    contents["state_dict"]["classifier.bias"] = torch.zeros(1).expand(10**12)
+    contents["state_dict"]["head.classifier.bias"] = torch.zeros(1).expand(10**12)
 
 
 def _nan(contents: Contents) -> None:
-    contents["state_dict"]["classifier.bias"][0] = torch.nan
+    contents["state_dict"]["head.classifier.bias"][0] = torch.nan
 
 
 def _no_tensor(contents: Contents) -> None:
-    contents["state_dict"]["classifier.bias"] = "classifier"
+    contents["state_dict"]["head.classifier.bias"] = "classifier"
 
 
 def _fewer(contents: Contents) -> None:
-    del contents["state_dict"]["classifier.bias"]
+    del contents["state_dict"]["head.classifier.bias"]
 
 
 def _more(contents: Contents) -> None:
-    contents["state_dict"]["classifier.scale"] = torch.zeros(3)
+    contents["state_dict"]["head.classifier.scale"] = torch.zeros(3)
 
 
 ATTACKS: dict[str, Callable[[Contents], None]] = {

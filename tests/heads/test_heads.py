@@ -1,0 +1,72 @@
+"""Heads, and the losses that read them, against loops and the libraries' own."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertForMaskedLM
+from transformers.models.clip.modeling_clip import image_text_contrastive_loss
+
+from mkgc.heads.masked_lm import MaskedLM
+from mkgc.heads.pair import PairClassifier
+from mkgc.heads.projection import Projection
+from mkgc.losses.contrastive import contrastive_loss
+from mkgc.nn.embeddings import ExtendedEmbedding
+
+near = {"rtol": 0, "atol": 1e-5}
+
+
+def test_the_masked_language_model_head_is_transformers_own() -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    theirs = BertForMaskedLM(BertConfig(vocab_size=20, **sizes)).eval()
+    transform = theirs.cls.predictions.transform
+    ours = MaskedLM(16, theirs.bert.embeddings.word_embeddings)
+    ours.dense.load_state_dict(transform.dense.state_dict())
+    ours.norm.load_state_dict(transform.LayerNorm.state_dict())
+    nn.init.normal_(ours.bias)
+    theirs.cls.predictions.bias.data = ours.bias.data
+    states = torch.randn(3, 16)
+    torch.testing.assert_close(ours(states), theirs.cls(states), **near)
+    torch.testing.assert_close(ours.score(ours.transform(states), slice(4, 9)), ours(states)[:, 4:9], **near)
+
+
+def test_rows_of_the_head_are_those_of_the_input_and_learn_from_both() -> None:
+    table = ExtendedEmbedding(nn.Embedding(5, 8), {"entities": 3})
+    head = MaskedLM(8, table, bias=-2.0)
+    assert head(torch.zeros(2, 8)).shape == (2, 8)
+    torch.testing.assert_close(
+        head(torch.zeros(1, 8))[0] - head.transform(torch.zeros(1, 8))[0] @ table.weight.T, torch.full((8,), -2.0)
+    )
+    head(table(torch.tensor([6]))).sum().backward()
+    assert (table.new_tokens["entities"].weight.grad != 0).any(1).all()
+
+
+def test_a_pair_is_read_at_its_markers_or_at_the_first_token() -> None:
+    states, markers = torch.randn(3, 5, 4), torch.tensor([[1, 3], [0, 2], [4, 1]])
+    both, first = PairClassifier(4, 2), PairClassifier(4, 2, pooling="cls")
+    for b, (head, tail) in enumerate(markers.tolist()):
+        expected = both.classifier(torch.cat([states[b, head], states[b, tail]]))
+        torch.testing.assert_close(both(states, markers)[b], expected, **near)
+        torch.testing.assert_close(first(states, markers)[b], first.classifier(states[b, 0]), **near)
+
+
+def test_a_projection_is_a_direction() -> None:
+    head, pooled = Projection(6, 4), torch.randn(3, 6)
+    mapped = pooled @ head.linear.weight.detach().T
+    expected = torch.stack([row / math.sqrt(sum(float(x) ** 2 for x in row)) for row in mapped])
+    torch.testing.assert_close(head(pooled), expected, **near)
+    torch.testing.assert_close(head(3 * pooled), head(pooled), **near)
+
+
+def test_the_contrastive_loss_is_its_loop_and_transformers_clip_loss() -> None:
+    text, image = (nn.functional.normalize(torch.randn(4, 6), dim=-1) for _ in range(2))
+    scale, total = torch.tensor(7.0), 0.0
+    for i in range(4):
+        for one, others in ((text[i], image), (image[i], text)):
+            raw = [math.exp(7.0 * float(one @ other)) for other in others]
+            total -= math.log(raw[i] / sum(raw)) / 8
+    loss = contrastive_loss(text, image, scale)
+    assert float(loss) == pytest.approx(total, abs=1e-5)
+    torch.testing.assert_close(loss, image_text_contrastive_loss(scale * text @ image.T), **near)
+    torch.testing.assert_close(loss, contrastive_loss(image, text, scale), **near)
