@@ -1,4 +1,4 @@
-"""The frozen parts of a typed batch: text and groups of images, with masks where True means present."""
+"""The frozen parts of a typed batch: text, groups of images, knowledge; in masks, True means present."""
 
 from __future__ import annotations
 
@@ -61,6 +61,26 @@ class Text(Part):
         """What tells each text from others, whatever it is padded to."""
         both = torch.stack([self.ids, self.segments], dim=-1).cpu().numpy()
         return [pair[mask].tobytes() for pair, mask in zip(both, self.mask.cpu().numpy(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Knowledge(Part):
+    """Entities and relations around each text as nodes of a small graph.
+
+    ``mask`` is False at padding; ``adjacency[b, i, j]`` says whether node ``i`` may attend to node ``j``, which no
+    padding may and none may to padding. ``spans[b, m]`` is the half-open range of tokens of the mention of node ``m``:
+    nodes that are mentioned come first, and a padded span is empty.
+    """
+
+    nodes: Int[Tensor, "B G"]
+    mask: Bool[Tensor, "B G"]
+    adjacency: Bool[Tensor, "B G G"]
+    spans: Int[Tensor, "B M 2"]
+
+    @property
+    def mentioned(self) -> Bool[Tensor, "B M"]:
+        """Where there is a mention."""
+        return self.spans[..., 0] < self.spans[..., 1]
 
 
 @dataclass(frozen=True)
