@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.bugs import explain_disk, record_bug
 from mkgc.app.folders import drop_empty
+from mkgc.app.lean import import_lean
 from mkgc.app.overrides import explain_syntax, settle
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
@@ -42,6 +43,7 @@ def run(main: Callable[[], object]) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what weights lack is judged where they are loaded
     quiet()
     hand_on_errors()
+    import_lean()
     try:
         check_renamed(sys.argv[1:])
         with in_order():
