@@ -67,9 +67,8 @@ def _maps(known: list[Country], land: Land) -> Tensor:
 
 def _run(tower: VisionEncoder, maps: Tensor, depth: int | None = None) -> Tensor:
     """The mean state of each map's tokens."""
-    x, mask = tower.embed([Images("image", maps, torch.arange(len(maps))[:, None])], len(maps))
-    for layer in tower.layers[:depth]:
-        x = layer.feed(layer.attend(x, mask).state)
+    embedded = tower.embed([Images("image", maps, torch.arange(len(maps))[:, None])])
+    x = tower.run(embedded, stop=depth).states
     return torch.cat([x[:, 0], x[:, 1:].mean(1)], 1)
 
 

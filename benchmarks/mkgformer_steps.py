@@ -5,7 +5,7 @@ BERT-base and ViT-B/32 with random weights on the real FB15k-237 of ``ARCHIVES``
 measure; head, labels and the whole step are then those of MKGformer's released code, reconstructed here. Both sides run
 in turns, the quickest of three counts, as other work shares the machine; the floating-point operations of their matrix
 products are counted beside, since those do not vary. Parts that are named (``stage1``, ``head``, ``labels``, ``steps``,
-``optimiser``, ``kept``) are measured again, the others' figures stay; without names, all are. Writes
+``optimiser``) are measured again, the others' figures stay; without names, all are. Writes
 ``benchmarks/mkgformer_steps.json`` and the tables of ``docs/benchmarks.md``.
 """
 
@@ -14,13 +14,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.full_size import BATCH, TRAINED_BATCH, Drawn, batch_of, batches, orders, prepared, sharing, train_set
 from benchmarks.runs import chosen, fill, machine
-from mkgc.batch import Images
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
-from mkgc.models.fusion_encoder import FusionEncoder
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.task import LinkPrediction
 
@@ -59,7 +55,6 @@ def main() -> None:
         "labels": lambda: labels(dataset),
         "steps": lambda: steps(task, train, test),
         "optimiser": lambda: optimiser(task),
-        "kept": lambda: kept(task, train),
     }
     measures: Measures = json.loads(RESULTS.read_text())["measures"] if sys.argv[2:] else {}
     for part in chosen(sys.argv[2:], parts):
@@ -186,15 +181,9 @@ def labels(dataset: Any) -> Measures:
     }
 
 
-@contextmanager
-def each_on_its_own() -> Iterator[None]:
-    """Images go through the lower layers once for each query."""
-
-    def plain(images: Sequence[Images], size: int) -> tuple[list[Images], Tensor]:
-        return list(images), torch.arange(size)
-
-    with patch("mkgc.models.fusion_encoder.distinct", plain):
-        yield
+def each_on_its_own(batch: LinkBatch) -> LinkBatch:
+    """The batch with images that go through the lower layers once for each query."""
+    return replace(batch, images=tuple(replace(group, shared=None) for group in batch.images))
 
 
 def steps(task: LinkPrediction, train: LinkBatch, test: LinkBatch) -> Measures:
@@ -206,12 +195,11 @@ def steps(task: LinkPrediction, train: LinkBatch, test: LinkBatch) -> Measures:
         return binary_kvsall(F.linear(hidden, task.head.table.weight, task.head.bias), tuple(train.targets.T))
 
     def as_released() -> Tensor:
-        with each_on_its_own():
-            return dense_bce(everywhere(task, task.backbone(train.text, train.images).text, train), train)
+        images = each_on_its_own(train).images
+        return dense_bce(everywhere(task, task.backbone(train.text, images).text, train), train)
 
     def for_each() -> Tensor:
-        with each_on_its_own():
-            return task.loss(train)
+        return task.loss(each_on_its_own(train))
 
     step = learned(task, lambda: task.loss(train))
     return {
@@ -227,8 +215,7 @@ def evaluation(task: LinkPrediction, test: LinkBatch) -> dict[str, Any]:
     """Scores of a batch of test queries, which come in the order of their entities."""
 
     def for_each() -> None:
-        with each_on_its_own():
-            task.scores(test)
+        task.scores(each_on_its_own(test))
 
     task.eval()
     found = in_turns(for_each, lambda: task.scores(test))
@@ -244,22 +231,6 @@ def optimiser(task: LinkPrediction) -> Measures:
     rest = [parameter for parameter in learning if parameter is not task.head.table.weight]
     both = [torch.optim.AdamW(parameters, lr=1e-9, fused=True) for parameters in (learning, rest)]
     return {"AdamW: without the entities' table": in_turns(both[0].step, both[1].step)}
-
-
-def kept(task: LinkPrediction, batch: LinkBatch) -> Measures:
-    """Training steps with all vision layers below the fused ones frozen; this ends their training."""
-    fusions, encoders = iter([*task.backbone.fusions] * 2), (task.backbone.text, task.backbone.side)
-    runs, keeps = (
-        FusionEncoder(*encoders, lambda text, side: next(fusions), 3, side_trainable_layers=3, cache_gib=gib)
-        for gib in (0.0, 4.0)
-    )
-
-    def loss(backbone: FusionEncoder) -> Tensor:
-        task.backbone = backbone
-        return task.loss(batch)
-
-    before, after = (learned(task, partial(loss, backbone)) for backbone in (runs, keeps))
-    return {"training step, lower vision frozen: states kept": in_turns(before, after)}
 
 
 def seconds(value: float) -> str:

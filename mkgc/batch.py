@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 import torch
@@ -31,6 +30,20 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Shared(Part):
+    """Which rows of a batch an encoder computes, and whose states each example has: decided when a batch is made.
+
+    ``rows`` are examples whose inputs differ. Where states were computed before, ``states`` are those, padded, and
+    ``mask`` is True where there is one; ``place`` is the row of each example among these states, then the computed.
+    """
+
+    rows: Int[Tensor, " U"]
+    place: Int[Tensor, " B"]
+    states: Float[Tensor, "K S D"] | None = None
+    mask: Bool[Tensor, "K S"] | None = None
+
+
+@dataclass(frozen=True)
 class Text(Part):
     """Token ids; ``mask`` is False at padding, ``segments`` are token types.
 
@@ -45,22 +58,18 @@ class Text(Part):
     positions: Int[Tensor, "B T"] | None = None
     visible: Bool[Tensor, "B T T"] | None = None
     features: Float[Tensor, "B T F"] | None = None
+    shared: Shared | None = None
 
     @property
     def attention_mask(self) -> Bool[Tensor, "B *Q T"]:
         """What may be attended to: the same for all tokens, or a row for each where there is a visible matrix."""
         return self.mask if self.visible is None else self.mask[:, None] & self.visible
 
-    def rows(self, rows: Sequence[int]) -> Text:
+    def rows(self, rows: Int[Tensor, " n"]) -> Text:
         """Some of the texts."""
-        chosen = torch.as_tensor(rows, device=self.ids.device)
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return replace(self, **{name: value[chosen] for name, value in values if value is not None})
-
-    def keys(self) -> list[bytes]:
-        """What tells each text from others, whatever it is padded to."""
-        both = torch.stack([self.ids, self.segments], dim=-1).cpu().numpy()
-        return [pair[mask].tobytes() for pair, mask in zip(both, self.mask.cpu().numpy(), strict=True)]
+        given = ((f.name, getattr(self, f.name)) for f in fields(self))
+        chosen = {name: value[rows] for name, value in given if isinstance(value, Tensor)}
+        return replace(self, shared=None, **chosen)
 
 
 @dataclass(frozen=True)
@@ -88,24 +97,28 @@ class Images(Part):
     """One group of images of one size, packed: only images that exist have pixels.
 
     ``pixels`` are raw bytes (normalised on the device by the encoder) or floats that are normalised already.
-    ``slots[b, i]`` is the row of ``pixels`` that is image ``i`` of example ``b``, or -1 where there is none.
+    ``slots[b, i]`` is the row of ``pixels`` that is image ``i`` of example ``b``, or -1 where there is none. All groups
+    of a batch have the same ``shared``, in which examples differ that show different images of any group; its states
+    stand in the first group. Images of examples whose states are there have slots, but need no pixels.
     """
 
     group: str
     pixels: UInt8[Tensor, "P 3 S S"] | Float[Tensor, "P 3 S S"]
     slots: Int[Tensor, "B I"]
+    shared: Shared | None = None
 
-    def rows(self, rows: Sequence[int]) -> Images:
+    def rows(self, rows: Int[Tensor, " n"]) -> Images:
         """Some of the examples' images."""
-        return replace(self, slots=self.slots[torch.as_tensor(rows, device=self.slots.device)])
+        return Images(self.group, self.pixels, self.slots[rows])
 
 
-def image_keys(images: Sequence[Images], size: int) -> list[bytes]:
-    """What tells each of ``size`` examples' images from others: groups, order and pixels."""
-    keys = [b""] * size
-    for group in images:
-        digests = [blake2b(image.tobytes(), digest_size=16).digest() for image in group.pixels.cpu().numpy()]
-        for example, slots in enumerate(group.slots.tolist()):
-            seen = b"".join(digests[slot] if slot >= 0 else b"-" for slot in slots)
-            keys[example] += f"{group.group} {tuple(group.pixels.shape)[1:]} ".encode() + seen.rstrip(b"-")
-    return keys
+def shared_of(x: Text | Sequence[Images]) -> Shared | None:
+    """What the examples of a batch share of an input, if anything."""
+    if isinstance(x, Text):
+        return x.shared
+    return x[0].shared if x else None
+
+
+def select(x: Text | Sequence[Images], rows: Int[Tensor, " n"]) -> Text | list[Images]:
+    """Some rows of an input."""
+    return x.rows(rows) if isinstance(x, Text) else [group.rows(rows) for group in x]

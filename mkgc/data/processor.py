@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mkgc.batch import Images, Part, Text
+from mkgc.batch import Images, Part, Shared, Text
 from mkgc.data.examples import ImagePaths
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer
@@ -90,12 +90,32 @@ def image_batch(
     images: Sequence[ImagePaths], sizes: dict[str, int], max_images: int, store: LoadedImages
 ) -> tuple[Images, ...]:
     """The images of several examples, one part a group; an image that several examples share is taken once."""
-    return tuple(_group(images, group, size, max_images, store) for group, size in sizes.items())
+    rows = [_rows(images, group, size, max_images, store) for group, size in sizes.items()]
+    shared = share([tuple(found[example] for found in rows) for example in range(len(images))])
+    return tuple(
+        _group(group, size, found, store, shared) for (group, size), found in zip(sizes.items(), rows, strict=True)
+    )
 
 
-def _group(images: Sequence[ImagePaths], group: str, size: int, max_images: int, store: LoadedImages) -> Images:
-    rows = [[store.index(path, size) for path in p.get(group, ())[:max_images]] for p in images]
-    found = sorted({row for rows_ in rows for row in rows_ if row is not None})
+Rows = tuple[int, ...]
+"""The images of an example, by their rows in the store."""
+
+
+def _rows(images: Sequence[ImagePaths], group: str, size: int, max_images: int, store: LoadedImages) -> list[Rows]:
+    found = ([store.index(path, size) for path in files.get(group, ())[:max_images]] for files in images)
+    return [tuple(row for row in rows if row is not None) for rows in found]
+
+
+def share(inputs: Sequence[Hashable]) -> Shared:
+    """Which of some inputs differ, and which of those each is."""
+    first: dict[Hashable, int] = {}
+    for row, key in enumerate(inputs):
+        first.setdefault(key, row)
+    order = {key: i for i, key in enumerate(first)}
+    return Shared(torch.tensor([*first.values()]), torch.tensor([order[key] for key in inputs]))
+
+
+def _group(group: str, size: int, rows: Sequence[Rows], store: LoadedImages, shared: Shared) -> Images:
+    found = sorted({row for part in rows for row in part})
     place = {row: i for i, row in enumerate(found)}
-    slots = [[place[row] for row in rows_ if row is not None] for rows_ in rows]
-    return Images(group, store.take(found, size), pad(slots, -1))
+    return Images(group, store.take(found, size), pad([[place[row] for row in part] for part in rows], -1), shared)

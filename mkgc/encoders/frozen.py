@@ -1,67 +1,60 @@
-"""The lower part of an encoder runs once for each input: of a batch, and of all batches where it does not learn."""
+"""The lower part of an encoder, which may be frozen: the only place that freezes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
-from torch import Tensor, nn
+import torch.nn.functional as F
 
-from mkgc.batch import Images
-from mkgc.nn.kept import KeptStates, Masked
-
-
-def unique_images(images: Sequence[Images], size: int) -> tuple[list[Images], Int[Tensor, " B"]]:
-    """The images of those of ``size`` examples that differ in them, and which of these each example shows.
-
-    A batch holds each image once, so examples show the same where their slots are equal in all groups.
-    """
-    if not images:
-        return [], torch.zeros(size, dtype=torch.long)
-    parts = [images[0].slots.new_zeros(size, 1), *(group.slots for group in images)]  # unique wants a column
-    slots, place = torch.cat(parts, 1).unique(dim=0, return_inverse=True)
-    _, *columns = slots.split([part.shape[1] for part in parts], 1)
-    return [replace(group, slots=part) for group, part in zip(images, columns, strict=True)], place
+from mkgc.batch import Images, Text, select, shared_of
+from mkgc.encoders.base import Encoder, Stream
 
 
 class FrozenPrefix:
-    """The layers below the uppermost ``trainable_layers`` ones, with the embeddings; None has no such part.
+    """The embeddings and the layers below the uppermost ``trainable_layers`` ones of an encoder.
 
-    They learn nothing and drop nothing out, so up to ``cache_gib`` GiB of what they make of an input is kept.
+    They neither learn nor drop anything out. With None all layers learn, and the prefix is the embeddings alone.
+    It holds the encoder without being its parent, so that the names of parameters stay those of the encoder.
     """
 
-    def __init__(self, encoder: Any, trainable_layers: int | None, cache_gib: float) -> None:
+    def __init__(self, encoder: Encoder, trainable_layers: int | None) -> None:
         self.encoder = encoder
         self.frozen = trainable_layers is not None
-        self.count = max(len(encoder.layers) - trainable_layers, 0) if trainable_layers is not None else 0
-        self.parts: list[nn.Module] = encoder.freeze(self.count) if self.frozen else []
-        self.kept = KeptStates(cache_gib)
+        self.count = 0 if trainable_layers is None else max(len(encoder.layers) - trainable_layers, 0)
+        if self.frozen:
+            encoder.frozen = (*encoder.embedding_modules(), *encoder.layers[: self.count])
+            for module in encoder.frozen:
+                module.requires_grad_(False)
+            for parameter in encoder.parameters(recurse=False):
+                parameter.requires_grad_(False)
 
-    def rest(self) -> None:
-        """Ends dropout in this part, whatever mode the rest is in."""
-        for part in self.parts:
-            part.eval()
+    def __call__(self, x: Text | Sequence[Images]) -> Stream:
+        """States behind this part: those that the batch carries, then those of the rows that are to be computed."""
+        shared = shared_of(x)
+        if shared is None:
+            return self.compute(x)
+        known = [] if shared.states is None or shared.mask is None else [Stream(shared.states, shared.mask)]
+        computed = [self.compute(select(x, shared.rows))] if len(shared.rows) else []
+        return _concat([*known, *computed])
 
-    def states(
-        self,
-        keys: Callable[[], Sequence[bytes]],
-        embed: Callable[[list[int]], Masked],
-        size: int,
-        cache_gib: bool,
-        width: int = 0,
-    ) -> Masked:
-        """States behind this part for ``size`` inputs, of which ``embed`` embeds some and ``keys`` tells them apart."""
+    def compute(self, x: Text | Sequence[Images]) -> Stream:
+        """States of every row of the input."""
+        return self.encoder.run(self.encoder.embed(x), stop=self.count)
 
-        def make(rows: list[int]) -> Masked:
-            states, mask = embed(rows)
-            return self._through(states, mask), mask
 
-        return self.kept(keys(), make, width) if self.frozen and cache_gib else make(list(range(size)))
+def _concat(streams: Sequence[Stream]) -> Stream:
+    """The rows of several streams, padded to the widest."""
+    if len(streams) == 1:
+        return streams[0]
+    width = max(x.states.shape[1] for x in streams)
+    states = [F.pad(x.states, (0, 0, 0, width - x.states.shape[1])) for x in streams]
+    return Stream(torch.cat(states), torch.cat([F.pad(x.mask, (0, width - x.mask.shape[1])) for x in streams]))
 
-    def _through(self, states: Tensor, mask: Tensor) -> Tensor:
-        for layer in self.encoder.layers[: self.count]:
-            states = layer.feed_forward(layer.self_attention(states, mask).state)
-        return states
+
+def lay_out(x: Stream, given: Text | Sequence[Images], size: int) -> Stream:
+    """A row for each of ``size`` examples, of the states of inputs that differ."""
+    shared = shared_of(given)
+    if shared is not None:
+        return Stream(x.states[shared.place], x.mask[shared.place])
+    return x if given else Stream(x.states.expand(size, -1, -1), x.mask.expand(size, -1))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from mkgc.batch import Text
+from mkgc.encoders.base import Encoder, Stream
 from mkgc.errors import ConfigError
+from mkgc.nn.attention import gather_mask
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.nn.layers import TextLayer
 
@@ -22,7 +24,7 @@ WORDED = ("model_type", "hidden_act", "position_embedding_type", "dtype")
 """What of an architecture is no number. The rest of transformers' texts name places, and code that lies there."""
 
 
-class TextEncoder(nn.Module):
+class TextEncoder(Encoder):
     """T-Encoder: embeddings, then post-norm layers; fusions take the last ones over.
 
     With ``feature_dim``, texts may bring so many features a token, whose projection is added to the embeddings.
@@ -32,7 +34,6 @@ class TextEncoder(nn.Module):
     """
 
     embeddings: Any  # transformers' own, of whichever family
-    layers: Any
 
     def __init__(self, model: Any, feature_dim: int | None = None) -> None:
         super().__init__()
@@ -68,14 +69,11 @@ class TextEncoder(nn.Module):
         """Whether it was given new tokens."""
         return isinstance(self.words, ExtendedEmbedding) and bool(self.words.new_tokens)
 
-    def freeze(self, count: int) -> list[nn.Module]:
-        """Ends the training of the embeddings and the first layers, and returns them."""
-        parts = [self.embeddings, *self.layers[:count]]
-        for part in parts:
-            part.requires_grad_(False)
-        return parts
+    def embedding_modules(self) -> list[nn.Module]:
+        projected = [] if self.feature_dim is None else [self.project_features]
+        return [self.embeddings, *projected]
 
-    def embed(self, text: Text) -> Float[Tensor, "B T D"]:
+    def embed(self, text: Text) -> Stream:
         """The input of the first layer.
 
         Raises:
@@ -86,20 +84,27 @@ class TextEncoder(nn.Module):
             raise ConfigError(
                 f"a text of {text.ids.shape[1]} tokens is longer than the encoder's {most}: lower data.max_length"
             )
-        return self.embeddings(
+        embedded = self.embeddings(
             input_ids=text.ids,
             token_type_ids=text.segments,
             position_ids=None if text.positions is None else text.positions + first_position(self.config),
             inputs_embeds=None if text.features is None else self.words(text.ids) + self._projected(text.features),
         )
+        return Stream(embedded, text.attention_mask)
 
     def _projected(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "B T E"]:
         if features.shape[-1] != self.feature_dim:
             raise ConfigError(f"texts with {features.shape[-1]} features a token, for feature_dim={self.feature_dim}")
         return self.project_features(features)
 
+    def finish(self, x: Stream, position_ids: Int[Tensor, " B"] | None) -> Stream:
+        """The states behind the last layer, of those before it; with ``position_ids``, only there and no others."""
+        last = self.layers[-1]
+        attended = last.self_attention(x.states, x.mask, position_ids=position_ids)
+        mask = gather_mask(x.mask, position_ids)
+        return Stream(last.feed_forward(attended.state), mask, attended.key_value)
+
     def architecture_config(self) -> dict[str, Any]:
-        """A configuration that builds this architecture again, without weights and without a hub."""
         numbers = {k: v for k, v in self.config.to_dict().items() if v is None or isinstance(v, int | float)}
         words = {
             key: str(getattr(self.config, key)) for key in WORDED if isinstance(getattr(self.config, key, None), str)

@@ -16,6 +16,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from mkgc.batch import Images
+from mkgc.encoders.base import Encoder, Stream
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
 
@@ -42,7 +43,7 @@ def unpack(tokens: Float[Tensor, "p n W"], slots: Tensor) -> tuple[Float[Tensor,
     return laid.flatten(1, 2), (slots >= 0).repeat_interleave(tokens.shape[1], dim=1)
 
 
-class VisionEncoder(nn.Module):
+class VisionEncoder(Encoder):
     """V-Encoder: patch embeddings of all images of an example as one sequence, then pre-norm layers.
 
     The sequence is the model's prefix tokens (class, distillation, registers, as far as it has them), once, and then
@@ -51,7 +52,6 @@ class VisionEncoder(nn.Module):
     """
 
     stem: Any  # the timm model without its blocks
-    layers: Any
     mean: Tensor
     std: Tensor
 
@@ -73,41 +73,34 @@ class VisionEncoder(nn.Module):
         embedded = stem._pos_embed(stem.patch_embed(normalise(pixels, self.mean, self.std)))
         return stem.norm_pre(stem.patch_drop(embedded))
 
-    def embed(self, images: Sequence[Images], size: int) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
-        """The input of the first layer and its mask, for ``size`` examples; at least one token wide."""
+    def embed(self, images: Sequence[Images]) -> Stream:
+        """The input of the first layer, at least one token wide; without any group, that of one example."""
         prefixes = self.stem.num_prefix_tokens
-        groups = images or [self._no_group(size)]
+        groups = images or [self._no_group()]
         patches = [self._patches(at_least_one(group.pixels)) for group in groups]
         laid = [unpack(part[:, prefixes:], group.slots) for part, group in zip(patches, groups, strict=True)]
         tokens, seen = (torch.cat(parts, 1) for parts in zip(*laid, strict=True))
-        prefix = patches[0][:1, :prefixes].expand(size, -1, -1)  # the same for every image: it depends on none
+        prefix = patches[0][:1, :prefixes].expand(len(tokens), -1, -1)  # the same for every image: it depends on none
         states = torch.cat([prefix, tokens], 1)
         mask = torch.cat([seen.any(1, keepdim=True).expand(-1, prefixes), seen], 1)
         missing = 0 if states.shape[1] else 1
-        return F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+        return Stream(F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing)))
 
-    def _no_group(self, size: int) -> Images:
+    def _no_group(self) -> Images:
         """What stands for the images of data that have none."""
         pixels = torch.empty(0, 3, *self.stem.patch_embed.img_size, dtype=torch.uint8, device=self.mean.device)
-        return Images("none", pixels, pixels.new_empty(size, 0, dtype=torch.long))
+        return Images("none", pixels, pixels.new_empty(1, 0, dtype=torch.long))
 
-    def freeze(self, count: int) -> list[nn.Module]:
-        """Ends the training of the patch embeddings and the first layers, and returns them."""
-        parts = [self.stem, *self.layers[:count]]
-        for part in parts:
-            part.requires_grad_(False)
-        return parts
+    def embedding_modules(self) -> list[nn.Module]:
+        return [self.stem]
 
     def final_norm(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
-        """The norm behind the last layer."""
         return self.stem.norm(x)
 
-    def unused_modules(self) -> list[nn.Module]:
-        """The modules that only :meth:`final_norm` uses."""
-        return [self.stem.norm, self.stem.fc_norm]
+    def unused_modules(self, normed: bool) -> list[nn.Module]:
+        return [self.stem.fc_norm] if normed else [self.stem.norm, self.stem.fc_norm]
 
     def architecture_config(self) -> dict[str, Any]:
-        """A configuration that builds this architecture again, without weights and without a hub."""
         return {"_target_": f"{__name__}.random_vision", "name": self.name, **self.options}
 
 

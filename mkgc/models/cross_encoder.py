@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mkgc.batch import Text
+from mkgc.encoders.frozen import FrozenPrefix
 from mkgc.encoders.text import TextEncoder
 from mkgc.errors import ConfigError
 
@@ -39,7 +40,7 @@ class CrossEncoder(nn.Module):
             if value < 1:
                 raise ConfigError(f"backbone.{name}={value} must be at least 1")
         self.text, self.negatives, self.chunk = text, negatives, chunk
-        self.resting = [] if trainable_layers is None else text.freeze(max(len(text.layers) - trainable_layers, 0))
+        self.lower_text = FrozenPrefix(text, trainable_layers)
         self.train()
 
     @property
@@ -47,22 +48,12 @@ class CrossEncoder(nn.Module):
         """Width of a state."""
         return self.text.width
 
-    def train(self, mode: bool = True) -> CrossEncoder:
-        """As ever, but for what does not learn: that stays in evaluation mode."""
-        super().train(mode)
-        for part in self.resting:
-            part.eval()
-        return self
-
     def forward(self, text: Text) -> Float[Tensor, "B D"]:
         """The state of each sequence's first token."""
         segments = text.segments.clamp(max=self.text.config.type_vocab_size - 1)
-        states = self.text.embed(Text(text.ids, text.mask, segments))
-        *below, last = self.text.layers
-        for layer in below:
-            states = layer.feed_forward(layer.self_attention(states, text.mask).state)
+        below = self.text.run(self.lower_text(Text(text.ids, text.mask, segments)), self.lower_text.count, stop=-1)
         first = text.ids.new_zeros(len(text.ids))
-        return last.feed_forward(last.self_attention(states, text.mask, position_ids=first).state)[:, 0]
+        return self.text.finish(below, first).states[:, 0]
 
     def architecture_configs(self) -> dict[str, Any]:
         """A configuration that builds the text encoder again without weights."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mkgc.batch import Images, Text
+from mkgc.encoders.base import Stream
 from mkgc.encoders.frozen import FrozenPrefix
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.nn.attention import gather_positions
+from mkgc.nn.attention import gather_mask
+from mkgc.nn.masks import joint_mask
 from mkgc.nn.streams import Streams
 
 
@@ -28,7 +29,7 @@ class SingleStream(FusionEncoder):
     alone.
 
     All layers of the text encoder learn, since images reach the first. Of the vision encoder's, the uppermost
-    ``side_trainable_layers`` do (None: all), with up to ``cache_gib`` GiB of what the others make of each image kept.
+    ``side_trainable_layers`` do (None: all).
 
     Source: VisualBERT (Li et al., 2019), section 3.1. Its visual tokens are the features of regions that a detector
     proposed, and it is pretrained on captions; here they are patches, and it is not.
@@ -41,7 +42,7 @@ class SingleStream(FusionEncoder):
     ) -> None:
         super().__init__(text, cache_gib=cache_gib)
         self.side = side
-        self.lower_side = FrozenPrefix(side, side_trainable_layers, cache_gib)
+        self.lower_side = FrozenPrefix(side, side_trainable_layers)
         self.project = nn.Linear(side.width, text.width)
         # As in the released code, which begins with what the text encoder knows as a second segment.
         self.segment = nn.Parameter(text.embeddings.token_type_embeddings.weight[-1].detach().clone())
@@ -55,18 +56,15 @@ class SingleStream(FusionEncoder):
         With ``position_ids``, only that position of each text is in them, and the last layer computes no other:
         ``side`` is then as the layer before left it.
         """
-        x = self._lower(text, images)
-        widths = [x.text.shape[1], x.side.shape[1]]
-        states = torch.cat([x.text, self.embed_images(x.side)], 1)
-        mask = torch.cat([x.text_mask, x.side_mask], 1)
-        *below, last = self.text.layers
-        for layer in below:
-            states = layer.feed_forward(layer.self_attention(states, mask).state)
-        out = last.feed_forward(last.self_attention(states, mask, position_ids=position_ids).state)
+        words, seen = self.text.embed(text), self.encode_images(images, len(text.ids))
+        length = text.ids.shape[1]
+        states = torch.cat([words.states, self.embed_images(seen.states)], 1)
+        below = self.text.run(Stream(states, joint_mask(words.mask, seen.mask)), stop=-1)
+        out = self.text.finish(below, position_ids)
         if position_ids is None:
-            words, visual = out.split(widths, 1)
-            return replace(x, text=words, side=visual)
-        return replace(x, text=out, text_mask=gather_positions(x.text_mask, position_ids), side=states[:, widths[0] :])
+            return Streams(out.states[:, :length], words.mask, out.states[:, length:], seen.mask)
+        mask = gather_mask(words.mask, position_ids)
+        return Streams(out.states, mask, below.states[:, length:], seen.mask)
 
     def embed_images(self, states: Float[Tensor, "B V W"]) -> Float[Tensor, "B V D"]:
         """Image tokens as the text encoder's first layer reads them, of the vision encoder's last states."""

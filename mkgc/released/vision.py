@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from timm.layers import QuickGELU
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from mkgc.batch import Images
+from mkgc.encoders.base import Encoder, Stream
 from mkgc.encoders.vision import at_least_one, normalise, unpack
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
@@ -23,7 +24,7 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 """Of CLIP's training images (Radford et al., 2021)."""
 
 
-class ReleasedVision(nn.Module):
+class ReleasedVision(Encoder):
     """A class embedding, then the patches of each group, each group with a position table of its own; then a norm.
 
     The class embedding has no position. Relation extraction and entity recognition use crops at 128 and objects at 64
@@ -34,7 +35,6 @@ class ReleasedVision(nn.Module):
     """
 
     positions: Any
-    layers: Any
     mean: Tensor
     std: Tensor
 
@@ -75,8 +75,9 @@ class ReleasedVision(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN), persistent=False)
         self.register_buffer("std", torch.tensor(STD), persistent=False)
 
-    def tokens(self, images: Sequence[Images], size: int) -> Float[Tensor, "B V W"]:
-        """Class embedding and patches with their positions, before the norm."""
+    def tokens(self, images: Sequence[Images]) -> Float[Tensor, "B V W"]:
+        """Class embedding and patches with their positions, before the norm; without any group, of one example."""
+        size = len(images[0].slots) if images else 1
         given = {group.group: group for group in images}
         parts = [] if self.class_embedding is None else [self.class_embedding.expand(size, 1, -1)]
         for group, pixels in self.images.items():
@@ -95,26 +96,15 @@ class ReleasedVision(nn.Module):
         laid, mask = unpack(tokens, _filled(images.slots, slots))
         return laid * mask[..., None]
 
-    def embed(self, images: Sequence[Images], size: int) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
+    def embed(self, images: Sequence[Images]) -> Stream:
         """The input of the first layer, and a mask that hides nothing."""
-        states = self.norm(self.tokens(images, size))
-        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        states = self.norm(self.tokens(images))
+        return Stream(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device))
 
-    def freeze(self, count: int) -> list[nn.Module]:
-        """Ends the training of the embeddings and the first layers, and returns their modules."""
-        if self.class_embedding is not None:
-            self.class_embedding.requires_grad_(False)
-        parts = [self.patches, self.positions, self.norm, *self.layers[:count]]
-        for part in parts:
-            part.requires_grad_(False)
-        return parts
-
-    def unused_modules(self) -> list[nn.Module]:
-        """Modules behind the last layer: none."""
-        return []
+    def embedding_modules(self) -> list[nn.Module]:
+        return [self.patches, self.positions, self.norm]
 
     def architecture_config(self) -> dict[str, Any]:
-        """A configuration that builds this architecture again, without weights."""
         return {"_target_": f"{__name__}.ReleasedVision", "_convert_": "all", **self.options}
 
 

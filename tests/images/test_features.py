@@ -79,7 +79,7 @@ def test_each_distinct_image_is_read_once_whatever_the_batches(
     monkeypatch.setattr(features, "BATCH", 2)
     read: list[int] = []
     embed = vision.embed
-    monkeypatch.setattr(vision, "embed", lambda images, size: read.append(size) or embed(images, size))
+    monkeypatch.setattr(vision, "embed", lambda images: read.append(len(images[0].slots)) or embed(images))
     parts, _ = image_vectors(images, store_of(files), SIZES, vision)
     assert read == [2, 1]
     assert_close(parts, whole)

@@ -1,11 +1,13 @@
 """Prefix-guided interaction and correlation-aware fusion, against the paper's equations."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from mkgc.batch import Images, Text
+from mkgc.data.processor import share
 from mkgc.encoders.text import random_text
 from mkgc.encoders.vision import random_vision
 from mkgc.errors import ConfigError
@@ -210,8 +212,8 @@ def test_the_last_layer_computes_no_position_that_is_not_asked_for() -> None:
 
 def alone(model: FusionEncoder, given: Text, groups: list[Images]) -> torch.Tensor:
     """Text states of each example in a batch of its own."""
-    rows = [[group.rows([i]) for group in groups] for i in range(len(given.ids))]
-    return torch.cat([model(given.rows([i]), images).text for i, images in enumerate(rows)])
+    rows = [[group.rows(torch.tensor([i])) for group in groups] for i in range(len(given.ids))]
+    return torch.cat([model(given.rows(torch.tensor([i])), images).text for i, images in enumerate(rows)])
 
 
 @pytest.mark.parametrize("fused", [1, 3])
@@ -221,6 +223,8 @@ def test_examples_with_the_same_images_share_their_lower_layers_and_nothing_else
         images("image", 32, [[0], [1], [0], [-1]]),
         images("crops", 64, [[1, 0, -1], [0, 1, -1], [1, 0, -1], [0, 1, -1]]),
     ]
+    shared = share([tuple(map(tuple, slots)) for slots in zip(*(g.slots.tolist() for g in shown), strict=True)])
+    shown = [replace(group, shared=shared) for group in shown]
     draw, outcomes = torch.randn(len(LENGTHS), max(LENGTHS), 32), []
     for run in (lambda model: model(given, shown).text, lambda model: alone(model, given, shown)):
         torch.manual_seed(0)

@@ -50,21 +50,18 @@ def embedded(model: TextEncoder, ids, segments, positions, features) -> torch.Te
 
 
 def run(model: TextEncoder, given: Text) -> torch.Tensor:
-    states = model.embed(given)
-    for layer in model.layers:
-        states = layer.feed_forward(layer.self_attention(states, given.attention_mask).state)
-    return states
+    return model(given).states
 
 
 @every_family
 def test_soft_positions_and_features_are_looked_up_token_by_token(family: str) -> None:
     model, given = encoder(family, feature_dim=3), text(family)
     soft, features = torch.tensor([[0, 1, 2, 2, 3, 2, 3], [0, 1, 1, 2, 0, 0, 0]]), torch.randn(2, 7, 3)
-    both = model.embed(Text(given.ids, given.mask, given.segments, positions=soft, features=features))
+    both = model.embed(Text(given.ids, given.mask, given.segments, positions=soft, features=features)).states
     expected = embedded(model, given.ids, given.segments, soft, features)
     torch.testing.assert_close(both[given.mask], expected[given.mask], **near)
     counted = torch.arange(7).expand(2, -1)
-    only = model.embed(Text(given.ids, given.mask, given.segments, features=features))
+    only = model.embed(Text(given.ids, given.mask, given.segments, features=features)).states
     expected = embedded(model, given.ids, given.segments, counted, features)
     torch.testing.assert_close(only[given.mask], expected[given.mask], **near)
 
@@ -86,7 +83,7 @@ def test_a_token_under_a_visible_matrix_is_what_it_is_among_those_it_sees(family
     model, given = encoder(family), text(family)
     visible = (torch.rand(2, 7, 7) < 0.5) | torch.eye(7, dtype=torch.bool)
     masked = Text(given.ids, given.mask, given.segments, visible=visible)
-    embedded_, layer = model.embed(masked), model.layers[0]
+    embedded_, layer = model.embed(masked).states, model.layers[0]
     together = layer.self_attention(embedded_, masked.attention_mask).state
     for b, t in given.mask.nonzero().tolist():
         seen = (visible[b, t] & given.mask[b]).nonzero()[:, 0]
@@ -114,11 +111,11 @@ def test_what_stands_in_padding_matters_to_no_token(family: str) -> None:
 def test_rows_and_devices_take_all_that_a_text_brings() -> None:
     given = text("bert")
     whole = Text(given.ids, given.mask, given.segments, given.ids % 7, torch.rand(2, 7, 7) < 0.5, torch.randn(2, 7, 3))
-    some, moved = whole.rows([1]), whole.to(torch.device("meta"))
+    some, moved = whole.rows(torch.tensor([1])), whole.to(torch.device("meta"))
     for name in ("ids", "mask", "segments", "positions", "visible", "features"):
         assert torch.equal(getattr(some, name), getattr(whole, name)[1:])
         assert getattr(moved, name).is_meta
-    assert given.rows([0]).visible is None
+    assert given.rows(torch.tensor([0])).visible is None
 
 
 def test_features_that_no_projection_fits_are_one_line() -> None:

@@ -57,8 +57,8 @@ def traced(model: FusionEncoder, text: Text, images: list[Images]) -> dict[str, 
         for i, fusion in enumerate(model.fusions, start=12 - FUSED):
             name = f"mid.text_layer.{i:02d}.fusion"
             hooks.append(fusion.correlation.register_forward_hook(lambda m, x, y, name=name: out.update({name: y})))
-        out["mid.vision_embeddings"] = model.side.tokens(images, len(text.ids))
-        out["out.vision_pre_ln"] = model.side.embed(images, len(text.ids))[0]
+        out["mid.vision_embeddings"] = model.side.tokens(images)
+        out["out.vision_pre_ln"] = model.side.embed(images).states
         out["out.last_hidden_state"] = model(text, images).text
     for hook in hooks:
         hook.remove()

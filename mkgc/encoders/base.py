@@ -1,0 +1,79 @@
+"""What every encoder is: embeddings, then layers that are run in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from mkgc.nn.streams import KeyValue
+
+
+@dataclass(frozen=True)
+class Stream:
+    """States of sequences behind a layer; ``mask`` is True where they may be attended.
+
+    ``key_value`` are the keys and values of the layer that came last, for fusions that reach back to them.
+    """
+
+    states: Float[Tensor, "B S D"]
+    mask: Bool[Tensor, "B *Q S"]
+    key_value: KeyValue | None = None
+
+
+class Encoder(nn.Module, ABC):
+    """Embeds an input and runs it through ``layers``, which fusions may take over one by one.
+
+    ``frozen`` are the modules that do not learn: they stay in evaluation mode, whatever mode the rest is in
+    (:class:`mkgc.encoders.frozen.FrozenPrefix` sets them).
+    """
+
+    layers: Any
+    width: int
+    frozen: tuple[nn.Module, ...] = ()
+
+    @property
+    def learns_tokens(self) -> bool:
+        """Whether embeddings learn, although layers above them may be frozen."""
+        return False
+
+    @abstractmethod
+    def embed(self, x: Any) -> Stream:
+        """The input of the first layer."""
+
+    @abstractmethod
+    def embedding_modules(self) -> list[nn.Module]:
+        """The modules that :meth:`embed` uses."""
+
+    @abstractmethod
+    def architecture_config(self) -> dict[str, Any]:
+        """A configuration that builds this architecture again, without weights and without a hub."""
+
+    def run(self, x: Stream, start: int = 0, stop: int | None = None) -> Stream:
+        """The states behind the layers from ``start`` on, up to ``stop``."""
+        for layer in self.layers[start:stop]:
+            attended = layer.self_attention(x.states, x.mask)
+            x = Stream(layer.feed_forward(attended.state), x.mask, attended.key_value)
+        return x
+
+    def final_norm(self, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
+        """The norm behind the last layer; post-norm encoders have none."""
+        return x
+
+    def unused_modules(self, normed: bool) -> list[nn.Module]:
+        """The modules that no state reaches, or only one behind :meth:`final_norm` where that is not read."""
+        return []
+
+    def forward(self, x: Any) -> Stream:
+        """The encoder's output."""
+        out = self.run(self.embed(x))
+        return Stream(self.final_norm(out.states), out.mask, out.key_value)
+
+    def train(self, mode: bool = True) -> Encoder:
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
