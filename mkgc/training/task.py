@@ -107,6 +107,10 @@ class Task(pl.LightningModule, ABC):
         """The scalar to be minimised: a mean over what :meth:`weight` counts."""
 
     @abstractmethod
+    def scores(self, batch: Any) -> Any:
+        """What metrics and predictions are made of: tensors of the batch's examples and what they can be."""
+
+    @abstractmethod
     def weight(self, batch: Any) -> Tensor:
         """How much a batch counts beside others of the same step of the optimiser: what :meth:`loss` is a mean over."""
 

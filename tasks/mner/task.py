@@ -63,7 +63,7 @@ class EntityRecognition(Task):
     def make_metric(self) -> SpanF1:
         return SpanF1(self.processor.labels)
 
-    def emissions(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
+    def scores(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
         """A score for each state at each word (or piece), and the mask of these."""
         states = self.backbone(batch.text, batch.images).text
         if self.pooling == "pieces":
@@ -72,7 +72,7 @@ class EntityRecognition(Task):
         return self.emit(self.dropout(words)), mask
 
     def loss(self, batch: TaggedBatch) -> Tensor:
-        emissions, mask = self.emissions(batch)
+        emissions, mask = self.scores(batch)
         return self.crf(emissions, batch.tags if self.pooling == "words" else self._piece_states(batch), mask)
 
     def weight(self, batch: TaggedBatch) -> Tensor:
@@ -101,11 +101,11 @@ class EntityRecognition(Task):
         return [tags + ["O"] * (len(words) - len(tags)) for tags, words in zip(paths, batch.words, strict=True)]
 
     def update_metric(self, batch: TaggedBatch, metric: SpanF1) -> None:
-        metric.update(self._decode(batch, *self.emissions(batch)), [list(tags) for tags in batch.gold])
+        metric.update(self._decode(batch, *self.scores(batch)), [list(tags) for tags in batch.gold])
 
     def predict(self, batch: TaggedBatch) -> list[dict[str, Any]]:
         """Spans with their type, their words and the mean marginal probability of their tags."""
-        emissions, mask = self.emissions(batch)
+        emissions, mask = self.scores(batch)
         marginals = self.crf.marginals(emissions, mask)
         if self.pooling == "pieces":
             marginals, _ = select_words(marginals, batch.first)

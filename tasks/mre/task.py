@@ -40,25 +40,25 @@ class RelationExtraction(Task):
         null = self.processor.null_relation
         return RelationF1(none=None if null is None else self.processor.labels.index(null))
 
-    def logits(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
+    def scores(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""
         return self.head(self.backbone(batch.text, batch.images).text, batch.markers)
 
     def loss(self, batch: RelationBatch) -> Tensor:
-        return F.cross_entropy(self.logits(batch), batch.labels)
+        return F.cross_entropy(self.scores(batch), batch.labels)
 
     def weight(self, batch: RelationBatch) -> Tensor:
         """The number of examples."""
         return torch.tensor(float(len(batch.labels)), device=batch.labels.device)
 
     def update_metric(self, batch: RelationBatch, metric: RelationF1) -> None:
-        metric.update(self.logits(batch).argmax(-1), batch.labels)
+        metric.update(self.scores(batch).argmax(-1), batch.labels)
 
     def predict(self, batch: RelationBatch) -> list[dict[str, Any]]:
         """The relation, its probability, and the probabilities of all."""
         relations = self.processor.labels
         out = []
-        for row in self.logits(batch).float().softmax(-1).tolist():
+        for row in self.scores(batch).float().softmax(-1).tolist():
             best = max(range(len(row)), key=row.__getitem__)
             scores = dict(zip(relations, row, strict=True))
             out.append({"relation": relations[best], "score": row[best], "scores": scores})
