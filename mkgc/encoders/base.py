@@ -63,6 +63,10 @@ class Encoder(nn.Module, ABC):
         """The norm behind the last layer; post-norm encoders have none."""
         return x
 
+    def pool(self, states: Float[Tensor, "B S D"]) -> Float[Tensor, "B D"]:
+        """One state for each example, of those behind :meth:`final_norm`: the first, that of the class token."""
+        return states[:, 0]
+
     def unused_modules(self, normed: bool) -> list[nn.Module]:
         """The modules that no state reaches, or only one behind :meth:`final_norm` where that is not read."""
         return []

@@ -97,6 +97,10 @@ class VisionEncoder(Encoder):
     def final_norm(self, x: Float[Tensor, "B V W"]) -> Float[Tensor, "B V W"]:
         return self.stem.norm(x)
 
+    def pool(self, states: Float[Tensor, "B V W"]) -> Float[Tensor, "B W"]:
+        """The state of the class token, or the mean of the patches of one image where there is no such token."""
+        return states[:, 0] if self.stem.has_class_token else states[:, self.stem.num_prefix_tokens :].mean(1)
+
     def unused_modules(self, normed: bool) -> list[nn.Module]:
         return [self.stem.fc_norm] if normed else [self.stem.norm, self.stem.fc_norm]
 

@@ -57,5 +57,4 @@ def _encoded(distinct: Sequence[tuple[int, int]], store: LoadedImages, vision: V
 def _summary(vision: VisionEncoder, pixels: UInt8[Tensor, "b 3 S S"]) -> Float[Tensor, "b F"]:
     """Each image is an example of its own: the encoder reads an example's images as one sequence."""
     alone = Images("image", pixels, torch.arange(len(pixels), device=pixels.device)[:, None])
-    states, stem = vision([alone]).states, vision.stem
-    return states[:, 0] if stem.has_class_token else states[:, stem.num_prefix_tokens :].mean(1)
+    return vision.pool(vision([alone]).states)
