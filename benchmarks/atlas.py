@@ -183,7 +183,7 @@ def _by_relation(features: Sequence[Any], processor: Any) -> dict[str, list[Any]
 
 
 def _decided_sentences(root: Path, features: Sequence[Any], _: Any) -> list[Any]:
-    from mkgc.data.formats import twitter
+    from tasks.mner import twitter
 
     listed = {line.split("\t")[1] for line in (root / "image_decides.txt").read_text().splitlines()}
     examples = twitter.read(root, "test")

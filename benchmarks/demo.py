@@ -11,8 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.runs import composed, trained
 from mkgc.app.command import quiet
-from mkgc.data.formats import kg, mnre, twitter
+from mkgc.data.formats import kg
 from mkgc.predict import predict
+from tasks.mner import twitter
+from tasks.mre import mnre
 
 RUNS = Path("runs/demo")
 SHOWN = 4

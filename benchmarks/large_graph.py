@@ -143,13 +143,13 @@ def graph(root: Path) -> dict[str, Any]:
     stages("validate", lambda: trainer.validate(task, data, verbose=False))
     stages("calibrate", lambda: task.after_fit(dataset))
     model = stages("load", lambda: mkgc.load(root / "run" / "best.ckpt"))
-    known = dataset.source.triples["dev"][:ASKED].tolist()
+    known = dataset.source.graph.triples["dev"][:ASKED].tolist()
     records = [{"head": dataset.processor.entities[h], "relation": dataset.processor.relations[r]} for h, r, _ in known]
     stages("predict", lambda: model.predict(records))
     stages("predict again", lambda: model.predict(records))
     return {
         "entities": len(dataset.processor.entities),
-        "triples": sum(map(len, dataset.source.triples.values())),
+        "triples": sum(map(len, dataset.source.graph.triples.values())),
         "step": statistics.median(watch.steps),
         "query": statistics.median(watch.batches) / BATCH,
         "peak": peak(),

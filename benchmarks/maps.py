@@ -24,8 +24,8 @@ from benchmarks.runs import fill
 from mkgc.batch import Images
 from mkgc.data.atlas.draw import Land
 from mkgc.data.atlas.facts import Country, countries
-from mkgc.data.atlas.triples import locator
 from mkgc.encoders.vision import VisionEncoder, pretrained_vision, random_vision
+from tasks.link_prediction.atlas import locator
 
 RESULTS = Path("benchmarks/maps.json")
 PAGE = Path("docs/atlas.md")

@@ -75,8 +75,8 @@ def ours(root: Path) -> dict[str, float]:
 
     data = ("task=link_prediction", "data=fb15k237_img", f"data.root={root}")
     config = composed(*data, "backbone=kge/distmult", f"backbone.width={WIDTH}")
-    dataset = read_dataset(config)
-    graph: Any = dataset.source
+    dataset: Any = read_dataset(config)
+    graph = dataset.source.graph
     task: Any = build_task(config, dataset.processor)
     processor: Any = dataset.processor
     entities, relations = _vectors(len(graph.entities), len(graph.relations))

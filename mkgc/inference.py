@@ -11,9 +11,8 @@ from omegaconf import DictConfig
 
 from mkgc.app.devices import find_device
 from mkgc.data.dataset import found_again, read_settings, read_source
-from mkgc.data.examples import Sentences
-from mkgc.data.graph import Graph
 from mkgc.data.settings import DataSettings
+from mkgc.data.source import DataSource
 from mkgc.errors import ConfigError, DataError, one_line
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
@@ -127,7 +126,7 @@ class Predictor:
         self._shown = root
         return None
 
-    def _source(self, root: Path | str | None) -> Sentences | Graph:
+    def _source(self, root: Path | str | None) -> DataSource:
         """The data set that the model was trained on, or the one at ``root``."""
         config = found_again(self.config, root)
         return read_source(config, read_settings(config))

@@ -66,7 +66,7 @@ def _images(config: DictConfig) -> None:
 
     from mkgc.data.dataset import read_settings, read_source
     from mkgc.images import store
-    from mkgc.images.policy import used, wanted
+    from mkgc.images.policy import wanted
 
     settings = read_settings(config)
     source, sizes = read_source(config, settings), sorted(set(settings.images.values()))
@@ -77,7 +77,7 @@ def _images(config: DictConfig) -> None:
     known = -1
     while known < len(broken):  # others take the place of those that prove to be broken
         known = len(broken)
-        groups = wanted(used(source, settings, broken), settings)
+        groups = wanted(source.images(broken), settings)
         paths = {
             size: {p for g, files in groups.items() if settings.images[g] == size for p in files} for size in sizes
         }

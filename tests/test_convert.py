@@ -11,10 +11,10 @@ from torchcrf import CRF
 
 import mkgc
 from mkgc import convert
-from mkgc.data.examples import TaggedExample
 from mkgc.images.loaded import LoadedImages
 from mkgc.inference import Predictor
 from mkgc.released.weights import without_prefix
+from tasks.mner.example import TaggedExample
 from tests.conftest import said
 from tests.released.reference import linear, norm, run
 from tests.released.test_released import HEADS, PREFIX, random_state

@@ -19,13 +19,15 @@ from mkgc.app.overrides import quoted
 from mkgc.app.ranges import Range
 from mkgc.errors import ConfigError
 
-CALLED = {"task.source": "settings", "task.data": "settings", "task.model": "backbone"}
+CALLED = {"task.source": "settings", "task.data": "source", "task.model": "backbone"}
 """Parts that are called, and a name of what they are called with."""
 
 OWN = ("mkgc.", "tasks.")
 PLAIN = (str, int, float, bool, type(None))
 UNIONS = (typing.Union, types.UnionType)
 ABSENT = object()
+DECLARED = "backbone.inputs"
+"""A key that says what its node needs, and is no setting of it."""
 LONGEST = 200
 """Characters of a value that an error repeats."""
 
@@ -45,6 +47,8 @@ def check(config: DictConfig, keys: Keys = TRAIN) -> None:
     if misbuilt := [*_misbuilt(config)]:
         raise ConfigError("; ".join(misbuilt))
     problems = [f"{key} has no value: give {key}=…" for key in missing]
+    if "backbone" in config and "inputs" not in config.backbone:
+        problems.append(f"{DECLARED}: say what the backbone is given, a list of text, images and triples")
     problems += _misvalued(config, keys, missing)
     for path, node in _nodes(config):
         problems += _misfits(path, node, missing)
@@ -150,7 +154,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
     hints = _hints(target)
     for key in node:
         place = f"{path}.{key!s}"
-        if key in GIVEN or place in missing:
+        if key in GIVEN or place == DECLARED or place in missing:
             continue
         if key not in parameters and not open_ended:
             known = ", ".join(name for name in parameters if name != "self")

@@ -22,6 +22,7 @@ TRAIN: Keys = {
     "weights": str | None,
     "resume": str | None,
     "data.images": dict[str, Count],
+    "backbone.inputs": list[Literal["text", "images", "triples"]],
     "task.name": str,
     "task.metric": str,
     "task.epochs": Count,

@@ -11,10 +11,9 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.data import atlas
-from mkgc.data.examples import Sentences
-from mkgc.data.graph import Graph
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
+from mkgc.data.source import DataSource
 from mkgc.errors import ConfigError
 from mkgc.images.coverage import Coverage
 from mkgc.images.loaded import LoadedImages
@@ -28,7 +27,7 @@ class Dataset:
     ``notes`` are what a user should know of how the data were read, whatever is done with them.
     """
 
-    source: Sentences | Graph
+    source: DataSource
     processor: Processor
     features: Mapping[str, Sequence[Any]]
     store: LoadedImages
@@ -66,19 +65,19 @@ def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfi
 def read_settings(config: DictConfig) -> DataSettings:
     """What a configuration says of the data; the Atlas is built first, where it is not there.
 
-    Images are left alone where the backbone has no encoder that would look at them.
+    Images are left alone where they are none of the backbone's inputs.
 
     Raises:
         ConfigError: The settings cannot be used.
     """
     settings = instantiate(config.data)
     if settings.atlas_seed is not None:
-        atlas.build(Path(settings.root).parent, settings.atlas_seed)
-    looks = "side" in config.backbone or "vision" in config.backbone
-    return settings if looks else replace(settings, images={})
+        draw = get_object(config.task.source["_target_"]).draw_atlas
+        atlas.build(Path(settings.root), config.task.name, draw, settings.atlas_seed)
+    return settings if "images" in config.backbone.inputs else replace(settings, images={})
 
 
-def read_source(config: DictConfig, settings: DataSettings) -> Sentences | Graph:
+def read_source(config: DictConfig, settings: DataSettings) -> DataSource:
     """What is in the files of the task's data set, no image looked at.
 
     Raises:
@@ -95,10 +94,8 @@ def read_dataset(config: DictConfig, processor: Processor | None = None) -> Data
     Raises:
         MkgcError: The data or the settings cannot be used.
     """
-    settings = read_settings(config)
-    reader = instantiate(config.task.data)
+    source, reader = read_source(config, read_settings(config)), instantiate(config.task.data)
     if processor is not None:
-        return reader(settings=settings, processor=processor)
-    reads = "text" in config.backbone
-    triples = {"sequences": True} if getattr(get_object(config.backbone["_target_"]), "reads_triples", False) else {}
-    return reader(settings=settings, tokenizer=instantiate(config.size.tokenizer) if reads else None, **triples)
+        return reader(source=source, processor=processor)
+    tokenizer = instantiate(config.size.tokenizer) if "text" in config.backbone.inputs else None
+    return reader(source=source, tokenizer=tokenizer)

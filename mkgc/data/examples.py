@@ -1,13 +1,12 @@
-"""One record of a data set, as a reader returns it: text and labels in the file's own terms, images as paths."""
+"""What the library asks of an example: a task's own frozen dataclass has these beside its labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from mkgc.inspect.report import Finding
+SPLITS: tuple[str, ...] = ("train", "dev", "test")
 
 ImagePaths = Mapping[str, tuple[Path, ...]]
 """Group name (``image``, ``crops``, ``objects``) to the image files of that group, in order."""
@@ -20,36 +19,17 @@ class Span(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True)
-class RelationExample:
-    """A sentence that names a head and a tail; ``relation`` is None when it is asked for."""
+@runtime_checkable
+class Illustrated(Protocol):
+    """An example with images."""
 
-    id: str
-    tokens: tuple[str, ...]
-    head: Span
-    tail: Span
-    relation: str | None = None
-    images: ImagePaths = field(default_factory=dict)
+    @property
+    def images(self) -> ImagePaths: ...
 
 
-@dataclass(frozen=True)
-class TaggedExample:
-    """A sentence with a tag per token; ``tags`` is None when they are asked for, ``place`` where it stands."""
+@runtime_checkable
+class Sentence(Illustrated, Protocol):
+    """A sentence with images."""
 
-    id: str
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...] | None = None
-    images: ImagePaths = field(default_factory=dict)
-    place: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True)
-class Sentences:
-    """A data set of sentences: all labels in their order, and each split's examples, all of one of the kinds above.
-
-    ``notes`` say what its reader decided.
-    """
-
-    labels: tuple[str, ...]
-    splits: Mapping[str, Sequence[Any]]
-    notes: tuple[Finding, ...] = ()
+    @property
+    def tokens(self) -> tuple[str, ...]: ...

@@ -21,8 +21,6 @@ from mkgc.images.loaded import LoadedImages
 class Processor(ABC):
     """Turns a task's examples into items and items into batches."""
 
-    splits: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
-
     tokenizer: Tokenizer
     settings: DataSettings
 

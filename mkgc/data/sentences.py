@@ -1,32 +1,79 @@
-"""Labelled sentences, whatever their file format: what the tasks over sentences share on the way to items."""
+"""Labelled sentences, whatever their file format: what the tasks over sentences share on the way to features."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from mkgc.data.cutting import note_cuts
 from mkgc.data.dataset import Dataset
-from mkgc.data.examples import Sentences
-from mkgc.data.formats import chosen
+from mkgc.data.examples import SPLITS, ImagePaths, Sentence
+from mkgc.data.formats import SentenceFormat, chosen
 from mkgc.data.formats.files import note_unmatched
 from mkgc.data.formats.locate import find_unnamed
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
-from mkgc.data.subsets import cut_sentences
+from mkgc.data.source import DataSource
+from mkgc.data.subsets import subset_rows
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import ConfigError, DataError
-from mkgc.images.policy import load_images
-from mkgc.inspect.report import Finding
+from mkgc.images.policy import load_images, shown
+from mkgc.inspect.images import judge_skipping
+from mkgc.inspect.published import Published
+from mkgc.inspect.report import Finding, Section
+from mkgc.inspect.sentences import inspect_sentences
 
 
-class SentenceFormat(NamedTuple):
-    """How a format is read: the examples of a split with the named groups of images, and all labels in order."""
+class SentenceSource(DataSource):
+    """Sentences with labels, in one of several ``formats``; ``kinds`` is what the field calls the labels.
 
-    examples: Callable[[Path, str, Collection[str]], Sequence[Any]]
-    labels: Callable[[Path], tuple[str, ...]]
+    Raises:
+        ConfigError: The task has no such format.
+        DataError: A file is missing or a line malformed.
+    """
+
+    kinds: ClassVar[str]
+    formats: ClassVar[Mapping[str, SentenceFormat]]
+
+    def __init__(self, settings: DataSettings) -> None:
+        super().__init__(settings)
+        root, form = Path(settings.root), chosen(self.formats, settings.format)
+        self.splits: Mapping[str, Sequence[Any]] = {
+            split: form.examples(root, split, tuple(settings.images)) for split in SPLITS
+        }
+        read = [example.images for part in self.splits.values() for example in part]
+        whole = [path for images in read for path in images.get("image", ())]
+        unnamed = find_unnamed((path for images in read for paths in images.values() for path in paths), whole)
+        self.labels = form.labels(root)
+        self.notes = note_unmatched(unnamed, root, "no sentence names")
+
+    def examples(self) -> Mapping[str, Sequence[Any]]:
+        return self.splits
+
+    def images(self, broken: Collection[Path] = ()) -> list[ImagePaths]:
+        return [shown(example.images, self.settings) for part in self.splits.values() for example in part]
+
+    def occurring(self, example: Any) -> list[str]:
+        """The labels of an example, each as often as it has it."""
+        return sorted(self.classes(example))
+
+    def asked(self, example: Any) -> Hashable:
+        """What of an example's words is asked about, such as its mentions: with others it is another example."""
+        return ()
+
+    def inspect(self, dataset: Dataset, settings: DataSettings, published: Published | None) -> list[Section]:
+        sections = inspect_sentences(self, dataset.processor, published)
+        return [*sections, judge_skipping(self.splits, dataset.store.problems, settings)]
+
+    def note_silent(self, scored: Callable[[Any], bool], what: str) -> tuple[Finding, ...]:
+        """A warning for each of dev and test in which there is nothing to find."""
+        return tuple(
+            Finding("warning", f"no example of {split} has {what}: its F1 is 0, whatever is predicted")
+            for split, part in self.splits.items()
+            if split != "train" and not any(map(scored, part))
+        )
 
 
 class SentenceProcessor(Processor):
@@ -39,7 +86,7 @@ class SentenceProcessor(Processor):
 
     @abstractmethod
     def encode(self, example: Any) -> Any:
-        """The item of an example."""
+        """The features of an example."""
 
     def named(self) -> dict[str, Sequence[str]]:
         return {"word piece": self.tokenizer.names, self.kind: self.labels}
@@ -57,36 +104,12 @@ class SentenceProcessor(Processor):
         return cls(tokenizer, tuple(state["labels"]), DataSettings.from_carried(state["settings"]))
 
 
-def read_source(settings: DataSettings, formats: Mapping[str, SentenceFormat]) -> Sentences:
-    """What is in the files of the data set that ``settings`` name.
-
-    Raises:
-        ConfigError: The task has no such format.
-        DataError: A file is missing or a line malformed.
-    """
-    root, form = Path(settings.root), chosen(formats, settings.format)
-    examples = {split: form.examples(root, split, tuple(settings.images)) for split in Processor.splits}
-    read = [example.images for part in examples.values() for example in part]
-    whole = [path for images in read for path in images.get("image", ())]
-    unnamed = find_unnamed((path for images in read for paths in images.values() for path in paths), whole)
-    return Sentences(form.labels(root), examples, note_unmatched(unnamed, root, "no sentence names"))
-
-
-def note_silent(source: Sentences, scored: Callable[[Any], bool], what: str) -> tuple[Finding, ...]:
-    """A warning for each of dev and test in which there is nothing to find."""
-    return tuple(
-        Finding("warning", f"no example of {split} has {what}: its F1 is 0, whatever is predicted")
-        for split, part in source.splits.items()
-        if split != "train" and not any(map(scored, part))
-    )
-
-
 def read_sentences(
-    source: Sentences,
-    settings: DataSettings,
+    source: SentenceSource,
     make: Callable[[Tokenizer, tuple[str, ...], DataSettings], SentenceProcessor],
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None,
-    processor: SentenceProcessor | None,
+    processor: Processor | None,
+    notes: Sequence[Finding] = (),
 ) -> Dataset:
     """The data set encoded for a trained model's ``processor`` or for the new one that ``make`` makes.
 
@@ -94,16 +117,21 @@ def read_sentences(
         ConfigError: There is no tokenizer, as the backbone reads no text.
         DataError: Too few images are usable, or the trained model does not know a label.
     """
-    used = {**source.splits, "train": cut_sentences(source.splits["train"], settings)}
-    examples, store, coverage = load_images(used, settings)
+    settings = source.settings
+    examples, store, coverage = load_images({**source.splits, "train": _subset(source)}, settings)
     if processor is None:
         if tokenizer is None:
-            raise ConfigError("this backbone reads no text: it is one for task=link_prediction")
+            raise ConfigError("this task reads sentences, and this backbone no text (backbone.inputs)")
         processor = make(tokenizer(" ".join(example.tokens) for example in examples["train"]), source.labels, settings)
-    elif strange := set(source.labels) - set(processor.labels):
+    assert isinstance(processor, SentenceProcessor)
+    if strange := set(source.labels) - set(processor.labels):
         raise DataError(f"the model does not know the {processor.kind} '{min(strange)}'", settings.root)
-    items = {split: [processor.encode(example) for example in part] for split, part in examples.items()}
-    cuts = [
-        f for s, part in items.items() for f in note_cuts(s, [item.cut for item in part], processor.settings.max_length)
-    ]
-    return Dataset(source, processor, items, store, coverage, (*source.notes, *cuts))
+    features = {split: [processor.encode(example) for example in part] for split, part in examples.items()}
+    limit = processor.settings.max_length
+    cuts = [note for split, part in features.items() for note in note_cuts(split, [one.cut for one in part], limit)]
+    return Dataset(source, processor, features, store, coverage, (*source.notes, *notes, *cuts))
+
+
+def _subset(source: SentenceSource) -> Sequence[Sentence]:
+    train, rows = source.splits["train"], subset_rows(source, source.settings)
+    return train if rows is None else [train[row] for row in rows]

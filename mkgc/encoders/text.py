@@ -20,6 +20,9 @@ PADDED_POSITIONS = ("roberta", "camembert", "data2vec", "xmod")
 """Families that give padding a position of its own, in their names."""
 
 
+BUILDERS = (f"{__name__}.random_text", f"{__name__}.pretrained_text")
+"""The functions that a configuration names to have a text encoder."""
+
 WORDED = ("model_type", "hidden_act", "position_embedding_type", "dtype")
 """What of an architecture is no number. The rest of transformers' texts name places, and code that lies there."""
 
@@ -123,21 +126,25 @@ def positions(config: PretrainedConfig) -> int:
     return config.max_position_embeddings - first_position(config)
 
 
+def text_parts(backbone: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The parts of a backbone's configuration that are text encoders, by their keys."""
+    nodes = {key: node for key, node in backbone.items() if isinstance(node, Mapping)}
+    return {key: node for key, node in nodes.items() if node.get("_target_") in BUILDERS}
+
+
 def check_length(backbone: Mapping[str, Any], max_length: int) -> None:
     """Compares ``data.max_length`` with the positions of a backbone's text encoder, which is not built for that.
 
     Raises:
         ConfigError: Texts of that length could not be read, or nothing can be loaded from the encoder's place.
     """
-    if "text" not in backbone:
-        return
-    node = backbone["text"]
-    config = _random_config(node["config"]) if "config" in node else _pretrained_config(node["name"])
-    if max_length > positions(config):
-        raise ConfigError(
-            f"data.max_length={max_length} is more than the {positions(config)} tokens that the text encoder has "
-            f"positions for: set data.max_length={positions(config)}, or less"
-        )
+    for node in text_parts(backbone).values():
+        config = _random_config(node["config"]) if "config" in node else _pretrained_config(node["name"])
+        if max_length > positions(config):
+            raise ConfigError(
+                f"data.max_length={max_length} is more than the {positions(config)} tokens that the text encoder has "
+                f"positions for: set data.max_length={positions(config)}, or less"
+            )
 
 
 def random_text(config: dict[str, Any], vocabulary: int | None = None, feature_dim: int | None = None) -> TextEncoder:

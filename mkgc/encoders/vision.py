@@ -20,6 +20,9 @@ from mkgc.encoders.base import Encoder, Stream
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
 
+BUILDERS = (f"{__name__}.random_vision", f"{__name__}.pretrained_vision")
+"""The functions that a configuration names to have a vision encoder."""
+
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Float[Tensor, "P 3 S S"]:
     """Bytes become floats with the encoder's mean and spread; floats are taken as normalised already."""
@@ -127,9 +130,12 @@ def check_sizes(backbone: Mapping[str, Any], images: Mapping[str, int | None]) -
     Raises:
         ConfigError: Images of a size cannot be cut into patches, or there is no such encoder.
     """
-    node = backbone.get("side") or backbone.get("vision")
-    if not node or "name" not in node:
-        return
+    for node in backbone.values():
+        if isinstance(node, Mapping) and node.get("_target_") in BUILDERS:
+            _check_patches(node, images)
+
+
+def _check_patches(node: Mapping[str, Any], images: Mapping[str, int | None]) -> None:
     options = {key: value for key, value in node.items() if key not in ("_target_", "position_std", "file")}
     with torch.device("meta"):
         stem: Any = _create(**options).patch_embed

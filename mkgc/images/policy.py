@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from mkgc.data.examples import ImagePaths, RelationExample, Sentences, TaggedExample
+from mkgc.data.examples import Illustrated, ImagePaths
 from mkgc.data.graph import Graph
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
@@ -18,7 +18,7 @@ from mkgc.images.loaded import LoadedImages
 SHARES = {"image": slice(0, 1), "crops": slice(1, 4), "objects": slice(4, 7)}
 """Which of an entity's images each group gets where several are read. Source: MKGformer's released code."""
 
-Example = TypeVar("Example", RelationExample, TaggedExample)
+Example = TypeVar("Example", bound=Illustrated)
 
 
 def load_images(
@@ -32,7 +32,7 @@ def load_images(
     Raises:
         DataError: An image is broken and the policy is ``fail``, too few are usable, or a split has no example left.
     """
-    limited = {s: [replace(e, images=_first(e.images, settings)) for e in part] for s, part in read.items()}
+    limited = {s: [_limited(e, settings) for e in part] for s, part in read.items()}
     store = _read([e.images for part in limited.values() for e in part], settings)
     rows = [row for s, part in limited.items() for row in _count(s, [e.images for e in part], store, settings)]
     coverage = Coverage(tuple(rows))
@@ -51,13 +51,13 @@ def load_graph_images(graph: Graph, settings: DataSettings) -> tuple[Graph, Load
     Raises:
         DataError: An image is broken and the policy is ``fail``, or too few entities have one.
     """
-    shown = used(graph, settings)
-    store, known = _read(shown, settings), 0
+    images = entity_images(graph, settings)
+    store, known = _read(images, settings), 0
     while known < len(store.problems):  # others take the place of those that prove to be broken
         known = len(store.problems)
-        shown = used(graph, settings, store.problems)
-        store.read(wanted(shown, settings))
-    graph = replace(graph, images=tuple(shown))
+        images = entity_images(graph, settings, store.problems)
+        store.read(wanted(images, settings))
+    graph = replace(graph, images=tuple(images))
     coverage = Coverage(tuple(_count("entities", graph.images, store, settings)))
     check_minimum(coverage, settings.min_image_coverage)
     return graph, store, coverage
@@ -68,13 +68,16 @@ def wanted(images: Sequence[ImagePaths], settings: DataSettings) -> dict[str, li
     return {group: [path for p in images for path in p.get(group, ())] for group in settings.images}
 
 
-def used(source: Sentences | Graph, settings: DataSettings, broken: Collection[Path] = ()) -> list[ImagePaths]:
-    """The images that each example or entity may show, as far as it is known which are broken."""
-    if isinstance(source, Graph):
-        if not settings.images:  # one dictionary is enough for all, of whom there may be millions
-            return [{}] * len(source.images)
-        return [assign_groups(images, settings, broken) for images in source.images]
-    return [_first(example.images, settings) for part in source.splits.values() for example in part]
+def shown(images: ImagePaths, settings: DataSettings) -> ImagePaths:
+    """The first images of each group that is read."""
+    return {group: tuple(images.get(group, ()))[: settings.max_images] for group in settings.images}
+
+
+def entity_images(graph: Graph, settings: DataSettings, broken: Collection[Path] = ()) -> list[ImagePaths]:
+    """The images that each entity may show, as far as it is known which are broken."""
+    if not settings.images:  # one dictionary is enough for all, of whom there may be millions
+        return [{}] * len(graph.images)
+    return [assign_groups(images, settings, broken) for images in graph.images]
 
 
 def assign_groups(images: ImagePaths, settings: DataSettings, broken: Collection[Path] = ()) -> ImagePaths:
@@ -83,16 +86,16 @@ def assign_groups(images: ImagePaths, settings: DataSettings, broken: Collection
     Behind them stand those that are broken and would have been among them.
     """
     files = _ordered(images.get("image", ()), settings.image_seed)
-    shown = _shares([file for file in files if file not in broken], settings)
+    usable = _shares([file for file in files if file not in broken], settings)
     if not broken:
-        return shown
+        return usable
     first = _shares(files, settings)
-    return {group: (*shown[group], *(file for file in first[group] if file in broken)) for group in shown}
+    return {group: (*usable[group], *(file for file in first[group] if file in broken)) for group in usable}
 
 
 def _shares(files: Sequence[Path], settings: DataSettings) -> ImagePaths:
     groups = settings.images
-    return _first({group: tuple(files if len(groups) == 1 else files[SHARES[group]]) for group in groups}, settings)
+    return shown({group: tuple(files if len(groups) == 1 else files[SHARES[group]]) for group in groups}, settings)
 
 
 def _read(images: Sequence[ImagePaths], settings: DataSettings) -> LoadedImages:
@@ -103,8 +106,8 @@ def _read(images: Sequence[ImagePaths], settings: DataSettings) -> LoadedImages:
     return store
 
 
-def _first(images: ImagePaths, settings: DataSettings) -> ImagePaths:
-    return {group: tuple(images.get(group, ()))[: settings.max_images] for group in settings.images}
+def _limited(example: Any, settings: DataSettings) -> Any:
+    return replace(example, images=shown(example.images, settings))
 
 
 def _ordered(files: Sequence[Path], seed: int | None) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mkgc.data.processor import Processor
+from mkgc.data.examples import SPLITS
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Cell, Finding, Section, Table
 
@@ -19,9 +19,9 @@ def compare_counts(title: str, what: str, found: Counts, published: Published | 
     """A row for each thing that was counted, beside the published counts of that name, if there are any."""
     known = published.counts if published else {}
     names = [*found, *(name for name in known if name not in found)]
-    full = {name: tuple(found.get(name, (0,) * len(Processor.splits))) for name in names}
+    full = {name: tuple(found.get(name, (0,) * len(SPLITS))) for name in names}
     rows = tuple((name, *numbers, *_beside(numbers, known.get(name))) for name, numbers in _listed(full, known))
-    columns = (what, *Processor.splits, "published", "")
+    columns = (what, *SPLITS, "published", "")
     if not known:
         rows, columns = tuple(row[:-2] for row in rows), columns[:-2]
     findings = [

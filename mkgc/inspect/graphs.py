@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 from jaxtyping import Int
 
+from mkgc.data.examples import SPLITS
 from mkgc.data.graph import Graph, Triples
 from mkgc.data.notes import triple_codes
-from mkgc.data.processor import Processor
 from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
@@ -36,7 +36,7 @@ def inspect_graph(graph: Graph, published: Published | None) -> list[Section]:
 
 def count_relations(graph: Graph, published: Published | None) -> Section:
     """Triples of each split and relation, and the sizes of the graph."""
-    triples = [graph.triples[split] for split in Processor.splits]
+    triples = [graph.triples[split] for split in SPLITS]
     counted = [np.bincount(part[:, 1], minlength=len(graph.relations)).tolist() for part in triples]
     by_relation = dict(zip(graph.relations, zip(*counted, strict=True), strict=True))
     ordered = dict(sorted(by_relation.items(), key=lambda item: -item[1][0]))
@@ -45,11 +45,7 @@ def count_relations(graph: Graph, published: Published | None) -> Section:
         {"entities": len(graph.entities), "relations": len(graph.relations)},
         published,
     )
-    empty = [
-        Finding("fatal", f"{s} has no triple")
-        for s, part in zip(Processor.splits, triples, strict=True)
-        if not len(part)
-    ]
+    empty = [Finding("fatal", f"{s} has no triple") for s, part in zip(SPLITS, triples, strict=True) if not len(part)]
     return Section((*tables, *sizes), (*findings, *differing, *empty))
 
 

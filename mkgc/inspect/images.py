@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mkgc.data.examples import ImagePaths, Sentences
+from mkgc.data.examples import Illustrated
 from mkgc.data.settings import DataSettings
 from mkgc.images.coverage import Coverage
 from mkgc.images.decode import KINDS, ImageError
@@ -67,18 +67,18 @@ def _broken(problems: Problems, settings: DataSettings) -> Iterable[Finding]:
         yield Finding("fatal", f"{len(problems):,} images cannot be used, and data.bad_images=fail")
 
 
-def judge_skipping(source: Sentences, problems: Problems, settings: DataSettings) -> Section:
+def judge_skipping(splits: Mapping[str, Sequence[Illustrated]], problems: Problems, settings: DataSettings) -> Section:
     """With ``bad_images=skip``, how many examples of each split are left."""
     if settings.bad_images != "skip":
         return Section()
     findings = []
-    for split, part in source.splits.items():
-        left = sum(not any(path in problems for path in _used(e.images, settings)) for e in part)
+    for split, part in splits.items():
+        left = sum(not any(path in problems for path in _used(e, settings)) for e in part)
         if left < len(part):
             text = f"{len(part) - left:,} of {len(part):,} examples of {split} are left out: data.bad_images=skip"
             findings.append(Finding("warning" if left else "fatal", text))
     return Section((), tuple(findings))
 
 
-def _used(images: ImagePaths, settings: DataSettings) -> Iterable[Path]:
-    return (path for group in settings.images for path in tuple(images.get(group, ()))[: settings.max_images])
+def _used(example: Illustrated, settings: DataSettings) -> Iterable[Path]:
+    return (path for group in settings.images for path in example.images.get(group, ())[: settings.max_images])

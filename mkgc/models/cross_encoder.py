@@ -25,8 +25,6 @@ class CrossEncoder(nn.Module):
     """
 
     keeps_images = False
-    reads_triples = True
-    """It takes whole triples, and not one prompt a query."""
 
     def __init__(
         self, text: TextEncoder, trainable_layers: int | None = None, negatives: int = 5, chunk: int = 256

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mkgc.app.sealed import intact, sealed, write_sealed
 from mkgc.data.processor import Processor
-from mkgc.encoders.text import check_length
+from mkgc.encoders.text import check_length, text_parts
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.training.task import Task
 from mkgc.training.trust import check_description, processor_kind
@@ -65,8 +65,11 @@ def build_task(config: DictConfig, processor: Processor) -> Task:
     """
     check_length(config.backbone, processor.settings.max_length)
     build = instantiate(config.task.model)
-    parts = {"text": {"vocabulary": processor.tokenizer.size}} if "text" in config.backbone else {}
-    return build(backbone=instantiate(config.backbone, **parts), processor=processor, optim=instantiate(config.optim))
+    parts = {key: {"vocabulary": processor.tokenizer.size} for key in text_parts(config.backbone)}
+    backbone = config.backbone.copy()
+    with open_dict(backbone):
+        backbone.pop("inputs", None)
+    return build(backbone=instantiate(backbone, **parts), processor=processor, optim=instantiate(config.optim))
 
 
 def describe(config: DictConfig, processor: Processor) -> dict[str, Any]:

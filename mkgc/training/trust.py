@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from mkgc.data.dataset import Dataset
-from mkgc.data.examples import Sentences
-from mkgc.data.graph import Graph
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
+from mkgc.data.source import DataSource
 from mkgc.errors import CheckpointError
 from mkgc.kge.model import KGEModel
 from mkgc.training.task import Optim, Task
@@ -46,7 +45,7 @@ PLACES = {
     "backbone": Place((nn.Module,)),
     "data": Place((DataSettings,)),
     "optim": Place((Optim,)),
-    "task.source": Place((Sentences, Graph), partial=True),
+    "task.source": Place((DataSource,), partial=True),
     "task.data": Place((Dataset,), partial=True),
     "task.model": Place((Task,), partial=True),
 }

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from mkgc.analysis.calibration import Answered, Calibration, calibrate, reliability, sample
 from mkgc.data.dataset import Dataset
-from mkgc.data.graph import Graph
+from mkgc.data.graph_source import GraphSource
 from mkgc.metrics import EmptyMetricError
 from mkgc.metrics.ranking import filter_splits
 from tasks.link_prediction import relations
@@ -75,8 +75,8 @@ def _entities(model: Scoring, dataset: Dataset) -> Iterator[Answered]:
 
 def _relations(model: Scoring, dataset: Dataset) -> Iterator[Answered]:
     """Whether train and dev know of further relations between two entities is asked of them alone."""
-    graph: Any = dataset.source
-    assert isinstance(graph, Graph)
+    assert isinstance(dataset.source, GraphSource)
+    graph = dataset.source.graph
     known = Relations([graph.triples[split] for split in filter_splits("strict", "dev")], len(graph.entities))
     rows = sample(len(graph.triples["dev"]), min(MOST, max(READ // (2 * len(graph.relations)), LEAST)))
     size = model.processor.settings.batch_size

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from mkgc.data.dataset import Dataset
-from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph
-from mkgc.data.notes import note_graph
+from mkgc.data.graph_source import GraphSource
 from mkgc.data.settings import DataSettings
-from mkgc.data.subsets import cut_graph
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.images.policy import load_graph_images
 from mkgc.inspect.report import Finding
@@ -22,50 +18,39 @@ from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
 from tasks.link_prediction.queries import QuerySet, query_sets
 from tasks.link_prediction.sequence_processor import SequenceCodec
 
-FORMATS = {"kg": kg.read, "mmkg": mmkg.read, "tsv": tsv.read}
-
-
-def source(settings: DataSettings) -> Graph:
-    """The graph that is in the files, in one of :data:`FORMATS`.
-
-    Raises:
-        ConfigError: There is no such format.
-        DataError: A file is missing or a line malformed.
-    """
-    graph = chosen(FORMATS, settings.format)(Path(settings.root), tuple(settings.images))
-    return replace(graph, notes=(*graph.notes, *note_graph(graph)))
-
 
 def read(
-    settings: DataSettings,
+    source: GraphSource,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     processor: TripleProcessor | None = None,
     protocol: Literal["strict", "paper"] = "strict",
     examples: Literal["queries", "repeated", "triples"] = "queries",
-    sequences: bool = False,
+    inputs: Sequence[str] = ("text",),
 ) -> Dataset:
-    """Reads a graph in one of :data:`FORMATS`, for a trained model's ``processor`` or for a new one.
+    """Makes queries of a graph for a trained model's ``processor`` or for a new one.
 
-    Without a tokenizer, queries are made of indices alone; with ``sequences``, whole triples are read. ``examples`` is
-    what one is in training (:class:`tasks.link_prediction.queries.QuerySet`). By ``protocol`` "strict", the candidates
-    for an answer are the entities of the graph's triples; by "paper", all that are listed.
+    Without a tokenizer, queries are made of indices alone; "triples" among the backbone's ``inputs`` are read whole.
+    ``examples`` is what one is in training (:class:`tasks.link_prediction.queries.QuerySet`). By ``protocol`` "strict",
+    the candidates for an answer are the entities of the graph's triples; by "paper", all that are listed.
 
     Raises:
-        ConfigError: There is no such format, protocol or kind of examples.
-        DataError: A file is missing or a line malformed, or too few images are usable.
+        ConfigError: There is no such protocol or kind of examples.
+        DataError: The graph is not that of the processor, or too few images are usable.
     """
-    whole = source(settings)
+    settings = source.settings
     if processor is not None:
-        whole = whole.ordered(processor.entities, processor.relations)
-    graph, store, coverage = load_graph_images(cut_graph(whole, settings), settings)
+        source = source.ordered(processor.entities, processor.relations)
+    graph, store, coverage = load_graph_images(source.subset(), settings)
     if processor is None:
-        kind = SequenceCodec if sequences else LinkProcessor
-        processor = _processor(graph, tokenizer, settings, _in_no_triple(whole) if protocol == "strict" else (), kind)
+        kind = SequenceCodec if "triples" in inputs else LinkProcessor
+        processor = _processor(
+            graph, tokenizer, settings, _in_no_triple(source.graph) if protocol == "strict" else (), kind
+        )
     else:
-        processor.show(whole, store.problems)
+        processor.show(source, store.problems)
     queries = query_sets(graph, processor, protocol, examples)
     notes = [note for split, asked in queries.items() for note in _note_cuts(split, asked, processor)]
-    return Dataset(whole, processor, queries, store, coverage, (*whole.notes, *notes))
+    return Dataset(source, processor, queries, store, coverage, (*source.notes, *notes))
 
 
 def _note_cuts(split: str, asked: QuerySet, processor: TripleProcessor) -> list[Finding]:

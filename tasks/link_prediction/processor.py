@@ -15,16 +15,15 @@ from jaxtyping import Int
 from mkgc.data.answers import Asked
 from mkgc.data.cutting import SPARED, Cut, check_room
 from mkgc.data.examples import ImagePaths
-from mkgc.data.formats import jsonl
 from mkgc.data.formats.locate import locate
-from mkgc.data.graph import Graph
+from mkgc.data.graph_source import GraphSource
 from mkgc.data.processor import Processor, image_batch, text_batch
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer
 from mkgc.data.vocabulary import Vocabulary
 from mkgc.errors import DataError
 from mkgc.images.loaded import LoadedImages
-from mkgc.images.policy import assign_groups, used
+from mkgc.images.policy import assign_groups, entity_images
 from tasks.link_prediction.batch import (
     EncodedEntity,
     LinkBatch,
@@ -37,6 +36,7 @@ from tasks.link_prediction.batch import (
     target_of,
     triple_batch,
 )
+from tasks.link_prediction.link_query import InductiveEntity, parse_query
 
 MARKS = 7
 """Tokens of a query's prompt beside its two texts: [CLS], three [SEP], [MASK], the entity's and the relation's."""
@@ -93,7 +93,7 @@ class TripleProcessor(Processor):
         return features if isinstance(features, TripleBatch) else triple_batch(list(features))
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> QueryFeatures | PairFeatures:
-        query = jsonl.parse_query(record, place)
+        query = parse_query(record, place)
         ends = {"head": query.head, "tail": query.tail}
         given = {key: self._end(end, folder, place) for key, end in ends.items() if end is not None}
         if query.relation is None:
@@ -102,12 +102,12 @@ class TripleProcessor(Processor):
         relation = self._relation_index.find(query.relation, place)
         return self.query(anchor, relation, "tail" if key == "head" else "head")
 
-    def _end(self, entity: str | jsonl.InductiveEntity, folder: Path, place: str) -> int | EncodedEntity:
+    def _end(self, entity: str | InductiveEntity, folder: Path, place: str) -> int | EncodedEntity:
         if isinstance(entity, str):
             return self._entity_index.find(entity, place)
         return self.inductive(entity, folder, place)
 
-    def inductive(self, entity: jsonl.InductiveEntity, folder: Path, place: str) -> EncodedEntity:
+    def inductive(self, entity: InductiveEntity, folder: Path, place: str) -> EncodedEntity:
         """What a prompt can show of an entity that the graph does not have.
 
         Raises:
@@ -133,10 +133,10 @@ class TripleProcessor(Processor):
     def named(self) -> dict[str, Sequence[str]]:
         return {"entity": self.entities, "relation": self.relations}
 
-    def show(self, source: Graph, broken: Collection[Path] = ()) -> None:
+    def show(self, source: GraphSource, broken: Collection[Path] = ()) -> None:
         """Takes the entities' images, as many as the settings say; raises as :meth:`Graph.ordered` does."""
-        graph = source.ordered(self.entities, self.relations)
-        self.images, self.awaited = used(graph, self.settings, broken), frozenset()
+        graph = source.graph.ordered(self.entities, self.relations)
+        self.images, self.awaited = entity_images(graph, self.settings, broken), frozenset()
 
     @cached_property
     def _entity_index(self) -> Vocabulary:
@@ -251,7 +251,7 @@ class LinkProcessor(TripleProcessor):
         ends = (item.anchor,) if isinstance(item, QueryFeatures) else (number(item.head), number(item.tail))
         return not self.awaited.isdisjoint(ends)
 
-    def inductive(self, entity: jsonl.InductiveEntity, folder: Path, place: str) -> EncodedEntity:
+    def inductive(self, entity: InductiveEntity, folder: Path, place: str) -> EncodedEntity:
         """The text is the description, or the name where there is none; as many images as of the graph's entities."""
         files = tuple(locate((folder,), str(file)) for file in entity.images)
         text = self.tokenizer.ids(entity.description.strip() or entity.name)

@@ -17,7 +17,7 @@ from mkgc.analysis.breakdown import judged
 from mkgc.analysis.calibration import Calibration
 from mkgc.analysis.queries import Records, record
 from mkgc.data.dataset import Dataset
-from mkgc.data.graph import Graph
+from mkgc.data.graph_source import GraphSource
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
@@ -130,8 +130,10 @@ class Ranked(Task):
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
-        graph, parts = dataset.source, self._all_recorded()
-        if self.trainer.is_global_zero and isinstance(graph, Graph):
+        source, parts = dataset.source, self._all_recorded()
+        assert isinstance(source, GraphSource)
+        graph = source.graph
+        if self.trainer.is_global_zero:
             judged(np.concatenate(parts), graph.relations, graph.triples["train"]).save(folder / "queries.npz")
 
     def after_fit(self, dataset: Dataset) -> dict[str, Any]:
@@ -149,7 +151,7 @@ class Ranked(Task):
         return restored(self.metadata.get("fitted", {}).get(name))
 
     def exclude_known(self, features: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
-        known = Known(source().ordered(self.processor.entities, self.processor.relations))
+        known = Known(source().ordered(self.processor.entities, self.processor.relations).graph)
         return [known.beside(item) for item in features]
 
     def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
-from mkgc.data.examples import ImagePaths, Sentences, TaggedExample
-from mkgc.data.formats import jsonl, labelled, twitter
+from mkgc.data.examples import ImagePaths
 from mkgc.data.notes import note_twins
 from mkgc.data.processor import image_batch, pad, text_batch
-from mkgc.data.sentences import SentenceFormat, SentenceProcessor, note_silent, read_sentences, read_source
+from mkgc.data.sentences import SentenceProcessor, read_sentences
 from mkgc.data.settings import DataSettings
-from mkgc.data.tags import in_one_scheme
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import DataError
 from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.spans import bio_spans
 from mkgc.nn.crf import repair_bio
+from tasks.mner.example import TaggedExample, parse_tagged
+from tasks.mner.source import TaggedSource
 
 
 @dataclass(frozen=True)
@@ -98,37 +98,21 @@ class TaggingProcessor(SentenceProcessor):
         )
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedFeatures:
-        return self.encode(jsonl.parse_tagged(record, folder, place))
-
-
-FORMATS = {
-    "twitter": SentenceFormat(twitter.read, twitter.read_labels),
-    "jsonl": SentenceFormat(labelled.read_tagged, labelled.types),
-}
-
-
-def source(settings: DataSettings) -> Sentences:
-    """What is in the files, in one of :data:`FORMATS`, with tags in IOB2.
-
-    Raises:
-        DataError: The tags are of no one scheme; else as :func:`read_source` does.
-    """
-    return in_one_scheme(read_source(settings, FORMATS))
+        return self.encode(parse_tagged(record, folder, place))
 
 
 def read(
-    settings: DataSettings,
+    source: TaggedSource,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     processor: TaggingProcessor | None = None,
 ) -> Dataset:
-    """Reads tagged sentences in one of :data:`FORMATS`, for a trained model's ``processor`` or for a new one.
+    """Encodes tagged sentences for a trained model's ``processor`` or for a new one.
 
     Raises:
-        DataError: A new model would find no entity in train; else as :func:`source` and :func:`read_sentences` do.
+        DataError: A new model would find no entity in train; else as :func:`read_sentences` does.
     """
-    found = source(settings)
-    if processor is None and not found.labels:
-        raise DataError("every tag of train is O: there is no entity type to learn", settings.root)
-    silent = note_silent(found, lambda example: set(example.tags) != {"O"}, "an entity")
-    found = replace(found, notes=(*found.notes, *note_twins("entity types", found.labels), *silent))
-    return read_sentences(found, settings, TaggingProcessor, tokenizer, processor)
+    if processor is None and not source.labels:
+        raise DataError("every tag of train is O: there is no entity type to learn", source.settings.root)
+    silent = source.note_silent(lambda example: set(example.tags) != {"O"}, "an entity")
+    notes = (*note_twins("entity types", source.labels), *silent)
+    return read_sentences(source, TaggingProcessor, tokenizer, processor, notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,16 +15,17 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
-from mkgc.data.examples import ImagePaths, RelationExample, Sentences
-from mkgc.data.formats import jsonl, labelled, mnre
+from mkgc.data.examples import ImagePaths
 from mkgc.data.notes import note_twins
 from mkgc.data.processor import image_batch, text_batch
-from mkgc.data.sentences import SentenceFormat, SentenceProcessor, note_silent, read_sentences, read_source
+from mkgc.data.sentences import SentenceProcessor, read_sentences
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.loaded import LoadedImages
+from tasks.mre.example import RelationExample, parse_relation
 from tasks.mre.null import find_null, note_null
+from tasks.mre.source import RelationSource
 
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
 """New tokens around head and tail, numbered behind the vocabulary in this order."""
@@ -132,7 +133,7 @@ class RelationProcessor(SentenceProcessor):
         )
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> RelationFeatures:
-        return self.encode(jsonl.parse_relation(record, folder, place))
+        return self.encode(parse_relation(record, folder, place))
 
 
 def _markers_before(example: RelationExample) -> dict[int, list[int]]:
@@ -169,35 +170,25 @@ def _nearest(count: int, mentions: Sequence[range]) -> list[int]:
     return sorted(range(count), key=place)
 
 
-FORMATS = {
-    "mnre": SentenceFormat(mnre.read, mnre.read_labels),
-    "jsonl": SentenceFormat(labelled.read_relations, labelled.relations),
-}
-
-
-def source(settings: DataSettings) -> Sentences:
-    """What is in the files, in one of :data:`FORMATS`; raises as :func:`read_source` does."""
-    return read_source(settings, FORMATS)
-
-
 def read(
-    settings: DataSettings,
+    source: RelationSource,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     processor: RelationProcessor | None = None,
     markers: Markers = "new",
     null_relation: str | list[str] | None = None,
 ) -> Dataset:
-    """Reads sentences with marked mentions, of :data:`FORMATS`, for a trained model's ``processor`` or for a new one.
+    """Encodes sentences with marked mentions for a trained model's ``processor`` or for a new one.
 
     Raises:
         ConfigError: A new model's null relation is not to be found (:func:`find_null`).
         DataError: A new model would learn but one relation; else as :func:`read_sentences` does.
     """
-    found = source(settings)
-    if processor is None and len(shown := {example.relation for example in found.splits["train"]}) < 2:
-        raise DataError(f"train has one relation only, '{min(shown)}': there is nothing to tell apart", settings.root)
-    null = processor.null_relation if processor else find_null(found.labels, null_relation)
-    silent = note_silent(found, lambda example: example.relation != null, "a relation")
-    found = replace(found, notes=(*found.notes, note_null(null), *note_twins("relations", found.labels), *silent))
+    known = {example.relation for example in source.splits["train"]}
+    if processor is None and len(known) < 2:
+        root = source.settings.root
+        raise DataError(f"train has one relation only, '{min(known)}': there is nothing to tell apart", root)
+    null = processor.null_relation if processor else find_null(source.labels, null_relation)
+    silent = source.note_silent(lambda example: example.relation != null, "a relation")
+    notes = (note_null(null), *note_twins("relations", source.labels), *silent)
     make = partial(RelationProcessor, markers=markers, null_relation=null)
-    return read_sentences(found, settings, make, tokenizer, processor)
+    return read_sentences(source, make, tokenizer, processor, notes)

@@ -58,14 +58,13 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_removes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
-def test_an_atlas_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, code: int) -> None:
+def test_an_atlas_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, code: int) -> None:
     def full(folder: Path, *_: object) -> None:
         folder.mkdir(parents=True)
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(atlas, "SETS", {"link_prediction": full})
     with pytest.raises(DataError) as error:
-        atlas.build(tmp_path / "atlas")
+        atlas.build(tmp_path / "atlas", "any", full)
     said = f"{tmp_path}/atlas: cannot be built: {os.strerror(code)}; name a place that can be written and has room"
     assert str(error.value) == said
     assert left(tmp_path) == []

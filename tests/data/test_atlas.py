@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
@@ -11,15 +10,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mkgc.app.command import run as command
-from mkgc.data import atlas as atlas_package
-from mkgc.data.atlas import build, mentions, relations, triples
-from mkgc.data.atlas.__main__ import main
+from mkgc.data.atlas import build
 from mkgc.data.atlas.draw import Land
 from mkgc.data.atlas.facts import Country, countries
-from mkgc.data.atlas.mentions import shared_names
-from mkgc.data.formats import mnre, twitter
 from mkgc.errors import DataError
+from tasks.link_prediction import atlas as triples
+from tasks.link_prediction.source import LinkSource
+from tasks.mner import atlas as mentions
+from tasks.mner import twitter
+from tasks.mner.atlas import shared_names
+from tasks.mner.source import TaggedSource
+from tasks.mre import atlas as relations
+from tasks.mre import mnre
+from tasks.mre.source import RelationSource
+
+SOURCES = {"link_prediction": LinkSource, "mner": TaggedSource, "mre": RelationSource}
+
+
+def build_all(output: Path, seed: int) -> None:
+    for name, source in SOURCES.items():
+        build(output / name, name, source.draw_atlas, seed)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,7 @@ def world() -> dict[str, Country]:
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("atlas") / "atlas"
-    build(output, seed=0)
+    build_all(output, seed=0)
     return output
 
 
@@ -203,103 +213,89 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(tmp_path, 
     monkeypatch.setattr(mentions, "COUNTS", {"train": 20, "valid": 5, "test": 5})
     monkeypatch.setattr(triples, "locator", lambda country, land: triples.outline(country))  # the slowest images
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
-        build(tmp_path / name, seed)
+        build_all(tmp_path / name, seed)
     one, same, other = (_digest(tmp_path / name) for name in ("one", "same", "other"))
     assert one == same
     changed = {path for path in one if one[path] != other.get(path)}
-    assert {"link_prediction/test.tsv", "mre/txt/ours_test.txt", "mner/test.txt", "SOURCES.md"} <= changed
+    assert {"link_prediction/test.tsv", "mre/txt/ours_test.txt", "mner/test.txt", "mre/SOURCES.md"} <= changed
 
 
 def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(atlas, monkeypatch, tmp_path) -> None:
-    before = (atlas / "SOURCES.md").stat().st_mtime_ns
-    build(atlas, seed=0)
-    assert (atlas / "SOURCES.md").stat().st_mtime_ns == before
+    before = (atlas / "mner" / "SOURCES.md").stat().st_mtime_ns
+    build(atlas / "mner", "mner", TaggedSource.draw_atlas, seed=0)
+    assert (atlas / "mner" / "SOURCES.md").stat().st_mtime_ns == before
     monkeypatch.setattr(Land, "seen", lambda self, window: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build(tmp_path / "half", seed=0)
+        build(tmp_path / "half", "mner", TaggedSource.draw_atlas, seed=0)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def quick(monkeypatch) -> None:
-    """An Atlas of one file, so that building takes no time."""
-
-    def write(folder: Path, countries: dict[str, Country], random: Random) -> None:
-        folder.mkdir(parents=True)
-        (folder / "train.txt").write_text(str(random.random()))
-
-    monkeypatch.setattr(atlas_package, "SETS", {"mner": write})
+def draw(folder: Path, countries: dict[str, Country], random: Random) -> None:
+    """A data set of one file, so that building takes no time."""
+    folder.mkdir(parents=True)
+    (folder / "train.txt").write_text(str(random.random()))
 
 
-@pytest.mark.parametrize("theirs", ["notes.txt", "mner/train.txt", "SOURCES.md"])
-def test_a_folder_of_the_users_own_files_is_never_touched(quick, tmp_path, theirs) -> None:
+@pytest.mark.parametrize("theirs", ["notes.txt", "images/1.png", "train.txt", "SOURCES.md"])
+def test_a_folder_of_the_users_own_files_is_never_touched(tmp_path, theirs) -> None:
     (tmp_path / "own" / theirs).parent.mkdir(parents=True)
     (tmp_path / "own" / theirs).write_text("years of work")
     with pytest.raises(DataError, match=r"own: holds \S+, which is not of an Atlas: .* data=folder"):
-        build(tmp_path / "own")
+        build(tmp_path / "own", "mner", draw)
     assert _digest(tmp_path) == {f"own/{theirs}": hashlib.sha256(b"years of work").hexdigest()}
 
 
-def test_what_a_user_put_into_an_atlas_is_not_lost_with_it(quick, tmp_path) -> None:
-    build(tmp_path / "atlas", seed=0)
+def test_what_a_user_put_into_an_atlas_is_not_lost_with_it(tmp_path) -> None:
+    build(tmp_path / "atlas", "mner", draw, seed=0)
     (tmp_path / "atlas" / "mine").mkdir()
-    build(tmp_path / "atlas", seed=0)
+    build(tmp_path / "atlas", "mner", draw, seed=0)
     with pytest.raises(DataError, match="holds mine"):
-        build(tmp_path / "atlas", seed=1)
+        build(tmp_path / "atlas", "mner", draw, seed=1)
 
 
-def test_a_file_in_the_way_or_a_closed_place_is_named(quick, tmp_path) -> None:
+def test_a_file_in_the_way_or_a_closed_place_is_named(tmp_path) -> None:
     (tmp_path / "file").write_text("years of work")
     for output in (tmp_path / "file", tmp_path / "file" / "atlas"):
         with pytest.raises(DataError, match=str(output)):
-            build(output)
+            build(output, "mner", draw)
     assert (tmp_path / "file").read_text() == "years of work"
 
 
-def test_another_seed_takes_the_place_of_an_atlas_and_leaves_nothing_beside(quick, tmp_path) -> None:
-    build(tmp_path / "atlas", seed=0)
+def test_another_seed_takes_the_place_of_an_atlas_and_leaves_nothing_beside(tmp_path) -> None:
+    build(tmp_path / "atlas", "mner", draw, seed=0)
     before = _digest(tmp_path)
-    build(tmp_path / "atlas", seed=1)
+    build(tmp_path / "atlas", "mner", draw, seed=1)
     after = _digest(tmp_path)
     assert after.keys() == before.keys()
-    assert after["atlas/mner/train.txt"] != before["atlas/mner/train.txt"]
+    assert after["atlas/train.txt"] != before["atlas/train.txt"]
 
 
-def test_of_two_processes_that_build_at_once_the_first_to_end_is_kept(quick, tmp_path, monkeypatch) -> None:
-    write = atlas_package.SETS["mner"]
+def test_an_atlas_of_the_first_format_which_had_one_page_above_all_data_sets_is_replaced(tmp_path) -> None:
+    (tmp_path / "atlas" / "mner").mkdir(parents=True)
+    (tmp_path / "atlas" / "SOURCES.md").write_text("# The Atlas graph\n")
+    (tmp_path / "atlas" / "mner" / "train.txt").write_text("old")
+    build(tmp_path / "atlas" / "mner", "mner", draw)
+    assert (tmp_path / "atlas" / "mner" / "train.txt").read_text() != "old"
 
+
+def test_data_sets_of_one_seed_are_drawn_apart(tmp_path) -> None:
+    for name in ("mner", "mre"):
+        build(tmp_path / name, name, draw)
+    assert (tmp_path / "mner" / "train.txt").read_text() != (tmp_path / "mre" / "train.txt").read_text()
+
+
+def test_of_two_processes_that_build_at_once_the_first_to_end_is_kept(tmp_path) -> None:
     def slow(*arguments: object) -> None:
-        monkeypatch.setattr(atlas_package, "SETS", {"mner": write})
-        build(tmp_path / "atlas")
-        (tmp_path / "atlas" / "mner" / "read").touch()
-        write(*arguments)
+        build(tmp_path / "atlas", "mner", draw)
+        (tmp_path / "atlas" / "read").touch()
+        draw(*arguments)
 
-    monkeypatch.setattr(atlas_package, "SETS", {"mner": slow})
-    build(tmp_path / "atlas")
-    assert (tmp_path / "atlas" / "mner" / "read").exists()
+    build(tmp_path / "atlas", "mner", slow)
+    assert (tmp_path / "atlas" / "read").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["atlas"]
 
 
-def test_an_atlas_may_be_read_by_whom_other_folders_may(quick, tmp_path) -> None:
+def test_an_atlas_may_be_read_by_whom_other_folders_may(tmp_path) -> None:
     (tmp_path / "ordinary").mkdir()
-    build(tmp_path / "atlas")
+    build(tmp_path / "atlas", "mner", draw)
     assert (tmp_path / "atlas").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["outptu=x"], "no such key: outptu; give output=DIR"),
-        (["somewhere"], "no such key: somewhere; give output=DIR"),
-        ([], "give output=DIR"),
-        (["output=x", "seed=-1"], "seed=-1 must be a whole number"),
-    ],
-)
-def test_a_wrong_word_is_one_line_and_exit_code_2(monkeypatch, capsys, arguments, line) -> None:
-    monkeypatch.setattr(sys, "argv", ["atlas", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        command(main)
-    assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"mkgc: {line}")
-    assert said.count("\n") == 1

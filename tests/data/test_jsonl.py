@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from mkgc.data.examples import RelationExample, Span, TaggedExample
+from mkgc.data.examples import Span
 from mkgc.data.formats import jsonl
 from mkgc.errors import DataError
+from tasks.link_prediction.link_query import InductiveEntity, LinkQuery, parse_query
+from tasks.mner.example import TaggedExample, parse_tagged
+from tasks.mre.example import RelationExample, parse_relation
 
 WORDS = ("New", "York", "is", "east", "of", "Ohio")
 PLACE = "in.jsonl:3"
@@ -23,7 +26,7 @@ def test_a_record_is_a_sentence_with_spans_and_images_beside_the_file(tmp_path: 
     record = sentence(id="a", image="maps/1.jpg", crops=["2.png", "/elsewhere/3.png"])
     images = {"image": (tmp_path / "maps/1.jpg",), "crops": (tmp_path / "2.png", Path("/elsewhere/3.png"))}
     expected = RelationExample("a", WORDS, Span(0, 2), Span(5, 6), None, images)
-    assert jsonl.parse_relation(record, tmp_path, PLACE) == expected
+    assert parse_relation(record, tmp_path, PLACE) == expected
 
 
 @pytest.mark.parametrize(
@@ -32,30 +35,28 @@ def test_a_record_is_a_sentence_with_spans_and_images_beside_the_file(tmp_path: 
 )
 def test_text_is_split_at_spaces_and_mentions_may_be_words(changes: dict[str, Any], tmp_path: Path) -> None:
     expected = RelationExample(PLACE, WORDS, Span(0, 2), Span(5, 6))
-    assert jsonl.parse_relation(sentence(**changes), tmp_path, PLACE) == expected
+    assert parse_relation(sentence(**changes), tmp_path, PLACE) == expected
 
 
 def test_a_tagged_record_needs_its_words_only(tmp_path: Path) -> None:
-    assert jsonl.parse_tagged({"text": "New York", "id": 7}, tmp_path, PLACE) == TaggedExample("7", ("New", "York"))
+    assert parse_tagged({"text": "New York", "id": 7}, tmp_path, PLACE) == TaggedExample("7", ("New", "York"))
 
 
 @pytest.mark.parametrize("missing", ["head", "relation", "tail"])
 def test_a_query_lacks_its_head_its_relation_or_its_tail(missing: str) -> None:
     record: dict[str, Any] = {"head": "France", "relation": "borders", "tail": "Spain", missing: None}
-    query = jsonl.LinkQuery(**record)
-    assert jsonl.parse_query(record | {"id": 7}, PLACE) == query
-    assert jsonl.parse_query({k: v for k, v in record.items() if v}, PLACE) == query
+    query = LinkQuery(**record)
+    assert parse_query(record | {"id": 7}, PLACE) == query
+    assert parse_query({k: v for k, v in record.items() if v}, PLACE) == query
 
 
 def test_an_unseen_entity_is_described_instead_of_named() -> None:
     whole = {"name": "Elbonia", "description": "Mud.", "images": ["maps/elbonia.jpg", "/elsewhere/flag.png"]}
-    described = jsonl.InductiveEntity("Elbonia", "Mud.", (Path("maps/elbonia.jpg"), Path("/elsewhere/flag.png")))
-    query = jsonl.parse_query({"head": whole, "relation": "borders"}, PLACE)
-    assert query == jsonl.LinkQuery(described, "borders", None)
-    both = jsonl.parse_query({"head": {"name": "Elbonia"}, "tail": {"name": "Latveria", "images": "x.jpg"}}, PLACE)
-    assert both == jsonl.LinkQuery(
-        jsonl.InductiveEntity("Elbonia"), None, jsonl.InductiveEntity("Latveria", images=(Path("x.jpg"),))
-    )
+    described = InductiveEntity("Elbonia", "Mud.", (Path("maps/elbonia.jpg"), Path("/elsewhere/flag.png")))
+    query = parse_query({"head": whole, "relation": "borders"}, PLACE)
+    assert query == LinkQuery(described, "borders", None)
+    both = parse_query({"head": {"name": "Elbonia"}, "tail": {"name": "Latveria", "images": "x.jpg"}}, PLACE)
+    assert both == LinkQuery(InductiveEntity("Elbonia"), None, InductiveEntity("Latveria", images=(Path("x.jpg"),)))
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,13 @@ def test_a_sentence_that_cannot_be_used_is_named_with_its_reason(
     changes: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError) as error:
-        jsonl.parse_relation(sentence(**changes), tmp_path, PLACE)
+        parse_relation(sentence(**changes), tmp_path, PLACE)
     assert str(error.value) == f"{PLACE}: {reason}"
 
 
 def test_null_is_as_good_as_leaving_a_key_out(tmp_path: Path) -> None:
     record = {"text": "New York", "tokens": None, "image": None, "id": None}
-    assert jsonl.parse_tagged(record, tmp_path, PLACE) == TaggedExample(PLACE, ("New", "York"))
+    assert parse_tagged(record, tmp_path, PLACE) == TaggedExample(PLACE, ("New", "York"))
 
 
 def test_a_value_that_is_nested_without_end_is_named(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_value_that_is_nested_without_end_is_named(tmp_path: Path) -> None:
     for _ in range(200):
         deep = [deep]
     with pytest.raises(DataError, match="'id' is nested more than 100 levels deep"):
-        jsonl.parse_relation(sentence(id=deep), tmp_path, PLACE)
+        parse_relation(sentence(id=deep), tmp_path, PLACE)
 
 
 def test_a_line_that_cannot_be_read_stands_among_the_others(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match="no such key: 'head'; there are crops, id, image, objects, spans, tags, text, tokens$"
     ):
-        jsonl.parse_tagged(sentence(), tmp_path, PLACE)
+        parse_tagged(sentence(), tmp_path, PLACE)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
 )
 def test_a_query_that_cannot_be_used_is_named_with_its_reason(record: dict[str, Any], reason: str) -> None:
     with pytest.raises(DataError) as error:
-        jsonl.parse_query(record, PLACE)
+        parse_query(record, PLACE)
     assert str(error.value) == f"{PLACE}: {reason}"
 
 
@@ -245,10 +246,10 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 
 def test_json_escapes_of_whole_characters_are_fine(tmp_path: Path) -> None:
     record = json.loads('{"text": "\\ud83d\\ude00"}')
-    assert jsonl.parse_tagged(record, tmp_path, PLACE).tokens == ("😀",)
+    assert parse_tagged(record, tmp_path, PLACE).tokens == ("😀",)
 
 
 def test_labels_in_a_record_are_passed_over_where_they_are_asked_for(tmp_path: Path) -> None:
-    assert jsonl.parse_relation(sentence(relation="east of"), tmp_path, PLACE).relation is None
+    assert parse_relation(sentence(relation="east of"), tmp_path, PLACE).relation is None
     tagged = {"tokens": list(WORDS), "tags": ["O"] * 6, "spans": []}
-    assert jsonl.parse_tagged(tagged, tmp_path, PLACE).tags is None
+    assert parse_tagged(tagged, tmp_path, PLACE).tags is None

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
-from mkgc.data.examples import RelationExample, Span, TaggedExample
-from mkgc.data.formats import labelled
+from mkgc.data.examples import Span
 from mkgc.errors import DataError
+from tasks.mner.example import TaggedExample
+from tasks.mner.source import TaggedSource
+from tasks.mre.example import RelationExample
+from tasks.mre.source import RelationSource
 
+RELATED_FORMAT, TAGGED_FORMAT = RelationSource.formats["jsonl"], TaggedSource.formats["jsonl"]
 WORDS = ["Ada", "left", "New", "York"]
 RELATED = {"tokens": WORDS, "head": "Ada", "tail": [2, 4], "relation": "left"}
 TAGGED = {"tokens": WORDS, "tags": ["B-PER", "O", "B-LOC", "I-LOC"]}
@@ -30,49 +34,49 @@ def test_a_record_of_a_relation_is_a_query_with_its_answer(tmp_path: Path) -> No
     write(tmp_path, "train", {**RELATED, "id": "a", "image": "maps/1.jpg", "crops": ["2.jpg"]})
     images = {"image": (tmp_path / "maps/1.jpg",), "objects": ()}
     expected = RelationExample("a", tuple(WORDS), Span(0, 1), Span(2, 4), "left", images)
-    assert labelled.read_relations(tmp_path, "train", ("image", "objects")) == [expected]
+    assert RELATED_FORMAT.examples(tmp_path, "train", ("image", "objects")) == [expected]
 
 
 def test_relations_are_those_of_train_sorted_with_none_first(tmp_path: Path) -> None:
     names = ("left", "None", "Born", "left")
     write(tmp_path, "train", *({**RELATED, "relation": name} for name in names))
-    assert labelled.relations(tmp_path) == ("None", "Born", "left")
+    assert RELATED_FORMAT.labels(tmp_path) == ("None", "Born", "left")
 
 
 def test_a_tagged_record_has_a_tag_a_word(tmp_path: Path) -> None:
     path = write(tmp_path, "train", TAGGED)
     expected = TaggedExample(f"{path}:1", tuple(WORDS), ("B-PER", "O", "B-LOC", "I-LOC"), {"image": ()})
-    assert labelled.read_tagged(tmp_path, "train") == [expected]
+    assert TAGGED_FORMAT.examples(tmp_path, "train") == [expected]
 
 
 def test_spans_of_words_say_the_same_as_tags(tmp_path: Path) -> None:
     write(tmp_path, "train", TAGGED)
     write(tmp_path, "dev", {"tokens": WORDS, "spans": SPANS}, {"text": "nobody left", "spans": []})
-    first, second = labelled.read_tagged(tmp_path, "dev")
-    assert first.tags == labelled.read_tagged(tmp_path, "train")[0].tags
+    first, second = TAGGED_FORMAT.examples(tmp_path, "dev")
+    assert first.tags == TAGGED_FORMAT.examples(tmp_path, "train")[0].tags
     assert second.tags == ("O", "O")
 
 
 def test_two_spans_side_by_side_are_two_entities(tmp_path: Path) -> None:
     spans = [{"start": 2, "end": 3, "type": "LOC"}, {"start": 3, "end": 4, "type": "LOC"}]
     write(tmp_path, "train", {"tokens": WORDS, "spans": spans})
-    assert labelled.read_tagged(tmp_path, "train")[0].tags == ("O", "O", "B-LOC", "B-LOC")
+    assert TAGGED_FORMAT.examples(tmp_path, "train")[0].tags == ("O", "O", "B-LOC", "B-LOC")
 
 
 def test_types_are_those_of_train_sorted(tmp_path: Path) -> None:
     write(tmp_path, "train", TAGGED, {"tokens": WORDS, "spans": [{"start": 1, "end": 2, "type": "ACT"}]})
-    assert labelled.types(tmp_path) == ("ACT", "LOC", "PER")
+    assert TAGGED_FORMAT.labels(tmp_path) == ("ACT", "LOC", "PER")
 
 
 def test_dev_may_be_called_valid(tmp_path: Path) -> None:
     write(tmp_path, "train", TAGGED)
     write(tmp_path, "valid", TAGGED)
-    assert len(labelled.read_tagged(tmp_path, "dev")) == 1
+    assert len(TAGGED_FORMAT.examples(tmp_path, "dev")) == 1
 
 
 def test_a_missing_split_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, "train", TAGGED)
-    assert refused(tmp_path, labelled.read_tagged, "dev") == "dev.jsonl: no such file, nor valid.jsonl"
+    assert refused(tmp_path, TAGGED_FORMAT.examples, "dev") == "dev.jsonl: no such file, nor valid.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -93,12 +97,12 @@ def test_a_record_of_a_relation_that_cannot_be_used_is_named(
 ) -> None:
     write(tmp_path, "train", RELATED)
     write(tmp_path, "test", RELATED, {**RELATED, **change})
-    assert refused(tmp_path, labelled.read_relations, "test") == f"test.jsonl:2: {reason}"
+    assert refused(tmp_path, RELATED_FORMAT.examples, "test") == f"test.jsonl:2: {reason}"
 
 
 def test_a_relation_must_be_given(tmp_path: Path) -> None:
     write(tmp_path, "train", {key: value for key, value in RELATED.items() if key != "relation"})
-    assert refused(tmp_path, labelled.read_relations, "train") == "train.jsonl:1: the key 'relation' is missing"
+    assert refused(tmp_path, RELATED_FORMAT.examples, "train") == "train.jsonl:1: the key 'relation' is missing"
 
 
 @pytest.mark.parametrize(
@@ -137,4 +141,4 @@ def test_a_relation_must_be_given(tmp_path: Path) -> None:
 def test_a_tagged_record_that_cannot_be_used_is_named(tmp_path: Path, labels: dict[str, Any], reason: str) -> None:
     write(tmp_path, "train", TAGGED)
     write(tmp_path, "dev", TAGGED, {"tokens": WORDS, **labels})
-    assert refused(tmp_path, labelled.read_tagged, "dev") == f"dev.jsonl:2: {reason}"
+    assert refused(tmp_path, TAGGED_FORMAT.examples, "dev") == f"dev.jsonl:2: {reason}"

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mkgc.data.formats import labelled, twitter
 from mkgc.data.formats.locate import find_unnamed, locate
+from tasks.mner import twitter
+from tasks.mner.source import TaggedSource
 
 
 def save(path: Path) -> Path:
@@ -63,7 +64,7 @@ def test_records_name_images_up_to_their_suffix(tmp_path: Path) -> None:
     record = {"tokens": ["Ada"], "tags": ["B-PER"], "image": ["photos/7.jpg", "8.png"]}
     (tmp_path / "train.jsonl").write_text(json.dumps(record) + "\n")
     path = save(tmp_path / "photos/7.JPEG")
-    (example,) = labelled.read_tagged(tmp_path, "train")
+    (example,) = TaggedSource.formats["jsonl"].examples(tmp_path, "train")
     assert example.images["image"] == (path, tmp_path / "8.png")
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from mkgc.data.examples import RelationExample, Span
-from mkgc.data.formats import crops, mnre
+from mkgc.data.examples import Span
+from mkgc.data.formats import crops
 from mkgc.errors import DataError
+from tasks.mre import mnre
+from tasks.mre.example import RelationExample
 
 LINE = {
     "token": ["Ada", "Lovelace", "left", "Rome", "."],

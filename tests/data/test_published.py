@@ -11,27 +11,29 @@ import pytest
 from hydra.utils import instantiate
 
 from mkgc.app.config import check
-from mkgc.data.formats import crops, kg, mnre, twitter
+from mkgc.data.formats import crops, kg
 from mkgc.data.formats.files import read_lines
-from tasks.link_prediction.data import FORMATS as GRAPHS
-from tasks.mner.data import FORMATS as TAGGED
-from tasks.mre.data import FORMATS as RELATED
+from tasks.link_prediction.source import LinkSource
+from tasks.mner import twitter
+from tasks.mner.source import TaggedSource
+from tasks.mre import mnre
+from tasks.mre.source import RelationSource
 from tests.conftest import composed
 
 PAPER = {"image": 224, "crops": 128, "objects": 64}
 """The sizes of MKGformer's images."""
 
 CONFIGURED = [
-    ("mre", "mnre", RELATED, "mnre", PAPER, 80),
-    ("mner", "twitter2015", TAGGED, "twitter2015", PAPER, 128),
-    ("mner", "twitter2017", TAGGED, "twitter2017", PAPER, 128),
-    ("link_prediction", "fb15k237_img", GRAPHS, "fb15k237_img", {"image": 224}, 64),
-    ("link_prediction", "wn18_img", GRAPHS, "wn18_img", {"image": 224}, 32),
-    ("link_prediction", "wn18rr", GRAPHS, "wn18rr", {"image": 224}, 32),
-    ("link_prediction", "mmkg", GRAPHS, None, {"image": 224}, 64),
-    ("link_prediction", "tsv", GRAPHS, None, {"image": 224}, 64),
-    ("mre", "jsonl", RELATED, None, {"image": 224}, 128),
-    ("mner", "jsonl", TAGGED, None, {"image": 224}, 128),
+    ("mre", "mnre", RelationSource.formats, "mnre", PAPER, 80),
+    ("mner", "twitter2015", TaggedSource.formats, "twitter2015", PAPER, 128),
+    ("mner", "twitter2017", TaggedSource.formats, "twitter2017", PAPER, 128),
+    ("link_prediction", "fb15k237_img", LinkSource.formats, "fb15k237_img", {"image": 224}, 64),
+    ("link_prediction", "wn18_img", LinkSource.formats, "wn18_img", {"image": 224}, 32),
+    ("link_prediction", "wn18rr", LinkSource.formats, "wn18rr", {"image": 224}, 32),
+    ("link_prediction", "mmkg", LinkSource.formats, None, {"image": 224}, 64),
+    ("link_prediction", "tsv", LinkSource.formats, None, {"image": 224}, 64),
+    ("mre", "jsonl", RelationSource.formats, None, {"image": 224}, 128),
+    ("mner", "jsonl", TaggedSource.formats, None, {"image": 224}, 128),
 ]
 
 
@@ -129,7 +131,10 @@ def test_wn18rr_has_the_texts_of_wn18(real: Callable[[str], Path]) -> None:
 
 @pytest.mark.slow
 def test_umls_is_the_same_in_kg_berts_files_and_in_pykeens(real: Callable[[str], Path]) -> None:
-    graphs = GRAPHS["kg"](real("small") / "umls_kgbert", ()), GRAPHS["tsv"](real("small") / "umls", ())
+    graphs = (
+        LinkSource.formats["kg"](real("small") / "umls_kgbert", ()),
+        LinkSource.formats["tsv"](real("small") / "umls", ()),
+    )
     first, second = (
         {(g.entities[h], g.relations[r], g.entities[t]) for part in g.triples.values() for h, r, t in part.tolist()}
         for g in graphs

@@ -4,10 +4,10 @@ from itertools import pairwise
 import pytest
 from seqeval.scheme import BILOU, IOBES, Entities
 
-from mkgc.data.examples import Sentences, TaggedExample
-from mkgc.data.tags import BOUNDED, in_one_scheme
 from mkgc.errors import DataError
 from mkgc.metrics.spans import bio_spans
+from tasks.mner.example import TaggedExample
+from tasks.mner.schemes import BOUNDED, Noted, Splits, in_one_scheme
 
 NEW_YORK = {
     "IOB2": "B-PER I-PER O B-LOC B-LOC I-LOC I-LOC O B-PER",
@@ -20,21 +20,19 @@ NEW_YORK = {
 """The same mentions in every scheme."""
 
 
-def source(train: list[str], dev: list[str] = (), test: list[str] = ()) -> Sentences:
+def source(train: list[str], dev: list[str] = (), test: list[str] = ()) -> Splits:
     def part(split: str, rows: list[str]) -> list[TaggedExample]:
         tags = [tuple(row.split()) for row in rows]
         return [TaggedExample("7", ("w",) * len(t), t, {}, f"{split}.txt:{9 * i + 1}") for i, t in enumerate(tags)]
 
-    return Sentences(
-        ("LOC", "PER"), {"train": part("train", train), "dev": part("dev", dev), "test": part("test", test)}
-    )
+    return {"train": part("train", train), "dev": part("dev", dev), "test": part("test", test)}
 
 
-def tags(read: Sentences, split: str = "train") -> list[str]:
+def tags(read: Noted, split: str = "train") -> list[str]:
     return [" ".join(example.tags) for example in read.splits[split]]
 
 
-def said(read: Sentences) -> list[str]:
+def said(read: Noted) -> list[str]:
     return [note.text for note in read.notes]
 
 

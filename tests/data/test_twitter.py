@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.data.examples import Sentences, TaggedExample
-from mkgc.data.formats import twitter
-from mkgc.data.tags import in_one_scheme
 from mkgc.errors import DataError
+from tasks.mner import twitter
+from tasks.mner.example import TaggedExample
+from tasks.mner.schemes import in_one_scheme
 
 TRAIN = "IMGID:7\nAda\tB-PER\nLovelace\tI-PER\nleft\tO\nRome\tB-LOC\n\nIMGID:8\nParis\tB-LOC\n"
 
@@ -183,7 +183,7 @@ def test_the_public_data_sets_are_read_whole(real: Callable[[str], Path], name: 
 @pytest.mark.parametrize(("name", "loose"), [("twitter2015", 374), ("twitter2017", 0)])
 def test_the_public_data_sets_are_iob2_and_stay_as_they_are(real: Callable[[str], Path], name: str, loose: int) -> None:
     splits = {split: twitter.read(real(name), split) for split in ("train", "dev", "test")}
-    read = in_one_scheme(Sentences(twitter.read_labels(real(name)), splits))
+    read = in_one_scheme(splits)
     assert read.splits == splits
     said = f"; {loose} I- tags continue no mention: training reads them as B-, scoring as no mention"
     assert [note.text for note in read.notes] == [f"tags: IOB2{said if loose else ', none rewritten'}"]

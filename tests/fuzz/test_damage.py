@@ -14,13 +14,15 @@ import torch
 from safetensors.torch import save_file
 
 from mkgc.analysis.queries import Queries
-from mkgc.data.formats import features, mnre, tsv, twitter
+from mkgc.data.formats import features, tsv
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
 from mkgc.reports.runs import list_runs, read_runs
 from mkgc.reports.tables import markdown
 from mkgc.tools import archive
 from mkgc.training.checkpoint import read
+from tasks.mner import twitter
+from tasks.mre import mnre
 from tests.fuzz.limits import failures
 from tests.test_report import finished, ranked
 

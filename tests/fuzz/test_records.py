@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from mkgc.data.formats import fields, jsonl, labelled
+from mkgc.data.formats import fields, jsonl
 from mkgc.errors import DataError
+from tasks.link_prediction.link_query import parse_query
+from tasks.mner import example as mner
+from tasks.mre import example as mre
 from tests.fuzz.limits import failures
 
 WORDS = (
@@ -67,11 +70,11 @@ WHOLE = (
     {"head": {"name": "Nu", "description": "a thing", "images": ["a.png"]}, "tail": "e2"},
 )
 PARSERS = (
-    jsonl.parse_relation,
-    jsonl.parse_tagged,
-    lambda record, _, place: jsonl.parse_query(record, place),
-    labelled._related,
-    labelled._tagged,
+    mre.parse_relation,
+    mner.parse_tagged,
+    lambda record, _, place: parse_query(record, place),
+    mre.parse_labelled,
+    mner.parse_labelled,
 )
 
 

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mkgc.data.examples import TaggedExample
 from mkgc.data.graph import Graph
 from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
 from mkgc.images.coverage import Coverage, Row, check_minimum
 from mkgc.images.policy import load_graph_images, load_images
+from tasks.mner.example import TaggedExample
 
 SIZES = {"image": 16, "crops": 8}
 

@@ -7,7 +7,7 @@ import pytest
 
 from mkgc.data.graph import Graph
 from mkgc.data.settings import DataSettings
-from mkgc.images.policy import used
+from mkgc.images.policy import entity_images
 
 FILES = tuple(Path(f"images/m.07/{i}.jpg") for i in range(10))
 
@@ -17,7 +17,7 @@ def chosen(files: tuple[Path, ...] = FILES, **settings: object) -> dict[str, tup
     triples = {split: np.zeros((0, 3), np.int64) for split in ("train", "dev", "test")}
     graph = Graph(("e",), ("e",), ("",), (), (), ({"image": files},), triples)
     given = {"root": "", "images": {"image": 8}, **settings}
-    return dict(used(graph, DataSettings(**given))[0])  # type: ignore[arg-type]
+    return dict(entity_images(graph, DataSettings(**given))[0])  # type: ignore[arg-type]
 
 
 def test_without_a_seed_the_first_by_name_are_used_whatever_the_order_of_the_folder() -> None:

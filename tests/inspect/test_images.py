@@ -1,11 +1,12 @@
 from pathlib import Path
 
-from mkgc.data.examples import RelationExample, Sentences, Span
+from mkgc.data.examples import Span
 from mkgc.data.settings import DataSettings
 from mkgc.images.coverage import Coverage, Row
 from mkgc.images.decode import ImageError
 from mkgc.inspect.images import inspect_images, judge_skipping
 from mkgc.inspect.report import Section
+from tasks.mre.example import RelationExample
 
 ROOT = Path("data")
 HALF = Coverage((Row("train", "image", 4, 2, 4, 2, {"missing": 2}),))
@@ -59,9 +60,8 @@ def test_skipping_says_how_many_are_left_out_and_stops_where_none_is_left() -> N
         "dev": [example("bad")],
         "test": [example("good", "good", "bad")],
     }
-    source = Sentences(("r",), parts)
-    assert said(judge_skipping(source, broken("bad"), settings(bad_images="skip"))) == [
+    assert said(judge_skipping(parts, broken("bad"), settings(bad_images="skip"))) == [
         ("warning", "1 of 2 examples of train are left out: data.bad_images=skip"),
         ("fatal", "1 of 1 examples of dev are left out: data.bad_images=skip"),
     ]  # the third image of test is beyond data.max_images
-    assert judge_skipping(source, broken("bad"), settings()) == Section()
+    assert judge_skipping(parts, broken("bad"), settings()) == Section()

@@ -2,25 +2,31 @@ from pathlib import Path
 
 import pytest
 
-from mkgc.data.examples import RelationExample, Sentences, Span, TaggedExample
-from mkgc.data.formats import mnre, twitter
+from mkgc.data.dataset import Dataset
+from mkgc.data.examples import SPLITS, Span
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
+from mkgc.images.coverage import Coverage
+from mkgc.images.loaded import LoadedImages
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import PUBLISHED
 from mkgc.inspect.report import Section
 from mkgc.inspect.sentences import (
     compared,
     count_labels,
-    inspect_sentences,
-    look_at_spans,
-    look_at_tags,
     measure_lengths,
     spread,
 )
 from mkgc.inspect.vocabulary import measure_vocabulary
+from tasks.mner import twitter
+from tasks.mner.example import TaggedExample
+from tasks.mner.source import TaggedSource, look_at_tags
+from tasks.mre import mnre
 from tasks.mre.data import RelationProcessor
+from tasks.mre.example import RelationExample
+from tasks.mre.source import RelationSource, look_at_spans
+from tests.made import made
 
 
 def related(
@@ -34,6 +40,10 @@ def splits(train, dev=(), test=()) -> dict[str, list]:
     return {"train": [*train], "dev": [*dev], "test": [*test]}
 
 
+def repeated(parts: dict[str, list]) -> Section:
+    return find_overlap(compared(made(RelationSource, (), parts)))
+
+
 def said(section: Section) -> list[tuple[str, str]]:
     return [(finding.severity, finding.text) for finding in section.findings]
 
@@ -43,7 +53,7 @@ def table(section: Section, title: str) -> list[tuple]:
 
 
 def test_the_same_words_with_other_mentions_are_the_same_text_but_another_example() -> None:
-    found = find_overlap(compared(splits([related("a b c d")], [related("a b c d", tail=(3, 4))])))
+    found = repeated(splits([related("a b c d")], [related("a b c d", tail=(3, 4))]))
     assert ("of dev, also in train", 1, 1, 0, 0) in table(found, "Repetitions")
     assert said(found) == [
         (
@@ -57,31 +67,31 @@ def test_the_same_words_with_other_mentions_are_the_same_text_but_another_exampl
 def test_the_same_mentions_beside_another_image_or_with_another_label_are_another_example() -> None:
     one = related("a b c", label="knows", image="1.jpg")
     others = [related("a b c", label="likes", image="1.jpg"), related("a b c", label="knows", image="2.jpg")]
-    found = find_overlap(compared(splits([one], others)))
+    found = repeated(splits([one], others))
     assert ("of dev, also in train", 2, 2, 2, 0) in table(found, "Repetitions")
 
 
 def test_a_image_that_was_copied_into_another_folder_is_the_same_image() -> None:
-    found = find_overlap(compared(splits([related("a b c", image="x/1.jpg")], [related("a b c", image="y/1.jpg")])))
+    found = repeated(splits([related("a b c", image="x/1.jpg")], [related("a b c", image="y/1.jpg")]))
     assert ("of dev, also in train", 1, 1, 1, 1) in table(found, "Repetitions")
 
 
 def test_a_test_split_that_is_in_train_altogether_is_fatal() -> None:
     one, two, three = related("a b c"), related("d e f"), related("g h i")
-    severities = {text[:21]: severity for severity, text in said(find_overlap(compared(splits([one, two], [], [two]))))}
+    severities = {text[:21]: severity for severity, text in said(repeated(splits([one, two], [], [two])))}
     assert severities == {"of 1 examples of test": "fatal"}
-    severities = {text[:21]: severity for severity, text in said(find_overlap(compared(splits([one], [], [one, two]))))}
+    severities = {text[:21]: severity for severity, text in said(repeated(splits([one], [], [one, two])))}
     assert severities == {"of 2 examples of test": "warning"}
-    assert said(find_overlap(compared(splits([one], [two], [three])))) == []
+    assert said(repeated(splits([one], [two], [three]))) == []
 
 
 def test_a_test_split_equal_to_dev_is_no_reason_to_stop() -> None:
-    found = find_overlap(compared(splits([related("a b c")], [related("d e f")], [related("d e f")])))
+    found = repeated(splits([related("a b c")], [related("d e f")], [related("d e f")]))
     assert {severity for severity, _ in said(found)} == {"warning"}
 
 
 def test_repetitions_inside_a_split_are_counted_from_the_second_on() -> None:
-    found = find_overlap(compared(splits([related("a b c")] * 3 + [related("d e f")])))
+    found = repeated(splits([related("a b c")] * 3 + [related("d e f")]))
     assert ("twice in train", 4, 2, 2, 2) in table(found, "Repetitions")
     assert said(found) == [
         (
@@ -93,11 +103,11 @@ def test_repetitions_inside_a_split_are_counted_from_the_second_on() -> None:
 
 
 def test_a_sentence_with_two_pairs_of_mentions_is_no_repetition_worth_a_word() -> None:
-    assert said(find_overlap(compared(splits([related("a b c d"), related("a b c d", tail=(3, 4))])))) == []
+    assert said(repeated(splits([related("a b c d"), related("a b c d", tail=(3, 4))]))) == []
 
 
 def test_a_label_that_train_never_shows_and_an_empty_split_are_named() -> None:
-    source = Sentences(("knows", "likes"), splits([related("a b c")], [related("d e f", label="likes")]))
+    source = made(RelationSource, ("knows", "likes"), splits([related("a b c")], [related("d e f", label="likes")]))
     assert said(count_labels(source, None)) == [
         ("fatal", "test has no example"),
         ("warning", "'likes' occurs in dev or test, but never in train"),
@@ -105,7 +115,7 @@ def test_a_label_that_train_never_shows_and_an_empty_split_are_named() -> None:
 
 
 def test_counts_that_differ_from_the_published_ones_are_marked() -> None:
-    source = Sentences(("None", "knows"), splits([related("a b c", label="None")]))
+    source = made(RelationSource, ("None", "knows"), splits([related("a b c", label="None")]))
     found = count_labels(source, PUBLISHED["mnre"])
     assert ("None", 1, 0, 0, "7,744 / 1,000 / 974", "differs") in table(found, "Counts")
     assert ("knows", 0, 0, 0, None, None) in table(found, "Counts")
@@ -115,7 +125,7 @@ def test_counts_that_differ_from_the_published_ones_are_marked() -> None:
 
 def test_more_than_thirty_classes_are_summed_up() -> None:
     labels = tuple(f"r{i:02}" for i in range(40))
-    source = Sentences(labels, splits([related("a b c", label=label) for label in labels]))
+    source = made(RelationSource, labels, splits([related("a b c", label=label) for label in labels]))
     rows = table(count_labels(source, None), "Counts")
     assert rows[-1] == ("10 others", 10, 0, 0)
     assert len(rows) == 1 + 30 + 1
@@ -177,14 +187,14 @@ def test_an_inside_tag_that_continues_nothing_is_counted_once() -> None:
 
 def test_mnre_is_as_published(real) -> None:
     root = real("mnre")
-    parts = {split: mnre.read(root, split, ()) for split in Processor.splits}
-    counted = count_labels(Sentences(mnre.read_labels(root), parts), PUBLISHED["mnre"])
+    parts = {split: mnre.read(root, split, ()) for split in SPLITS}
+    counted = count_labels(made(RelationSource, mnre.read_labels(root), parts), PUBLISHED["mnre"])
     assert ("sentences", 12_247, 1_624, 1_614, "12,247 / 1,624 / 1,614", "equal") in table(counted, "Counts")
     assert ("/per/misc/race", 6, 1, 0, None, None) in table(counted, "Counts")
     assert counted.findings == ()
-    repeated = {row[0]: row[1:] for row in table(find_overlap(compared(parts)), "Repetitions")}
-    assert repeated["twice in train"][2] == 27
-    assert repeated["of test, also in train"][:2] == (1_614, 2)
+    rows = {row[0]: row[1:] for row in table(repeated(parts), "Repetitions")}
+    assert rows["twice in train"][2] == 27
+    assert rows["of test, also in train"][:2] == (1_614, 2)
     assert table(look_at_spans(parts), "Mentions") == [("train", 59, 104), ("dev", 3, 16), ("test", 5, 14)]
 
 
@@ -194,17 +204,24 @@ def test_mnre_is_as_published(real) -> None:
 )
 def test_twitter_is_as_published(real, name, shared, repaired) -> None:
     root = real(name)
-    parts = {split: twitter.read(root, split, ()) for split in Processor.splits}
-    counted = count_labels(Sentences(twitter.read_labels(root), parts), PUBLISHED[name])
+    parts = {split: twitter.read(root, split, ()) for split in SPLITS}
+    source = made(TaggedSource, twitter.read_labels(root), parts)
+    counted = count_labels(source, PUBLISHED[name])
     assert [row[-1] for row in table(counted, "Counts")] == ["equal"] * 5
     assert counted.findings == ()
-    repeated = table(find_overlap(compared(parts)), "Repetitions")
-    assert tuple(row[2] for row in repeated[3:]) == shared  # dev and train, test and train, test and dev
+    rows = table(find_overlap(compared(source)), "Repetitions")
+    assert tuple(row[2] for row in rows[3:]) == shared  # dev and train, test and train, test and dev
     assert tuple(row[-1] for row in table(look_at_tags(parts), "Tags")) == repaired
 
 
-def test_every_inspection_of_sentences_is_in_the_report() -> None:
-    processor = RelationProcessor(learned(["a b c"], 50), ("knows",), DataSettings("."))
-    source = Sentences(("knows",), splits([related("a b c")], [related("d e f")], [related("g h i")]))
-    titles = [t.title for section in inspect_sentences(source, processor, None) for t in section.tables if t.rows]
-    assert titles == ["Counts", "Sizes", "Repetitions", "Lengths", "Vocabulary", "Mentions"]
+@pytest.mark.parametrize(
+    ("kind", "own"), [(RelationSource, "Mentions"), (TaggedSource, "Tags")], ids=["relations", "tags"]
+)
+def test_every_inspection_of_sentences_is_in_the_report_and_that_of_the_task_behind_them(kind, own) -> None:
+    settings, processor = DataSettings("."), RelationProcessor(learned(["a b c"], 50), ("knows",), DataSettings("."))
+    tagged = [TaggedExample("0", tuple("abc"), ("B-knows", "O", "O"))]
+    parts = splits(*([[related("a b c")]] * 3 if kind is RelationSource else [tagged] * 3))
+    source = made(kind, ("knows",), parts)
+    dataset = Dataset(source, processor, {}, LoadedImages({}, {}), Coverage(()))
+    titles = [t.title for section in source.inspect(dataset, settings, None) for t in section.tables if t.rows]
+    assert titles == ["Counts", "Sizes", "Repetitions", "Lengths", "Vocabulary", own]

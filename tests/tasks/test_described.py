@@ -116,7 +116,7 @@ def test_of_two_described_entities_no_relation_can_be_told(predictor) -> None:
 
 def test_of_an_entity_that_the_graph_does_not_have_nothing_is_known(built) -> None:
     _, dataset, _ = built("backbone=text_only")
-    processor, known = dataset.processor, Known(dataset.source)
+    processor, known = dataset.processor, Known(dataset.source.graph)
     new = EncodedEntity((7,), {})
     for item in (processor.query(new, 0, "tail"), processor.pair(new, 3), processor.pair(3, new)):
         assert known.beside(item).known == ()

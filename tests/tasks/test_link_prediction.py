@@ -13,9 +13,9 @@ from PIL import Image
 
 from mkgc.data.dataset import read_dataset
 from mkgc.data.formats import kg
-from mkgc.data.formats.jsonl import InductiveEntity
 from mkgc.errors import ConfigError, DataError
 from mkgc.training.checkpoint import build_task, describe
+from tasks.link_prediction.link_query import InductiveEntity
 from tasks.link_prediction.stage1 import mask_vectors
 from tasks.link_prediction.task import LinkPrediction
 from tests.conftest import COLOURS, paint

@@ -73,7 +73,7 @@ def test_a_run_keeps_its_ranked_queries_for_the_report(kg_root: Path, tiny, tmp_
     figures = train(config, tmp_path)
     queries = Queries.load(tmp_path / "queries.npz")
     assert {tuple(t) for t in queries.triples.tolist()} == {
-        tuple(t) for t in read_dataset(config).source.triples["test"].tolist()
+        tuple(t) for t in read_dataset(config).source.graph.triples["test"].tolist()
     }
     assert queries.metrics()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
     assert set(breakdown(queries)["category"]) <= {"1-1", "1-N", "N-1", "N-N"}

@@ -1,35 +1,33 @@
-"""The Atlas: a real graph of the world's countries with maps for images, built in seconds from two packages."""
+"""The Atlas: the real world's countries with maps for images, drawn in seconds from two packages; a data set a task."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
-from rich.progress import track
-
 from mkgc.app.scratch import scratch
-from mkgc.data.atlas import mentions, relations, triples
-from mkgc.data.atlas.facts import countries
+from mkgc.data.atlas.facts import Country, countries
 from mkgc.errors import DataError
 from mkgc.terminal import say
 
-FORMAT = 1
-"""Raised when the same seed begins to give other bytes."""
+FORMAT = 2
+"""Raised when the same seed begins to give other bytes, or to put them elsewhere."""
 
 TITLE = "# The Atlas graph"
 
 HOME = Path("data/atlas")
-"""Where `conf/data/atlas.yaml` has it."""
+"""Where `conf/data/atlas.yaml` has the tasks' data sets."""
 
-SETS = {"link_prediction": triples.write, "mre": relations.write, "mner": mentions.write}
+Draw = Callable[[Path, Mapping[str, Country], Random], None]
+"""Writes a data set of the countries into a folder that is there not yet (:meth:`DataSource.draw_atlas`)."""
 
 
-def build(output: Path, seed: int = 0) -> None:
-    """Writes the three data sets below ``output``: all of it or nothing; what is there of this seed is kept.
+def build(output: Path, name: str, draw: Draw, seed: int = 0) -> None:
+    """Writes a data set into ``output``, all of it or nothing; what is there of this seed is kept.
 
-    An Atlas of another seed or format is replaced, anything else never.
+    ``name`` tells the data sets of one seed apart. An Atlas of another seed or format is replaced, anything else never.
 
     Raises:
         DataError: ``output`` holds something that is no Atlas, or cannot be written.
@@ -37,11 +35,15 @@ def build(output: Path, seed: int = 0) -> None:
     output, stamp = output.resolve(), _stamp(seed)
     if _reads(output) == stamp:
         return
-    _spare(output)
+    if not _reads(output):
+        _spare(output, ())
     try:
         with scratch(output) as beside:
-            _draw(beside / "fresh", seed, stamp)
+            say(f"Atlas: drawing {name}")
+            draw(beside / "fresh", countries(), Random(f"{seed}/{name}"))
+            (beside / "fresh" / "SOURCES.md").write_text(stamp, encoding="utf-8")
             if _reads(output) != stamp:  # another process may have been faster
+                _spare(output, [path.name for path in (beside / "fresh").iterdir()])
                 _replace(output, beside / "fresh", beside / "old", stamp)
     except OSError as error:
         reason = f"cannot be built: {error.strerror}; name a place that can be written and has room"
@@ -49,31 +51,19 @@ def build(output: Path, seed: int = 0) -> None:
     say(f"Atlas: built in {output}")
 
 
-def _draw(fresh: Path, seed: int, stamp: str) -> None:
-    facts = countries()
-    for name, write in track(SETS.items(), "Atlas", transient=True, disable=not sys.stdout.isatty()):
-        say(f"Atlas: drawing {name}")
-        write(fresh / name, facts, Random(f"{seed}/{name}"))
-    (fresh / "SOURCES.md").write_text(stamp, encoding="utf-8")
-
-
 def _reads(folder: Path) -> str | None:
-    """What the folder says of itself; None where it is no Atlas."""
-    page = folder / "SOURCES.md"
-    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    """What the folder says of itself; None where it is no Atlas. (Format 1 had one page above all data sets.)"""
+    pages = [page for page in (folder / "SOURCES.md", folder.parent / "SOURCES.md") if page.is_file()]
+    text = pages[0].read_text(encoding="utf-8", errors="replace") if pages else ""
     return text if text.startswith(TITLE) else None
 
 
-def _spare(output: Path) -> None:
-    """Refuses to build where a user's files lie.
-
-    ``data.root`` without ``data=folder`` ends here, too: the folder above it is taken for an Atlas.
-    """
+def _spare(output: Path, own: Collection[str]) -> None:
+    """Refuses to build where files lie beside an Atlas' ``own``, as with ``data.root`` without ``data=folder``."""
     if not output.exists():
         return
     found = {path.name for path in output.iterdir()} if output.is_dir() else {output.name}
-    strange = found - {*SETS, "SOURCES.md"} if _reads(output) else found
-    if strange:
+    if strange := found.difference(own):
         reason = f"holds {min(strange)}, which is not of an Atlas"
         raise DataError(f"{reason}: name a new or empty folder, or read your own files with data=folder", output)
 
@@ -92,7 +82,7 @@ def _replace(output: Path, fresh: Path, old: Path, stamp: str) -> None:
 def _stamp(seed: int) -> str:
     return f"""{TITLE}
 
-Built by `python -m mkgc.data.atlas` with seed {seed}, format {FORMAT}.
+Built by mkgc (`data=atlas data.atlas_seed={seed}`), format {FORMAT}.
 
 - Facts, outlines and borders: the package countryinfo {version("countryinfo")} (MIT).
 - Names of languages, currencies and, in Chinese, of countries: Unicode CLDR, in the package babel {version("babel")}

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from mkgc.errors import ConfigError
 
 Format = TypeVar("Format")
+
+
+class SentenceFormat(NamedTuple):
+    """How a format is read: the examples of a split with the named groups of images, and all labels in order."""
+
+    examples: Callable[[Path, str, Collection[str]], Sequence[Any]]
+    labels: Callable[[Path], tuple[str, ...]]
 
 
 def chosen(formats: Mapping[str, Format], name: str | None) -> Format:

@@ -19,12 +19,19 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from mkgc.data.examples import Sentences, TaggedExample
 from mkgc.errors import DataError
 from mkgc.inspect.report import Finding
 from mkgc.nn.crf import repair_bio
+from tasks.mner.example import TaggedExample
 
 Splits = Mapping[str, Sequence[TaggedExample]]
+
+
+class Noted(NamedTuple):
+    """Splits with their tags in IOB2, and notes of what was found and rewritten."""
+
+    splits: Splits
+    notes: tuple[Finding, ...] = ()
 
 
 class Bounded(NamedTuple):
@@ -61,27 +68,27 @@ BOUNDED = (
 )
 
 
-def in_one_scheme(source: Sentences) -> Sentences:
+def in_one_scheme(splits: Splits) -> Noted:
     """The data set with its tags in IOB2, and notes of the scheme that was found and of what was rewritten.
 
     Raises:
         DataError: The tags are of no one scheme.
     """
-    marks = {tag[:1] for _, _, tag in _words(source.splits)} - {"O"}
+    marks = {tag[:1] for _, _, tag in _words(splits)} - {"O"}
     if marks <= {"B", "I"}:
-        return _begun(source, marks)
+        return _begun(splits, marks)
     schemes = [scheme for scheme in BOUNDED if marks <= set(scheme[1:])]
     if not schemes:
-        raise DataError(_mixed(source.splits, marks))
-    return _bounded(source, schemes[0])
+        raise DataError(_mixed(splits, marks))
+    return _bounded(splits, schemes[0])
 
 
-def _begun(source: Sentences, marks: set[str]) -> Sentences:
+def _begun(splits: Splits, marks: set[str]) -> Noted:
     """IOB1, IOB2 and IO."""
-    loose = {split: sum(map(_loose, part)) for split, part in source.splits.items()}
-    plain = {split: sum(map(_plain, part)) for split, part in source.splits.items()}
+    loose = {split: sum(map(_loose, part)) for split, part in splits.items()}
+    plain = {split: sum(map(_plain, part)) for split, part in splits.items()}
     if sum(loose.values()) > sum(plain.values()):
-        return _rewritten(source, "IO" if marks == {"I"} else "IOB1", [repair_bio(e.tags or ()) for e in _all(source)])
+        return _rewritten(splits, "IO" if marks == {"I"} else "IOB1", [repair_bio(e.tags or ()) for e in _all(splits)])
     text = "tags: IOB2, none rewritten"
     if any(loose.values()):
         text = f"tags: IOB2; {sum(loose.values()):,} I- tags continue no mention: training reads them as B-, "
@@ -91,37 +98,37 @@ def _begun(source: Sentences, marks: set[str]) -> Sentences:
         if count > plain[split]:
             said = f"{count:,} mentions of {split} begin with I- and {plain[split]:,} with B-, as in IOB1"
             notes.append(Finding("warning", f"{said}, but the data set as a whole is IOB2: they are not scored"))
-    return replace(source, notes=(*source.notes, *notes))
+    return Noted(splits, tuple(notes))
 
 
-def _bounded(source: Sentences, scheme: Bounded) -> Sentences:
-    rewritten = [scheme.rewrite(example.tags or ()) for example in _all(source)]
+def _bounded(splits: Splits, scheme: Bounded) -> Noted:
+    rewritten = [scheme.rewrite(example.tags or ()) for example in _all(splits)]
     mentions = sum(tag.startswith("B-") for tags in rewritten for tag in tags)
     broken = [
         (example, i)
-        for example in _all(source)
+        for example in _all(splits)
         for i, step in enumerate(_steps(example.tags or ()))
         if not scheme.legal(*step)
     ]
     if 2 * len(broken) >= mentions:
-        raise DataError(_mixed(source.splits, {tag[:1] for _, _, tag in _words(source.splits)} - {"O"}))
-    out = _rewritten(source, scheme.name, rewritten)
+        raise DataError(_mixed(splits, {tag[:1] for _, _, tag in _words(splits)} - {"O"}))
+    out = _rewritten(splits, scheme.name, rewritten)
     if broken:
         example, word = broken[0]
         text = f"{len(broken):,} steps between tags break the rules of {scheme.name}, the first at {example.place}"
         note = Finding("warning", f"{text}, word {word + 1}: what they cut off is read as a mention of its own")
-        out = replace(out, notes=(*out.notes, note))
+        out = Noted(out.splits, (*out.notes, note))
     return out
 
 
-def _rewritten(source: Sentences, name: str, tags: Sequence[Sequence[str]]) -> Sentences:
-    """The source with new tags, in the order of all its examples."""
+def _rewritten(splits: Splits, name: str, tags: Sequence[Sequence[str]]) -> Noted:
+    """The splits with new tags, in the order of all its examples."""
     fresh = iter(tags)
-    splits = {split: [replace(e, tags=tuple(next(fresh))) for e in part] for split, part in source.splits.items()}
-    words = [*_words(source.splits)]
-    changed = sum(old != new for (_, _, old), (_, _, new) in zip(words, _words(splits), strict=True))
+    legal = {split: [replace(e, tags=tuple(next(fresh))) for e in part] for split, part in splits.items()}
+    words = [*_words(splits)]
+    changed = sum(old != new for (_, _, old), (_, _, new) in zip(words, _words(legal), strict=True))
     text = f"tags: {name}, {changed:,} of {len(words):,} rewritten as IOB2, for training and scoring alike"
-    return replace(source, splits=splits, notes=(*source.notes, Finding("info", text)))
+    return Noted(legal, (Finding("info", text),))
 
 
 def _mixed(splits: Splits, marks: set[str]) -> str:
@@ -151,8 +158,8 @@ def _steps(tags: Sequence[str]) -> Iterator[tuple[str, str]]:
     return pairwise(("O", *tags, "O"))
 
 
-def _all(source: Sentences) -> list[TaggedExample]:
-    return [example for part in source.splits.values() for example in part]
+def _all(splits: Splits) -> list[TaggedExample]:
+    return [example for part in splits.values() for example in part]
 
 
 def _words(splits: Splits) -> Iterator[tuple[TaggedExample, int, str]]:

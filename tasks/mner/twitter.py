@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from mkgc.data.examples import TaggedExample
 from mkgc.data.formats import crops, fields
 from mkgc.data.formats.files import find, read_lines
 from mkgc.data.formats.locate import find_image
 from mkgc.errors import DataError
+from tasks.mner.example import TaggedExample
 
 NAMES = {"train": ("train",), "dev": ("valid", "val", "dev"), "test": ("test",)}
 """What the files call each split."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from mkgc.data.examples import ImagePaths, RelationExample
+from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import crops, fields
 from mkgc.data.formats.files import find, read_lines
 from mkgc.data.formats.locate import locate
-from mkgc.data.formats.mentions import contradiction, named
 from mkgc.errors import DataError
+from tasks.mre.example import RelationExample
+from tasks.mre.names import contradiction, named
 
 NAMES = {"train": ("train",), "dev": ("val", "dev"), "test": ("test",)}
 """What the files call each split."""

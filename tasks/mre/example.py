@@ -1,0 +1,45 @@
+"""A sentence with two marked mentions, and the record in which a user writes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mkgc.data.examples import ImagePaths, Span
+from mkgc.data.formats import fields
+from mkgc.data.formats.records import mention, read_sentence
+from mkgc.errors import DataError
+
+
+@dataclass(frozen=True)
+class RelationExample:
+    """A sentence that names a head and a tail; ``relation`` is None when it is asked for."""
+
+    id: str
+    tokens: tuple[str, ...]
+    head: Span
+    tail: Span
+    relation: str | None = None
+    images: ImagePaths = field(default_factory=dict)
+
+
+def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
+    """``text`` or ``tokens``, with ``head`` and ``tail`` as positions or as words of it; ``relation`` is passed over.
+
+    Raises:
+        DataError: Something is missing or of another kind.
+    """
+    found = read_sentence(record, {"head", "tail", "relation"}, folder, place)
+    head, tail = (mention(found, key, place) for key in ("head", "tail"))
+    return RelationExample(found.id, found.tokens, head, tail, None, found.images)
+
+
+def parse_labelled(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
+    """The same with its ``relation``; raises likewise."""
+    example = parse_relation(record, folder, place)
+    relation = fields.need(record, "relation", place)
+    if not isinstance(relation, str) or not relation:
+        raise DataError(f"'relation' must be the name of one, not {relation!r:.40}", place)
+    return replace(example, relation=relation)
