@@ -274,6 +274,7 @@ def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
     text = {"_target_": "mkgc.encoders.text.random_text", "_convert_": "all", "config": found["text"]}
     return {
         "_target_": "mkgc.models.fusion_encoder.FusionEncoder",
+        "inputs": ["text", "images"],
         "text": text,
         "side": {"_target_": "mkgc.released.vision.ReleasedVision", "_convert_": "all", **found["side"]},
         "fused": FUSED,
