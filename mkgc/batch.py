@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 P = TypeVar("P", bound="Part")
+R = TypeVar("R", bound="Rows")
 
 
 def _moved(value: Any, device: torch.device) -> Any:
@@ -44,7 +45,20 @@ class Shared(Part):
 
 
 @dataclass(frozen=True)
-class Text(Part):
+class Rows(Part):
+    """A part whose tensors have a row for each example."""
+
+    shared: Shared | None = field(default=None, kw_only=True)
+
+    def rows(self: R, rows: Int[Tensor, " n"]) -> R:
+        """Some of the examples."""
+        given = ((f.name, getattr(self, f.name)) for f in fields(self))
+        chosen = {name: value[rows] for name, value in given if isinstance(value, Tensor)}
+        return replace(self, shared=None, **chosen)
+
+
+@dataclass(frozen=True)
+class Text(Rows):
     """Token ids; ``mask`` is False at padding, ``segments`` are token types.
 
     Where tokens are more than a sequence, as in a sentence tree, ``positions`` count from 0 and may repeat, and
@@ -58,22 +72,15 @@ class Text(Part):
     positions: Int[Tensor, "B T"] | None = None
     visible: Bool[Tensor, "B T T"] | None = None
     features: Float[Tensor, "B T F"] | None = None
-    shared: Shared | None = None
 
     @property
     def attention_mask(self) -> Bool[Tensor, "B *Q T"]:
         """What may be attended to: the same for all tokens, or a row for each where there is a visible matrix."""
         return self.mask if self.visible is None else self.mask[:, None] & self.visible
 
-    def rows(self, rows: Int[Tensor, " n"]) -> Text:
-        """Some of the texts."""
-        given = ((f.name, getattr(self, f.name)) for f in fields(self))
-        chosen = {name: value[rows] for name, value in given if isinstance(value, Tensor)}
-        return replace(self, shared=None, **chosen)
-
 
 @dataclass(frozen=True)
-class Knowledge(Part):
+class Knowledge(Rows):
     """Entities and relations around each text as nodes of a small graph.
 
     ``mask`` is False at padding; ``adjacency[b, i, j]`` says whether node ``i`` may attend to node ``j``, which no
@@ -112,13 +119,17 @@ class Images(Part):
         return Images(self.group, self.pixels, self.slots[rows])
 
 
-def shared_of(x: Text | Sequence[Images]) -> Shared | None:
+Input = Rows | Sequence[Images]
+"""What an encoder reads of a batch."""
+
+
+def shared_of(x: Input) -> Shared | None:
     """What the examples of a batch share of an input, if anything."""
-    if isinstance(x, Text):
+    if isinstance(x, Rows):
         return x.shared
     return x[0].shared if x else None
 
 
-def select(x: Text | Sequence[Images], rows: Int[Tensor, " n"]) -> Text | list[Images]:
+def select(x: Input, rows: Int[Tensor, " n"]) -> Input:
     """Some rows of an input."""
-    return x.rows(rows) if isinstance(x, Text) else [group.rows(rows) for group in x]
+    return x.rows(rows) if isinstance(x, Rows) else [group.rows(rows) for group in x]

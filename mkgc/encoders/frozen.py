@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from mkgc.batch import Images, Text, select, shared_of
+from mkgc.batch import Input, select, shared_of
 from mkgc.encoders.base import Encoder, Stream
 
 
@@ -29,7 +29,7 @@ class FrozenPrefix:
             for parameter in encoder.parameters(recurse=False):
                 parameter.requires_grad_(False)
 
-    def __call__(self, x: Text | Sequence[Images]) -> Stream:
+    def __call__(self, x: Input) -> Stream:
         """States behind this part: those that the batch carries, then those of the rows that are to be computed."""
         shared = shared_of(x)
         if shared is None:
@@ -38,7 +38,7 @@ class FrozenPrefix:
         computed = [self.compute(select(x, shared.rows))] if len(shared.rows) else []
         return _concat([*known, *computed])
 
-    def compute(self, x: Text | Sequence[Images]) -> Stream:
+    def compute(self, x: Input) -> Stream:
         """States of every row of the input."""
         return self.encoder.run(self.encoder.embed(x), stop=self.count)
 
@@ -52,7 +52,7 @@ def _concat(streams: Sequence[Stream]) -> Stream:
     return Stream(torch.cat(states), torch.cat([F.pad(x.mask, (0, width - x.mask.shape[1])) for x in streams]))
 
 
-def lay_out(x: Stream, given: Text | Sequence[Images], size: int) -> Stream:
+def lay_out(x: Stream, given: Input, size: int) -> Stream:
     """A row for each of ``size`` examples, of the states of inputs that differ."""
     shared = shared_of(given)
     if shared is not None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.nn.attention import Attention, gather_mask, join_heads, split_heads
-from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.nn.layers import Layer, TextLayer
 from mkgc.nn.masks import present
 from mkgc.nn.streams import KeyValue, Streams
 
@@ -96,7 +96,7 @@ class CoAttention(nn.Module):
     feeds_text = True
     uses_previous_kv = False
 
-    def __init__(self, text: TextLayer, side: VisionLayer) -> None:
+    def __init__(self, text: TextLayer, side: Layer) -> None:
         super().__init__()
         dropout = text.block.output.dropout.p
         self.norm = nn.LayerNorm(side.width, eps=1e-6)
@@ -104,7 +104,7 @@ class CoAttention(nn.Module):
         self.side = SideBranch(text, side.width, dropout)
 
     def forward(
-        self, x: Streams, text: TextLayer, side: VisionLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
+        self, x: Streams, text: TextLayer, side: Layer, last: bool, position_ids: Int[Tensor, " B"] | None = None
     ) -> Streams:
         """A co-attentional layer, then one layer of each stream; the ``last`` leaves the side as it was.
 
@@ -121,6 +121,6 @@ class CoAttention(nn.Module):
         seen = self.side(x.side, normed, x.text, present(x.text_mask))
         return replace(out, side=side.feed_forward(side.self_attention(seen, x.side_mask).state))
 
-    def unused_modules(self, side: VisionLayer) -> list[nn.Module]:
+    def unused_modules(self, side: Layer) -> list[nn.Module]:
         """What reaches no text state in the last layer: the side's own layer, and its branch here."""
         return [side, self.side]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from mkgc.batch import Images, Text
+from mkgc.batch import Input, Text
 from mkgc.encoders.base import Encoder, Stream
 from mkgc.encoders.frozen import FrozenPrefix, lay_out
 from mkgc.encoders.text import TextEncoder
 from mkgc.errors import ConfigError
 from mkgc.nn.attention import gather_mask, gather_positions
-from mkgc.nn.layers import TextLayer, VisionLayer
+from mkgc.nn.layers import Layer, TextLayer
 from mkgc.nn.streams import Streams
 
 TEXT, SIDE = "text", "side"
@@ -27,11 +27,11 @@ TEXT, SIDE = "text", "side"
 class Fusion(Protocol):
     """Builds the module that joins one text layer with one side layer."""
 
-    def __call__(self, text: TextLayer, side: VisionLayer) -> nn.Module: ...
+    def __call__(self, text: TextLayer, side: Layer) -> nn.Module: ...
 
 
 class FusionEncoder(nn.Module):
-    """Text and images in, contextual states out.
+    """Text and images, or knowledge, in, contextual states out.
 
     The first layers of each encoder run alone; the last ``fused`` of both run in pairs through a fusion. With
     ``stacked`` the pairs are new layers on top instead, the encoders' own staying unimodal (an ablation of the
@@ -107,10 +107,8 @@ class FusionEncoder(nn.Module):
         """Width of the text states."""
         return self.text.width
 
-    def forward(
-        self, text: Text, images: Sequence[Images] = (), position_ids: Int[Tensor, " B"] | None = None
-    ) -> Streams:
-        """Contextual states of the text, having seen the images; ``side`` as the last fused layer left it.
+    def forward(self, text: Text, side: Input = (), position_ids: Int[Tensor, " B"] | None = None) -> Streams:
+        """Contextual states of the text, having seen the other side; ``side`` as the last fused layer left it.
 
         With ``position_ids``, only that position of each text is in them, and the last fused layer computes no other.
         """
@@ -121,7 +119,7 @@ class FusionEncoder(nn.Module):
             none = words.states.new_zeros(len(words.states), 0, 0)
             states, mask = gather_positions(words.states, position_ids), gather_mask(words.mask, position_ids)
             return Streams(states, mask, none, none.new_zeros(none.shape[:2], dtype=torch.bool))
-        seen = self.encode_images(images, size)
+        seen = self.encode_side(side, size)
         x = Streams(words.states, words.mask, seen.states, seen.mask, words.key_value)
         pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
         for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
@@ -130,12 +128,12 @@ class FusionEncoder(nn.Module):
             x = fusion(x, text_layer, side_layer, last=finished, position_ids=position_ids if last else None)
         return replace(x, side=self.side.final_norm(x.side)) if SIDE in self.outputs else x
 
-    def encode_images(self, images: Sequence[Images], size: int) -> Stream:
-        """The states of the images of ``size`` examples below the fused layers."""
+    def encode_side(self, side: Input, size: int) -> Stream:
+        """The states of the other side of ``size`` examples below the fused layers."""
         assert self.side is not None
         assert self.lower_side is not None
         below = len(self.side.layers) - len(self.fusions)
-        return lay_out(self.side.run(self.lower_side(images), self.lower_side.count, below), images, size)
+        return lay_out(self.side.run(self.lower_side(side), self.lower_side.count, below), side, size)
 
     def architecture_configs(self) -> dict[str, Any]:
         """Configurations that build both encoders again without weights; the side's is None where it is left out."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mkgc.batch import Images, Text
+from mkgc.batch import Input, Text
 from mkgc.encoders.base import Stream
 from mkgc.encoders.frozen import FrozenPrefix
 from mkgc.encoders.text import TextEncoder
@@ -48,15 +47,13 @@ class SingleStream(FusionEncoder):
         self.segment = nn.Parameter(text.embeddings.token_type_embeddings.weight[-1].detach().clone())
         self.train()
 
-    def forward(
-        self, text: Text, images: Sequence[Images] = (), position_ids: Int[Tensor, " B"] | None = None
-    ) -> Streams:
+    def forward(self, text: Text, side: Input = (), position_ids: Int[Tensor, " B"] | None = None) -> Streams:
         """Contextual states of the text, having seen the images; ``side`` are those of the image tokens.
 
         With ``position_ids``, only that position of each text is in them, and the last layer computes no other:
         ``side`` is then as the layer before left it.
         """
-        words, seen = self.text.embed(text), self.encode_images(images, len(text.ids))
+        words, seen = self.text.embed(text), self.encode_side(side, len(text.ids))
         length = text.ids.shape[1]
         states = torch.cat([words.states, self.embed_images(seen.states)], 1)
         below = self.text.run(Stream(states, joint_mask(words.mask, seen.mask)), stop=-1)

@@ -104,3 +104,6 @@ class VisionLayer(nn.Module):
     def feed_forward_modules(self) -> list[nn.Module]:
         """The modules that only :meth:`feed_forward` uses."""
         return [self.block.norm2, self.block.mlp, self.block.ls2]
+
+
+Layer = TextLayer | VisionLayer

@@ -122,7 +122,7 @@ def test_one_stream_is_transformers_visualbert() -> None:
     tables = theirs.embeddings
     ours.segment.data = tables.visual_token_type_embeddings.weight[1] + tables.visual_position_embeddings.weight[0]
     given, features, mask = words([5, 3]), torch.randn(2, 4, 48), torch.tensor([[True] * 4, [True, False, True, False]])
-    ours.encode_images = lambda images, size: Stream(features, mask)
+    ours.encode_side = lambda side, size: Stream(features, mask)
     ours.side.final_norm = lambda states: states
     out = ours(given)
     expected = theirs(
