@@ -66,10 +66,16 @@ def build_task(config: DictConfig, processor: Processor) -> Task:
     check_length(config.backbone, processor.settings.max_length)
     build = instantiate(config.task.model)
     parts = {key: {"vocabulary": processor.tokenizer.size} for key in text_parts(config.backbone)}
+    backbone = build_backbone(config, **parts)
+    return build(backbone=backbone, processor=processor, optim=instantiate(config.optim))
+
+
+def build_backbone(config: DictConfig, **parts: Any) -> Any:
+    """The network that a task stands on; ``parts`` add to the keys of its parts."""
     backbone = config.backbone.copy()
     with open_dict(backbone):
         backbone.pop("inputs", None)
-    return build(backbone=instantiate(backbone, **parts), processor=processor, optim=instantiate(config.optim))
+    return instantiate(backbone, **parts)
 
 
 def describe(config: DictConfig, processor: Processor) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from mkgc.batch import Images, Shared, Text
 from mkgc.models.fusion_encoder import FusionEncoder
+from mkgc.training.checkpoint import build_backbone
 
 Config = Callable[..., DictConfig]
 
@@ -32,7 +32,7 @@ def backbone(tiny: Config, tmp_path: Path) -> Callable[..., FusionEncoder]:
     def build(*overrides: str) -> FusionEncoder:
         torch.manual_seed(0)
         frozen = ("backbone.trainable_layers=1", "backbone.side_trainable_layers=1")
-        return instantiate(tiny("mner", tmp_path, *frozen, *overrides).backbone)
+        return build_backbone(tiny("mner", tmp_path, *frozen, *overrides))
 
     return build
 
@@ -92,4 +92,4 @@ def test_fewer_trained_layers_than_fused_ones_are_refused(backbone: Callable[...
 def test_the_released_fusion_reaches_one_layer_further(tiny: Config, tmp_path: Path) -> None:
     config = tiny("mner", tmp_path, "backbone=mkgformer_released", "backbone.trainable_layers=1")
     with pytest.raises(InstantiationException, match=r"backbone\.trainable_layers must be at least 2"):
-        instantiate(config.backbone)
+        build_backbone(config)

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hydra.utils import instantiate
 from PIL import Image
 
 from mkgc.data.dataset import read_dataset
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
-from mkgc.training.checkpoint import build_task, describe
+from mkgc.training.checkpoint import build_backbone, build_task, describe
 from tasks.link_prediction.link_query import InductiveEntity
 from tasks.link_prediction.stage1 import mask_vectors
 from tasks.link_prediction.task import LinkPrediction
@@ -128,7 +127,7 @@ def test_the_loss_is_that_of_dense_labels_with_its_gradients(objective, smoothin
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 def test_smoothing_that_leaves_nothing_of_the_labels_is_refused(smoothing: float, dataset, kg_root, tiny) -> None:
     model = build_task(tiny("link_prediction", kg_root), dataset.processor)
-    backbone = instantiate(tiny("link_prediction", kg_root).backbone)
+    backbone = build_backbone(tiny("link_prediction", kg_root))
     with pytest.raises(ConfigError, match=rf"task\.model\.smoothing={smoothing} must lie in \[0, 1\)"):
         LinkPrediction(backbone, dataset.processor, model.optim, model.stage1, smoothing=smoothing)
 
