@@ -90,7 +90,7 @@ def batches(features: QuerySet, seed: int | None) -> Iterator[list[int]]:
 
 def sharing(features: QuerySet, order: Iterator[list[int]]) -> dict[str, float]:
     """How many entities a batch of 96 queries shows: the mean, the least and the most."""
-    shown = [len(features.__getitems__(rows).anchor.unique()) for rows in order if len(rows) == TRAINED_BATCH]
+    shown = [len(np.unique(features.__getitems__(rows).queries[:, 0])) for rows in order if len(rows) == TRAINED_BATCH]
     return {"mean": float(np.mean(shown)), "least": min(shown), "most": max(shown)}
 
 

@@ -30,7 +30,7 @@ from benchmarks.full_size import BATCH, TRAINED_BATCH, Drawn, batch_of, batches,
 from benchmarks.runs import chosen, fill, machine
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
-from tasks.link_prediction.batch import LinkBatch
+from tasks.link_prediction.batch import LinkBatch, TripleBatch
 from tasks.link_prediction.task import LinkPrediction
 
 RESULTS = Path("benchmarks/mkgformer_steps.json")
@@ -160,7 +160,7 @@ def dense(scores: Tensor, batch: Any) -> Tensor:
 def labels(dataset: Any) -> Measures:
     """Both losses on scores of 96 queries, and back."""
     features = dataset.features["train"]
-    batch = features.__getitems__(next(batches(features, 0)))
+    batch = TripleBatch(**features.__getitems__(next(batches(features, 0))).tensors())
     scores = torch.randn(TRAINED_BATCH, len(dataset.processor.entities), requires_grad=True)
     answers = batch.targets[:, 0], batch.targets[:, 1]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -32,17 +31,17 @@ Records = Shaped[np.ndarray, " n"]
 
 
 def record(
-    found: Ranks, triples: Int[Tensor, "B 3"], side: Literal["head", "tail"], imaged: Bool[np.ndarray, " E"]
+    found: Ranks, triples: Int[Tensor, "B 3"], tail: Bool[Tensor, " B"], imaged: Bool[np.ndarray, " E"]
 ) -> Records:
-    """Rows for :class:`Queries`, of triples of which one side was asked for.
+    """Rows for :class:`Queries`, of triples of which the tail or the head was asked for.
 
     ``imaged`` says of each entity whether it has an image.
     """
     out = np.empty(len(triples), RECORD)
-    head, relation, tail = triples.cpu().numpy().T
-    shown, answer = (tail, head) if side == "head" else (head, tail)
-    out["head"], out["relation"], out["tail"], out["side"] = head, relation, tail, TARGETS.index(side)
-    out["images"] = np.where(imaged[shown], 1 + imaged[answer], 0)
+    out["head"], out["relation"], out["tail"] = triples.cpu().numpy().T
+    out["side"] = tail.cpu()
+    anchor, answer = (np.where(out["side"], *(out[end] for end in ends)) for ends in (TARGETS, TARGETS[::-1]))
+    out["images"] = np.where(imaged[anchor], 1 + imaged[answer], 0)
     out["rank"], out["candidates"] = found.realistic.cpu(), found.candidates.cpu()
     return out
 

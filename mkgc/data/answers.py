@@ -11,7 +11,7 @@ from jaxtyping import Int
 from mkgc.data.graph import Triples
 from mkgc.errors import DataError
 
-Asked = Int[np.ndarray, "B 3"]
+QueryRows = Int[np.ndarray, "B 3"]
 """Rows (known entity, relation, 1 where the tail is asked for and 0 where the head is)."""
 
 Pairs = Int[np.ndarray, "_ 2"]
@@ -56,13 +56,13 @@ class Answers:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def queries(self, rows: Int[np.ndarray, " B"]) -> Asked:
+    def queries(self, rows: Int[np.ndarray, " B"]) -> QueryRows:
         """Some of the queries, by their place in the order."""
         asked, tail = np.divmod(self.keys[rows], 2)
         anchor, relation = np.divmod(asked, self.relations)
         return np.stack([anchor, relation, tail], axis=1)
 
-    def find(self, asked: Asked) -> Pairs:
+    def find(self, asked: QueryRows) -> Pairs:
         """All answers to each of the queries; those that nothing here completes have none."""
         keys = _keys(asked, self.relations)
         start, stop = (self.starts[np.searchsorted(self.keys, keys, side)] for side in ("left", "right"))
@@ -72,7 +72,7 @@ class Answers:
         return np.stack([rows, self.entities[start[rows] + within]], axis=1)
 
 
-def _keys(asked: Asked, relations: int) -> Int[np.ndarray, " B"]:
+def _keys(asked: QueryRows, relations: int) -> Int[np.ndarray, " B"]:
     anchor, relation, tail = asked.T
     return (anchor * relations + relation) * 2 + tail
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mkgc.kge.lengths import all_distances
+from mkgc.kge.l1_distance import all_distances
 from mkgc.kge.sampled import sampled_distances, sampled_products, sampled_squares
 from mkgc.nn.products import full_products
 
@@ -32,9 +32,16 @@ class Comparison(ABC):
 
     @abstractmethod
     def some(
-        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+        self,
+        queries: Float[Tensor, "B W"],
+        table: Float[Tensor, "N W"],
+        candidates: Int[Tensor, "B K"],
+        sparse: bool = False,
     ) -> Float[Tensor, "B K"]:
-        """The scores of each query with the rows of the table that are its candidates."""
+        """The scores of each query with the rows of the table that are its candidates.
+
+        With ``sparse``, the table's gradient has the candidates' rows only.
+        """
 
 
 class Product(Comparison):
@@ -49,9 +56,13 @@ class Product(Comparison):
         return full_products(queries, table)
 
     def some(
-        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+        self,
+        queries: Float[Tensor, "B W"],
+        table: Float[Tensor, "N W"],
+        candidates: Int[Tensor, "B K"],
+        sparse: bool = False,
     ) -> Float[Tensor, "B K"]:
-        return sampled_products(queries, table, candidates)
+        return sampled_products(queries, table, candidates, sparse)
 
 
 class Euclidean(Comparison):
@@ -73,9 +84,13 @@ class Euclidean(Comparison):
             return _negative_root(torch.addmm(lengths, queries, table.T, alpha=-2))
 
     def some(
-        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+        self,
+        queries: Float[Tensor, "B W"],
+        table: Float[Tensor, "N W"],
+        candidates: Int[Tensor, "B K"],
+        sparse: bool = False,
     ) -> Float[Tensor, "B K"]:
-        return _negative_root(sampled_squares(queries, table, candidates))
+        return _negative_root(sampled_squares(queries, table, candidates, sparse))
 
 
 def _negative_root(squares: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
@@ -83,8 +98,8 @@ def _negative_root(squares: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
     return -squares.clamp_min(1e-12).sqrt()
 
 
-class Lengths(Comparison):
-    """The negative sum of the lengths of numbers (one part: the L1 distance) or of complex numbers (two parts).
+class L1Distance(Comparison):
+    """The negative L1 distance of real vectors (one part), or of complex ones (two parts): the sum of the moduli.
 
     Source for two parts: the released code of Sun et al. (2019), where the paper leaves the norm open.
     """
@@ -104,6 +119,10 @@ class Lengths(Comparison):
         return -all_distances(queries, table, self.parts)
 
     def some(
-        self, queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+        self,
+        queries: Float[Tensor, "B W"],
+        table: Float[Tensor, "N W"],
+        candidates: Int[Tensor, "B K"],
+        sparse: bool = False,
     ) -> Float[Tensor, "B K"]:
-        return -sampled_distances(queries, table, candidates, self.parts)
+        return -sampled_distances(queries, table, candidates, self.parts, sparse)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
 def multiply(
-    left: Float[Tensor, "*B W"], right: Float[Tensor, "*B W"], conjugate: bool = False
-) -> Float[Tensor, "*B W"]:
-    """The product, number by number, of ``left`` with ``right`` or with the conjugate of ``right``."""
+    left: Float[Tensor, "B W"], right: Float[Tensor, "B W"], conjugate: Bool[Tensor, " B"]
+) -> Float[Tensor, "B W"]:
+    """The product, number by number, of ``left`` with ``right`` or, in some rows, with the conjugate of ``right``."""
     a, b = left.chunk(2, dim=-1)
     c, d = right.chunk(2, dim=-1)
-    d = -d if conjugate else d
+    d = torch.where(conjugate[:, None], -d, d)
     return torch.cat([a * c - b * d, a * d + b * c], dim=-1)
 
 

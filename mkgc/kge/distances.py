@@ -7,13 +7,13 @@ from typing import Literal, final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
-from mkgc.kge.comparisons import Comparison, Euclidean, Lengths
+from mkgc.kge.comparisons import Comparison, Euclidean, L1Distance
 from mkgc.kge.complex import multiply
-from mkgc.kge.model import KGEModel, Target
+from mkgc.kge.model import KGEModel, signs
 
 
 def _spread(margin: float, width: int) -> float:
@@ -25,7 +25,7 @@ def _distance(norm: int, parts: int) -> Comparison:
     """Norm 1 sums the lengths of numbers, which have one part or are complex; norm 2 is the Euclidean one."""
     if norm not in (1, 2):
         raise ConfigError(f"backbone.norm={norm}: choose 1 or 2")
-    return Lengths(parts) if norm == 1 else Euclidean()
+    return L1Distance(parts) if norm == 1 else Euclidean()
 
 
 @final
@@ -67,8 +67,10 @@ class TransE(KGEModel):
         if self.unit:
             F.normalize(self.entities.weight, out=self.entities.weight)
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
-        return torch.add(self.known(known), self.relations(relations), alpha=1 if target == "tail" else -1)
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
+        return self.known(known) + signs(tail) * self.relations(relations)
 
 
 @final
@@ -108,6 +110,8 @@ class RotatE(KGEModel):
         angles = self.relations(relations) * (math.pi / self.init_std)
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
         # Turning h forwards or t backwards leaves the distance as it is.
-        return multiply(self.known(known), self.rotations(relations), conjugate=target == "head")
+        return multiply(self.known(known), self.rotations(relations), conjugate=~tail)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.encoders.vision import VisionEncoder
-from mkgc.kge.comparisons import Lengths
+from mkgc.kge.comparisons import L1Distance
 from mkgc.kge.image_aware import ImageAware
-from mkgc.kge.model import Target
+from mkgc.kge.model import signs
 
 
 @final
@@ -34,7 +34,7 @@ class IKRL(ImageAware):
     def __init__(
         self, entities: int, relations: int, width: int, vision: VisionEncoder | None = None, margin: float = 9.0
     ) -> None:
-        super().__init__(entities, relations, width, width, Lengths(1), vision)
+        super().__init__(entities, relations, width, width, L1Distance(1), vision)
         self.init_std = (margin + 2) / (4 * width)
         self.fit()
         self.reset_parameters()
@@ -50,28 +50,37 @@ class IKRL(ImageAware):
     def both(self, rows: slice | Int[Tensor, " n"]) -> tuple[Float[Tensor, "n W"], Float[Tensor, "n W"]]:
         """The entities as their structure and as their images have them."""
         structure = super().entity_representations(rows)
-        vectors, place = self.look(rows)
+        vectors, place, there = self.look(rows)
         # (M f) · e = f · (Mᵀ e), and the sum of projections is the projection of the sum: images, of which there are
         # most, need not be projected.
         fit = (vectors * (structure @ self.projection.T)[place]).sum(1)
-        weights = attention(fit, place, len(structure))
+        weights = attention(fit, place, there, len(structure))
         seen = vectors.new_zeros(len(structure), self.features).index_add(0, place, weights[:, None] * vectors)
-        imaged = torch.bincount(place, minlength=len(structure)) > 0
+        imaged = place.new_zeros(len(structure)).index_add(0, place, there.long()) > 0
         return structure, torch.where(imaged[:, None], seen @ self.projection, structure)
 
     def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         structure, images = self.both(rows)
         return torch.cat([structure, images, structure, images], 1)
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
         structure, images = self.both(known)
-        move = self.relations(relations) if target == "tail" else -self.relations(relations)
+        move = signs(tail) * self.relations(relations)
         structure, images = structure + move, images + move
         return torch.cat([structure, structure, images, images], 1)
 
 
-def attention(fit: Float[Tensor, " p"], place: Int[Tensor, " p"], entities: int) -> Float[Tensor, " p"]:
-    """The softmax of how well images fit, among those of the same entity; ``place`` says whose each one is."""
-    best = fit.new_full((entities,), -torch.inf).scatter_reduce(0, place, fit.detach(), "amax")
-    weights = (fit - best[place]).exp()
-    return weights / weights.new_zeros(entities).index_add(0, place, weights)[place]
+def attention(
+    fit: Float[Tensor, " p"], place: Int[Tensor, " p"], there: Bool[Tensor, " p"], entities: int
+) -> Float[Tensor, " p"]:
+    """The softmax of how well images fit, among those of the same entity; 0 where there is none.
+
+    ``place`` says whose each one is.
+    """
+    fit = fit.masked_fill(~there, torch.finfo(fit.dtype).min)
+    best = fit.new_full((entities,), torch.finfo(fit.dtype).min).scatter_reduce(0, place, fit.detach(), "amax")
+    weights = (fit - best[place]).exp() * there
+    total = weights.new_zeros(entities).index_add(0, place, weights)
+    return weights / torch.where(total > 0, total, 1)[place]

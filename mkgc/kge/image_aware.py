@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mkgc.data.examples import ImagePaths
@@ -33,6 +33,8 @@ class ImageAware(KGEModel):
     gathers = True
     vectors: Float[Tensor, "P F"]
     owners: Int[Tensor, " P"]
+    max_images = 0
+    """The most images that an entity has."""
 
     def __init__(
         self,
@@ -92,25 +94,35 @@ class ImageAware(KGEModel):
         resized = vectors.shape[1] != self.features
         self.vectors = F.normalize(vectors[order].to(self.entities.weight))
         self.owners = owners[order].to(self.owners.device)
+        self._count()
         if resized:
             self.fit()
 
     def judge(self, triples: Int[Tensor, "n 3"]) -> None:
         """Decides what images are good for, where a model asks that; called when they have been seen."""
 
-    def look(self, rows: slice | Int[Tensor, " n"]) -> tuple[Float[Tensor, "p F"], Int[Tensor, " p"]]:
-        """The vectors of the images of some entities, and of which of ``rows`` each one is."""
+    def _count(self) -> None:
+        counts = torch.bincount(self.owners, minlength=1)
+        self.max_images = int(counts.max())
+
+    def look(
+        self, rows: slice | Int[Tensor, " n"]
+    ) -> tuple[Float[Tensor, "p F"], Int[Tensor, " p"], Bool[Tensor, " p"]]:
+        """The vectors of the images of some entities, of which of ``rows`` each one is, and whether there is one.
+
+        Of some entities, each has as many places as the one with the most images; those it has none for are False.
+        """
         if isinstance(rows, slice):
             if rows == slice(None):
-                return self.vectors, self.owners
+                return self.vectors, self.owners, torch.ones_like(self.owners, dtype=torch.bool)
             rows = torch.arange(self.entities.num_embeddings, device=self.owners.device)[rows]
         rows = rows.contiguous()
-        starts = torch.searchsorted(self.owners, rows)
-        counts = torch.searchsorted(self.owners, rows, right=True) - starts
-        place = torch.arange(len(rows), device=rows.device).repeat_interleave(counts)
-        before = counts.cumsum(0) - counts
-        which = torch.arange(len(place), device=rows.device) + (starts - before)[place]
-        return self.vectors[which], place
+        starts = torch.searchsorted(self.owners, rows)[:, None]
+        ends = torch.searchsorted(self.owners, rows, right=True)[:, None]
+        which = starts + torch.arange(self.max_images, device=rows.device)
+        place = torch.arange(len(rows), device=rows.device)[:, None].expand_as(which)
+        vectors = self.vectors[which.clamp(max=len(self.owners) - 1).flatten()]
+        return vectors, place.flatten(), (which < ends).flatten()
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         """Makes room for as many images, and for vectors as wide, as were saved."""
@@ -122,3 +134,4 @@ class ImageAware(KGEModel):
             if resized:
                 self.fit()
         super()._load_from_state_dict(state_dict, prefix, *rest)
+        self._count()

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
@@ -30,7 +30,7 @@ class KGEModel(nn.Module, ABC):
     """
 
     entity_parts = 1
-    gathers = False  # whether candidates cost so much to make that none is made twice, or in vain
+    gathers = False  # whether what stands for an entity costs so much to make that none is made in vain
 
     def __init__(
         self, entities: int, relations: int, width: int, relation_width: int, comparison: Comparison, sparse: bool
@@ -48,8 +48,10 @@ class KGEModel(nn.Module, ABC):
         """Draws both tables anew, as the literature does."""
 
     @abstractmethod
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
-        """The vector that an entity on ``target`` is compared with, given the entity on the other side."""
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
+        """The vectors that the missing entities are compared with, tails where ``tail`` says so and heads elsewhere."""
 
     def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         """What a query is compared with: a vector for each entity in ``rows``."""
@@ -79,26 +81,41 @@ class KGEModel(nn.Module, ABC):
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"]:
         """The scores of triples."""
-        return self.comparison.one(self.compose(heads, relations, "tail"), self.entity_representations(tails))
+        everywhere = torch.ones_like(heads, dtype=torch.bool)
+        return self.comparison.one(self.compose(heads, relations, everywhere), self.entity_representations(tails))
 
     def score_all(
-        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target, rows: slice = slice(None)
+        self,
+        known: Int[Tensor, " B"],
+        relations: Int[Tensor, " B"],
+        tail: Bool[Tensor, " B"],
+        rows: slice = slice(None),
     ) -> Float[Tensor, "B N"]:
-        """The scores of all entities, or of those in ``rows``, as the one missing on ``target``."""
-        return self.comparison.all(self.compose(known, relations, target), self.entity_representations(rows))
+        """The scores of all entities, or of those in ``rows``, as the missing ones."""
+        return self.comparison.all(self.compose(known, relations, tail), self.entity_representations(rows))
 
     def score_some(
-        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target, candidates: Int[Tensor, "B K"]
+        self,
+        known: Int[Tensor, " B"],
+        relations: Int[Tensor, " B"],
+        tail: Bool[Tensor, " B"],
+        candidates: Int[Tensor, "B K"],
     ) -> Float[Tensor, "B K"]:
-        """The scores of each row's candidates as the entity missing on ``target``.
+        """The scores of each row's candidates as the missing entity.
 
         With the right answers in a column beside the wrong ones, training needs no call of :meth:`score`.
         """
-        return self.compare(self.compose(known, relations, target), candidates)
+        return self.compare(self.compose(known, relations, tail), candidates)
 
     def compare(self, queries: Float[Tensor, "B W"], candidates: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """The scores of queries, whatever side they ask for, with each row's candidates."""
         rows: slice | Tensor = slice(None)
-        if self.sparse or self.gathers:
-            rows, candidates = candidates.unique(return_inverse=True)
-        return self.comparison.some(queries, self.entity_representations(rows), candidates)
+        if self.gathers and candidates.numel() < self.entities.num_embeddings:
+            rows = candidates.flatten()
+            candidates = torch.arange(len(rows), device=rows.device).view_as(candidates)
+        return self.comparison.some(queries, self.entity_representations(rows), candidates, self.sparse)
+
+
+def signs(tail: Bool[Tensor, " B"]) -> Int[Tensor, "B 1"]:
+    """1 for a tail and -1 for a head."""
+    return (2 * tail.int() - 1)[:, None]

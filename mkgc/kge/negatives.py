@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.errors import DataError
@@ -24,46 +24,54 @@ class NegativeSampler(nn.Module):
             all possible triples.
     """
 
-    head: Int[Tensor, " n"]
-    tail: Int[Tensor, " n"]
+    gaps: Int[Tensor, " n"]
 
     def __init__(self, entities: int, relations: int, count: int, known: Int[Tensor, "_ 3"] | None = None) -> None:
         super().__init__()
         self.entities, self.relations, self.count = entities, relations, count
         self.filtered = known is not None
         if known is not None:
-            if entities * entities * relations >= 1 << 63:
+            if 2 * entities * entities * relations >= 1 << 63:
                 raise DataError(f"{entities} entities and {relations} relations are too many to filter negatives for")
-            for target in TARGETS:
-                self.register_buffer(target, self._gaps(known, target), persistent=False)
+            self.register_buffer("gaps", self._gaps(known), persistent=False)
 
     def forward(
-        self, triples: Int[Tensor, "B 3"], target: Target, generator: torch.Generator | None = None
+        self, triples: Int[Tensor, "B 3"], tail: Bool[Tensor, " B"], generator: torch.Generator | None = None
     ) -> Int[Tensor, "B K"]:
-        """Entities to take the place of each triple's ``target``; the generator lives on the triples' device."""
-        shape, device = (len(triples), self.count), triples.device
+        """Entities to take the place of each triple's tail or head; the generator lives on the triples' device."""
+        seeded = {} if generator is None else {"generator": generator}
+        shape, count = (len(triples), self.count), DRAWS if self.filtered else self.entities
+        draws = torch.randint(count, shape, device=triples.device, **seeded)
+        draws = draws[tail.int().argsort(stable=True).argsort()]  # those for heads come first
         if not self.filtered:
-            return torch.randint(self.entities, shape, generator=generator, device=device)
-        gaps, first = getattr(self, target), self._queries(triples, target)[:, None] * self.entities
-        start, end = torch.searchsorted(gaps, first), torch.searchsorted(gaps, first + self.entities)
-        draws = torch.randint(DRAWS, shape, generator=generator, device=device) % (self.entities - (end - start))
-        return draws + torch.searchsorted(gaps, first + draws, right=True) - start
+            return draws
+        first = self._queries(triples, tail)[:, None] * self.entities
+        start, end = torch.searchsorted(self.gaps, first), torch.searchsorted(self.gaps, first + self.entities)
+        draws = draws % (self.entities - (end - start))
+        return draws + torch.searchsorted(self.gaps, first + draws, right=True) - start
 
-    def _queries(self, triples: Int[Tensor, "n 3"], target: Target) -> Int[Tensor, " n"]:
-        return triples[:, 0 if target == "tail" else 2] * self.relations + triples[:, 1]
+    def _queries(self, triples: Int[Tensor, "n 3"], tail: Bool[Tensor, " n"]) -> Int[Tensor, " n"]:
+        """A number for each query: those for tails first, then those for heads."""
+        anchor = torch.where(tail, triples[:, 0], self.entities + triples[:, 2])
+        return anchor * self.relations + triples[:, 1]
 
-    def _gaps(self, known: Int[Tensor, "_ 3"], target: Target) -> Int[Tensor, " n"]:
+    def _gaps(self, known: Int[Tensor, "_ 3"]) -> Int[Tensor, " n"]:
         """For each answer, the query's number times N plus how many wrong entities are below it, in order.
 
         Hence the u-th wrong entity of a query is u plus the number of its answers with at most u wrong ones below.
         """
-        queries = self._queries(known, target)
-        keys = (queries * self.entities + known[:, 2 if target == "tail" else 0]).unique()
-        _, groups, sizes = keys.div(self.entities, rounding_mode="floor").unique_consecutive(
+        keys = torch.cat(
+            [
+                self._queries(known, torch.full_like(known[:, 0], side, dtype=torch.bool)) * self.entities
+                + known[:, column]
+                for side, column in ((True, 2), (False, 0))
+            ]
+        ).unique()
+        queries, groups, sizes = keys.div(self.entities, rounding_mode="floor").unique_consecutive(
             return_inverse=True, return_counts=True
         )
-        if (sizes == self.entities).any():
-            other = "head" if target == "tail" else "tail"
+        if (full := queries[sizes == self.entities]).numel():
+            other, target = TARGETS if full[0] < self.entities * self.relations else TARGETS[::-1]
             raise DataError(
                 f"a {other} and relation are known with all {self.entities} entities as their {target}: no negative is "
                 "left to draw; train without filtering negatives"

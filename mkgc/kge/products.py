@@ -6,12 +6,14 @@ import math
 from typing import final
 
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.kge.comparisons import Product
 from mkgc.kge.complex import moduli, multiply
-from mkgc.kge.model import KGEModel, Target
+from mkgc.kge.model import KGEModel
+from mkgc.kge.sampled import sampled_products
 
 
 @final
@@ -33,7 +35,9 @@ class DistMult(KGEModel):
         for table in (self.entities, self.relations):
             nn.init.normal_(table.weight, std=self.init_std)
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
         return self.known(known) * self.relations(relations)
 
 
@@ -57,9 +61,11 @@ class ComplEx(KGEModel):
         for table in (self.entities, self.relations):
             nn.init.normal_(table.weight, std=self.init_std)
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
         # Re(h r conj(t)) = Re(conj(h) conj(r) t): heads are compared with t conj(r).
-        return multiply(self.known(known), self.relations(relations), conjugate=target == "head")
+        return multiply(self.known(known), self.relations(relations), conjugate=~tail)
 
     def factors(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
@@ -86,17 +92,16 @@ class RESCAL(KGEModel):
         nn.init.xavier_normal_(self.entities.weight)
         nn.init.normal_(self.relations.weight, std=math.sqrt(1 / self.width))
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
-        # A matrix is read once for all of its queries, not copied for each of them.
-        distinct, which, counts = relations.unique(return_inverse=True, return_counts=True)
-        order = which.argsort()
-        groups = self.known(known[order]).split(counts.tolist())
-        matrices = (matrix.mT if target == "head" else matrix for matrix in self._matrices(distinct))
-        queries = [group @ matrix for group, matrix in zip(groups, matrices, strict=True)]
-        return torch.cat(queries)[order.argsort()]
-
-    def _matrices(self, relations: Int[Tensor, " R"]) -> list[Float[Tensor, "D D"]]:
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
+        vectors = self.known(known)
         if self.sparse:
-            return list(self.relations(relations).view(-1, self.width, self.width))
-        every = self.relations.weight.view(-1, self.width, self.width).unbind()
-        return [every[relation] for relation in relations.tolist()]
+            matrices = self.relations(relations).view(-1, self.width, self.width)
+            matrices = torch.where(tail[:, None, None], matrices, matrices.mT)
+            return (vectors[:, None] @ matrices)[:, 0]
+        # Sums over rows of all matrices, and products with them: no matrix is copied for each of its queries.
+        table = self.relations.weight.view(-1, self.width)
+        rows = relations[:, None] * self.width + torch.arange(self.width, device=relations.device)
+        forwards = F.embedding_bag(rows, table, mode="sum", per_sample_weights=vectors)
+        return torch.where(tail[:, None], forwards, sampled_products(vectors, table, rows))

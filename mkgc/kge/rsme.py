@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.encoders.vision import VisionEncoder
@@ -14,7 +14,6 @@ from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Product
 from mkgc.kge.complex import moduli, multiply
 from mkgc.kge.image_aware import ImageAware
-from mkgc.kge.model import Target
 from mkgc.kge.relevance import mean_rank_percentage, medoid
 
 
@@ -87,17 +86,19 @@ class RSME(ImageAware):
     def both(self, rows: slice | Int[Tensor, " n"]) -> tuple[Float[Tensor, "n W"], Float[Tensor, "n F"]]:
         """The entities as ComplEx has them, and their images, 0 where there is none."""
         own = super().entity_representations(rows)
-        vectors, place = self.look(rows)
-        seen = own.new_zeros(len(own), self.features).index_copy(0, place, vectors)
-        share = own.new_zeros(len(own), 1).index_fill(0, place, self.alpha)
+        vectors, place, there = self.look(rows)
+        seen = own.new_zeros(len(own), self.features).index_copy(0, place, vectors * there[:, None])
+        share = own.new_zeros(len(own), 1).index_copy(0, place, self.alpha * there[:, None].to(own))
         return (1 - share) * own + share * (seen @ self.projection), seen
 
     def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         return torch.cat(self.both(rows), 1)
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
         entity, image = self.both(known)
-        turned = multiply(entity, self.relations(relations), conjugate=target == "head")
+        turned = multiply(entity, self.relations(relations), conjugate=~tail)
         return torch.cat([self.beta * turned, (1 - self.beta) * self.gate[relations, None] * image], 1)
 
     def factors(

@@ -7,7 +7,7 @@ bags compute in place; distances go through a buffer that fits the cache, and ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,90 +15,127 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mkgc.kge.lengths import directions, lengths, numbers_at_once
+from mkgc.kge.l1_distance import moduli_, moduli_gradient_, numbers_at_once
 
 
 def sampled_products(
-    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"], sparse: bool = False
 ) -> Float[Tensor, "B K"]:
     """The inner product of each query with its candidates' rows of the table.
 
     Raises:
-        IndexError: A candidate is no row of the table (checked on a CPU only, where it costs nothing).
+        RuntimeError: A candidate is no row of the table.
     """
     _check(candidates, table)
-    return _Products.apply(queries.to(table.dtype), table, candidates)
+    return _Products.apply(queries.to(table.dtype), table, candidates, sparse)
 
 
 def sampled_squares(
-    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]
+    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"], sparse: bool = False
 ) -> Float[Tensor, "B K"]:
     """The squared L2 distance of each query from its candidates' rows of the table, but for rounding: from products.
 
     Raises:
-        IndexError: A candidate is no row of the table (checked on a CPU only, where it costs nothing).
+        RuntimeError: A candidate is no row of the table.
     """
     _check(candidates, table)
-    return _Squares.apply(queries.to(table.dtype), table, candidates)
+    return _Squares.apply(queries.to(table.dtype), table, candidates, sparse)
 
 
 def sampled_distances(
-    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"], parts: int
+    queries: Float[Tensor, "B W"],
+    table: Float[Tensor, "N W"],
+    candidates: Int[Tensor, "B K"],
+    parts: int,
+    sparse: bool = False,
 ) -> Float[Tensor, "B K"]:
-    """The sum of the lengths of the differences between each query and its candidates' rows of the table.
+    """The L1 distance of each query from its candidates' rows of the table, of complex vectors with two ``parts``.
 
-    With one part, a length is that of a number: the L1 distance. With two, the first halves of the vectors are real
-    and the second halves imaginary parts, and lengths are moduli. At a difference of 0 the gradient is 0.
+    At a difference of 0 the gradient is 0.
 
     Raises:
-        IndexError: A candidate is no row of the table (checked on a CPU only, where it costs nothing).
+        RuntimeError: A candidate is no row of the table.
     """
     _check(candidates, table)
-    return _Distances.apply(queries.to(table.dtype), table, candidates, parts)
+    return _Distances.apply(queries.to(table.dtype), table, candidates, parts, sparse)
 
 
 def _check(candidates: Int[Tensor, "B K"], table: Float[Tensor, "N W"]) -> None:
-    if candidates.device.type == "cpu" and candidates.numel():
-        low, high = (int(end) for end in candidates.aminmax())
-        if low < 0 or high >= len(table):
-            raise IndexError(f"candidates reach from {low} to {high}, but there are {len(table)} entities")
+    # Without it, the sums below would read whatever lies beside the table. An accelerator does not wait for the answer.
+    inside = (candidates >= 0) & (candidates < len(table))
+    torch._assert_async(inside.all(), "a candidate is no row of the table of entities")
+
+
+Whole = Callable[[Tensor], Tensor]
+
+
+def _touched(ctx: Any) -> tuple[Tensor, Tensor, Tensor, Whole]:
+    """What was saved, and how the gradient of the table's rows becomes that of the table.
+
+    Where gradients are sparse, the table is one of the candidates' rows, each once, for the backward pass alone.
+    """
+    queries, table, candidates = ctx.saved_tensors
+    if not ctx.sparse:
+        return queries, table, candidates, lambda gradient: gradient
+    rows, places = candidates.unique(return_inverse=True)
+    shape = table.shape
+    return (
+        queries,
+        table[rows],
+        places,
+        lambda gradient: torch.sparse_coo_tensor(
+            rows[None], gradient, shape, is_coalesced=True, check_invariants=False
+        ),
+    )
 
 
 class _Products(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor, sparse: bool) -> Tensor:
         ctx.save_for_backward(queries, table, candidates)
+        ctx.sparse = sparse
         return _products(queries, table, candidates)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        queries, table, candidates = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        queries, table, candidates, whole = _touched(ctx)
         grad = grads[0].contiguous()
         to_queries, to_table = ctx.needs_input_grad[:2]
         return (
             F.embedding_bag(candidates, table, mode="sum", per_sample_weights=grad) if to_queries else None,
-            _weighted_queries(queries, candidates, grad, len(table)) if to_table else None,
+            whole(_weighted_queries(queries, candidates, grad, len(table))) if to_table else None,
+            None,
             None,
         )
 
 
 class _Squares(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor, sparse: bool) -> Tensor:
         ctx.save_for_backward(queries, table, candidates)
-        squares = torch.linalg.vector_norm(table, dim=1).square_()[candidates]
+        ctx.sparse = sparse
+        squares = _squared_norms(table, candidates)
         squares += torch.linalg.vector_norm(queries, dim=1, keepdim=True).square_()
         return squares.sub_(_products(queries, table, candidates), alpha=2)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        queries, table, candidates = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        queries, table, candidates, whole = _touched(ctx)
         twice = 2 * grads[0]
         to_queries = queries * twice.sum(1, keepdim=True)
         to_queries -= F.embedding_bag(candidates, table, mode="sum", per_sample_weights=twice)
         shares = table.new_zeros(len(table)).index_add_(0, candidates.reshape(-1), twice.reshape(-1))
         to_table = _weighted_queries(queries, candidates, -twice, len(table))
-        return to_queries, to_table.addcmul_(table, shares[:, None]), None
+        return to_queries, whole(to_table.addcmul_(table, shares[:, None])), None, None
+
+
+def _squared_norms(table: Float[Tensor, "N W"], candidates: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    """Of the candidates' rows; of all rows first, where there are no more of them than candidates."""
+    if len(table) <= candidates.numel():
+        return torch.linalg.vector_norm(table, dim=1).square_()[candidates]
+    step = max(1, numbers_at_once(table.device) // table.shape[1])
+    parts = [torch.linalg.vector_norm(table[rows], dim=1) for rows in candidates.reshape(-1).split(step)]
+    return torch.cat(parts).square_().view(candidates.shape)
 
 
 def _products(
@@ -125,23 +162,23 @@ def _weighted_queries(
 
 class _Distances(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor, parts: int) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, table: Tensor, candidates: Tensor, parts: int, sparse: bool) -> Tensor:
         ctx.save_for_backward(queries, table, candidates)
-        ctx.parts = parts
+        ctx.parts, ctx.sparse = parts, sparse
         distances = queries.new_empty(candidates.shape)
         for rows, difference in _differences(queries, table, candidates):
-            torch.sum(lengths(difference, parts), dim=-1, out=distances[rows])
+            distances[rows] = moduli_(difference, parts).sum(-1)
         return distances
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        queries, table, candidates = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        queries, table, candidates, whole = _touched(ctx)
         to_queries, to_table = torch.empty_like(queries), torch.zeros_like(table)
         for rows, difference in _differences(queries, table, candidates):
-            pull = directions(difference, ctx.parts).mul_(grads[0][rows, :, None])
-            torch.sum(pull, dim=1, out=to_queries[rows])
+            pull = moduli_gradient_(difference, ctx.parts).mul_(grads[0][rows, :, None])
+            to_queries[rows] = pull.sum(1)
             to_table.index_add_(0, candidates[rows].reshape(-1), pull.flatten(0, 1), alpha=-1)
-        return to_queries, to_table, None, None
+        return to_queries, whole(to_table), None, None, None
 
 
 def _differences(

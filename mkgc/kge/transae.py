@@ -7,14 +7,14 @@ from typing import final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
-from mkgc.kge.comparisons import Lengths
+from mkgc.kge.comparisons import L1Distance
 from mkgc.kge.image_aware import ImageAware
-from mkgc.kge.model import Target
+from mkgc.kge.model import signs
 
 SIGMOID_SPREAD = 0.208
 """The deviation of the sigmoid of a standard normal variable."""
@@ -49,7 +49,7 @@ class TransAE(ImageAware):
         reconstruction_weight: float = 1.0,
         margin: float = 9.0,
     ) -> None:
-        super().__init__(entities, relations, width, width, Lengths(1), vision)
+        super().__init__(entities, relations, width, width, L1Distance(1), vision)
         if hidden_dim < 1:
             raise ConfigError(f"backbone.hidden_dim={hidden_dim} must be at least 1")
         if reconstruction_weight < 0:
@@ -99,13 +99,13 @@ class TransAE(ImageAware):
 
     def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
         free = super().entity_representations(rows).sigmoid()
-        vectors, place = self.look(rows)
-        return free.index_copy(0, place, self.encode(vectors).to(free.dtype))
+        vectors, place, there = self.look(rows)
+        return free.index_copy(0, place, torch.where(there[:, None], self.encode(vectors).to(free.dtype), free[place]))
 
-    def compose(self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], target: Target) -> Float[Tensor, "B W"]:
-        return torch.add(
-            self.entity_representations(known), self.relations(relations), alpha=1 if target == "tail" else -1
-        )
+    def compose(
+        self, known: Int[Tensor, " B"], relations: Int[Tensor, " B"], tail: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B W"]:
+        return self.entity_representations(known) + signs(tail) * self.relations(relations)
 
     def factors(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
@@ -116,14 +116,11 @@ class TransAE(ImageAware):
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"] | None:
         """How badly the images of each triple's entities are rebuilt: 0 where neither has any, else their mean."""
-        vectors, place = self.look(torch.cat([heads, tails]))
-        errors = (self.decode(self.encode(vectors)) - vectors * math.sqrt(self.features)).square().mean(1)
-        total = errors.new_zeros(2 * len(heads)).index_add(0, place, errors).view(2, -1).sum(0)
-        return (
-            self.reconstruction_weight
-            * total
-            / place.bincount(minlength=2 * len(heads)).view(2, -1).sum(0).clamp(min=1)
-        )
+        vectors, place, there = self.look(torch.cat([heads, tails]))
+        errors = (self.decode(self.encode(vectors)) - vectors * math.sqrt(self.features)).square().mean(1) * there
+        triple = place % len(heads)
+        total, count = (errors.new_zeros(len(heads)).index_add(0, triple, each) for each in (errors, there.to(errors)))
+        return self.reconstruction_weight * total / count.clamp(min=1)
 
 
 def _drawn(matrix: Float[Tensor, "i o"]) -> Float[Tensor, "i o"]:

@@ -19,8 +19,8 @@ def softmax_kvsall(
     Source: Ruffinelli et al. (2020), "You CAN Teach an Old Dog New Tricks!", KvsAll with cross-entropy.
     """
     rows, columns = answers
-    share = 1 / rows.bincount(minlength=len(scores)).to(scores.dtype)
-    right = (scores[rows, columns] * share[rows]).sum()
+    counts = scores.new_zeros(len(scores)).index_add(0, rows, scores.new_ones(len(rows)))
+    right = (scores[rows, columns] / counts[rows]).sum()
     loss = scores.logsumexp(1).sum() - (1 - smoothing) * right
     if smoothing:
         loss = loss - smoothing * scores.mean(1).sum()

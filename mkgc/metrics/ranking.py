@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torchmetrics import Metric
@@ -45,16 +45,14 @@ def filter_splits(protocol: str, split: str) -> tuple[str, ...]:
 class Ranks:
     """Ranks from 1: ``optimistic`` puts the target before its ties, ``pessimistic`` behind them.
 
-    ``candidates`` counts what was ranked after filtering, the target included.
+    ``candidates`` counts what was ranked after filtering, the target included. Ranks mean nothing where a score is NaN,
+    as ``broken`` says.
     """
 
     optimistic: Int[Tensor, " B"]
     pessimistic: Int[Tensor, " B"]
     candidates: Int[Tensor, " B"]
-
-    def __getitem__(self, rows: Bool[Tensor, " B"]) -> Ranks:
-        """The ranks of some queries."""
-        return Ranks(self.optimistic[rows], self.pessimistic[rows], self.candidates[rows])
+    broken: Bool[Tensor, " B"]
 
     @property
     def realistic(self) -> Float64[Tensor, " B"]:
@@ -73,9 +71,6 @@ def ranks(
     ``known`` are the answers known to be true, as rows and columns of ``scores``: all but the target leave
     the ranking. Pairs may repeat, and may hold the target or not. Columns that are ``excluded`` are no candidates, but
     for the target.
-
-    Raises:
-        MetricError: A score is NaN, which has no rank.
     """
     return ranks_by_chunks(lambda _: scores, [slice(0, scores.shape[1])], targets, known, excluded)
 
@@ -90,23 +85,19 @@ def ranks_by_chunks(
     """The same where not all scores fit into memory: ``score`` gives those of the entities of one chunk.
 
     It is called once for a single chunk, and twice for each of several: for the targets' scores first.
-
-    Raises:
-        MetricError: A score is NaN, which has no rank.
     """
-    only = _checked(score(chunks[0])) if len(chunks) == 1 else None
+    only = score(chunks[0]) if len(chunks) == 1 else None
     target = _target_scores(score, chunks, targets) if only is None else only.gather(1, targets[:, None])
     counts = torch.zeros(3, len(targets), dtype=torch.long, device=targets.device)
+    broken = torch.zeros_like(targets, dtype=torch.bool)
     for chunk in chunks:
         scores = score(chunk) if only is None else only
-        # NaN is neither above nor equal to anything, so that what is left out drops out of every count.
-        scores = _without(scores, chunk, known, excluded)
-        own = _inside(targets, chunk)
-        scores[own, targets[own] - chunk.start] = target[own, 0]
+        broken = broken | scores.amax(1).isnan()  # a maximum with a NaN among its numbers is NaN
+        scores = _filtered(scores, chunk, targets, target, known, excluded)
         better, tied = scores > target, scores == target
         # In 32 bits: count_nonzero takes five times as long.
         counts += torch.stack([found.sum(1, dtype=torch.int32) for found in (better, tied, scores == scores)])
-    return Ranks(counts[0] + 1, counts[0] + counts[1], counts[2])
+    return Ranks(counts[0] + 1, counts[0] + counts[1], counts[2], broken)
 
 
 def _target_scores(
@@ -114,40 +105,39 @@ def _target_scores(
 ) -> Float[Tensor, "B 1"]:
     found: Tensor | None = None
     for chunk in chunks:
-        scores, own = _checked(score(chunk)), _inside(targets, chunk)
-        found = scores.new_zeros(len(targets)) if found is None else found
-        found[own] = scores[own, targets[own] - chunk.start]
+        scores = score(chunk)
+        column, inside = _columns(targets[:, None], chunk)
+        own = scores.gather(1, column.clamp(max=scores.shape[1] - 1))
+        found = torch.where(inside, own, 0 if found is None else found)
     assert found is not None
-    return found[:, None]
+    return found
 
 
-def _inside(entities: Int[Tensor, " K"], chunk: slice) -> Int[Tensor, " k"]:
-    """The places of entities that belong to a chunk."""
-    return ((entities >= chunk.start) & (entities < chunk.stop)).nonzero()[:, 0]
+def _columns(entities: Int[Tensor, "*K"], chunk: slice) -> tuple[Int[Tensor, "*K"], Bool[Tensor, "*K"]]:
+    """The columns of entities in a chunk's scores, and which they have; the others go to one beyond the last."""
+    inside = (entities >= chunk.start) & (entities < chunk.stop)
+    return torch.where(inside, entities, chunk.stop) - chunk.start, inside
 
 
-def _without(
-    scores: Float[Tensor, "B n"], chunk: slice, known: Filter | None, excluded: Int[Tensor, " X"] | None
-) -> Float[Tensor, "B n"]:
-    """The scores of a chunk, NaN where an entity is no candidate."""
-    scores = scores.clone()
+def _filtered(
+    scores: Float[Tensor, "B n"],
+    chunk: slice,
+    targets: Int[Tensor, " B"],
+    target: Float[Tensor, "B 1"],
+    known: Filter | None,
+    excluded: Int[Tensor, " X"] | None,
+) -> Float[Tensor, "B m"]:
+    """The scores of a chunk, NaN where an entity is no candidate: neither above nor equal to anything, it never counts.
+
+    A further column takes what belongs to other chunks, so that no shape depends on what is filtered.
+    """
+    scores = F.pad(scores, (0, 1), value=torch.nan)
     if known is not None:
-        inside = _inside(known[1], chunk)
-        scores[known[0][inside], known[1][inside] - chunk.start] = torch.nan
-    if excluded is not None and len(excluded):
-        scores[:, excluded[_inside(excluded, chunk)] - chunk.start] = torch.nan
-    return scores
-
-
-def _checked(scores: Float[Tensor, "B n"]) -> Float[Tensor, "B n"]:
-    # A sum with a NaN in it is NaN and is far cheaper than the test, which inf - inf still calls for.
-    if scores.sum().isnan() and (broken := scores.isnan().any(1)).any():
-        rows = broken.nonzero()[:, 0].tolist()
-        raise MetricError(
-            f"{len(rows)} of {len(scores)} queries have NaN scores (first: row {rows[0]} of the batch), "
-            "which have no rank: the model has diverged; lower optim.lr or train with precision 32"
-        )
-    return scores
+        scores[known[0], _columns(known[1], chunk)[0]] = torch.nan
+    if excluded is not None:
+        scores[:, _columns(excluded, chunk)[0]] = torch.nan
+    column, inside = _columns(targets[:, None], chunk)
+    return scores.scatter_(1, column, torch.where(inside, target, torch.nan))
 
 
 class RankingMetrics(Metric):
@@ -161,15 +151,19 @@ class RankingMetrics(Metric):
 
     full_state_update = False
     totals: Tensor  # per side: queries, ranks, reciprocal ranks, other candidates, hits at each k
+    broken: Tensor  # queries with NaN scores
 
     def __init__(self) -> None:
         super().__init__()
         # Sums in double: ranks are halves, so that their order and the number of devices change nothing.
         self.add_state("totals", torch.zeros(len(TARGETS), 4 + len(HITS), dtype=torch.double), "sum")
+        self.add_state("broken", torch.tensor(0), "sum")
 
-    def update(self, ranks: Ranks, side: Literal["head", "tail"]) -> None:
-        """Adds the ranks of queries for one side."""
-        self.totals[TARGETS.index(side)] += columns_of(ranks.realistic, ranks.candidates).sum(0)
+    def update(self, ranks: Ranks, tail: Bool[Tensor, " B"]) -> None:
+        """Adds the ranks of queries; ``tail`` says which ask for tails."""
+        columns = columns_of(ranks.realistic, ranks.candidates).to(self.totals.dtype)
+        self.totals = self.totals.index_add(0, tail.long(), columns)
+        self.broken = self.broken + ranks.broken.sum()
 
     def compute(self) -> dict[str, float]:
         """The measures by name; ``count`` is how many queries they are of.
@@ -178,7 +172,13 @@ class RankingMetrics(Metric):
 
         Raises:
             EmptyMetricError: Nothing was ranked.
+            MetricError: A score is NaN, which has no rank.
         """
+        if self.broken:
+            raise MetricError(
+                f"{int(self.broken)} of {int(self.totals[:, 0].sum())} queries have NaN scores, which have no rank: "
+                "the model has diverged; lower optim.lr or train with precision 32"
+            )
         if not self.totals[:, 0].any():
             raise EmptyMetricError("nothing was ranked: the split has no triples to predict")
         sides = {side: row for side, row in zip(TARGETS, self.totals, strict=True) if row[0]}

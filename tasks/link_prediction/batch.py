@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mkgc.batch import Images, Part, Text
+from mkgc.data.answers import Pairs, QueryRows
 from mkgc.data.cutting import Cut
 from mkgc.data.examples import ImagePaths
 from mkgc.kge.model import Target
@@ -74,18 +77,54 @@ class PairFeatures:
 
 
 @dataclass(frozen=True)
+class QueryArrays:
+    """Several queries as arrays, with their answers in order of the queries."""
+
+    queries: QueryRows
+    targets: Pairs
+    known: Pairs
+
+    @classmethod
+    def of(cls, features: Sequence[QueryFeatures]) -> QueryArrays:
+        """The same without prompts and images."""
+        rows = [(item.anchor, item.relation, int(item.target == "tail")) for item in features]
+        answers = pairs([item.targets for item in features]), pairs([item.known for item in features])
+        return cls(np.array(rows, np.int64).reshape(-1, 3), *(part.numpy() for part in answers))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields of a :class:`TripleBatch`."""
+        anchor, relation, tail = torch.from_numpy(self.queries).unbind(1)
+        answers = {"targets": self.targets, "known": self.known, "filtered": self._filtered()}
+        arrays = {name: torch.from_numpy(rows) for name, rows in answers.items()}
+        return {"anchor": anchor, "relation": relation, "tail": tail.bool(), **arrays}
+
+    def _filtered(self) -> Pairs:
+        """The known answers of each target's query."""
+        sizes = np.bincount(self.known[:, 0], minlength=len(self.queries))
+        starts, query = sizes.cumsum() - sizes, self.targets[:, 0]
+        row = np.repeat(np.arange(len(query)), sizes[query])
+        within = np.arange(len(row)) - np.repeat(sizes[query].cumsum() - sizes[query], sizes[query])
+        return np.stack([row, self.known[starts[query[row]] + within, 1]], axis=1)
+
+
+@dataclass(frozen=True)
 class TripleBatch(Part):
-    """Queries by index; ``tail`` says which ask for the tail, ``targets`` and ``known`` are rows (query, entity)."""
+    """Queries by index; ``tail`` says which ask for the tail, ``targets`` and ``known`` are rows (query, entity).
+
+    ``filtered`` are the known answers beside each target, as rows (place among the targets, entity).
+    """
 
     anchor: Int[Tensor, " B"]
     relation: Int[Tensor, " B"]
     tail: Bool[Tensor, " B"]
     targets: Int[Tensor, "K 2"]
     known: Int[Tensor, "L 2"]
+    filtered: Int[Tensor, "M 2"]
 
-    def asks(self, target: Target) -> Bool[Tensor, " B"]:
-        """Which queries are for that side."""
-        return self.tail if target == "tail" else ~self.tail
+    def counts(self) -> Float[Tensor, " B"]:
+        """How many answers each query has."""
+        one = torch.ones(len(self.targets), device=self.targets.device)
+        return torch.zeros(len(self.anchor), device=one.device).index_add(0, self.targets[:, 0], one)
 
     def triples(self, pairs: Int[Tensor, "K 2"]) -> Int[Tensor, "K 3"]:
         """The triples that rows (query, entity) stand for."""
@@ -104,17 +143,6 @@ class LinkBatch(TripleBatch):
     anchor_positions: Bool[Tensor, "B T"]
     images: tuple[Images, ...]
     mask: Int[Tensor, " B"]
-
-
-def triple_batch(features: list[QueryFeatures]) -> TripleBatch:
-    """What items ask, without their prompts and images."""
-    return TripleBatch(
-        anchor=torch.tensor([item.anchor for item in features]),
-        relation=torch.tensor([item.relation for item in features]),
-        tail=torch.tensor([item.target == "tail" for item in features]),
-        targets=pairs([item.targets for item in features]),
-        known=pairs([item.known for item in features]),
-    )
 
 
 def pairs(rows: list[tuple[int, ...]]) -> Int[Tensor, "K 2"]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from mkgc.data.answers import Asked
+from mkgc.data.answers import QueryRows
 from mkgc.data.cutting import SPARED, Cut, check_room
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats.locate import locate
@@ -28,13 +28,13 @@ from tasks.link_prediction.batch import (
     EncodedEntity,
     LinkBatch,
     PairFeatures,
+    QueryArrays,
     QueryFeatures,
     Target,
     TripleBatch,
     number,
     pairs,
     target_of,
-    triple_batch,
 )
 from tasks.link_prediction.link_query import InductiveEntity, parse_query
 
@@ -81,16 +81,17 @@ class TripleProcessor(Processor):
         """What a query shows of an entity beside text."""
         return {}
 
-    def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+    def lengths(self, asked: QueryRows) -> Int[np.ndarray, " B"]:
         """How long the prompts of queries are."""
         return np.zeros(len(asked), np.int64)
 
-    def whole_lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+    def whole_lengths(self, asked: QueryRows) -> Int[np.ndarray, " B"]:
         """How long they would be if nothing of the entity's text were cut."""
         return self.lengths(asked)
 
-    def collate(self, features: TripleBatch | Sequence[QueryFeatures], store: LoadedImages) -> TripleBatch:
-        return features if isinstance(features, TripleBatch) else triple_batch(list(features))
+    def collate(self, features: QueryArrays | Sequence[QueryFeatures], store: LoadedImages) -> TripleBatch:
+        arrays = features if isinstance(features, QueryArrays) else QueryArrays.of(features)
+        return TripleBatch(**arrays.tensors())
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> QueryFeatures | PairFeatures:
         query = parse_query(record, place)
@@ -268,10 +269,10 @@ class LinkProcessor(TripleProcessor):
         check_room(self.settings.max_length, len(ids) + 2, "a prompt, a piece of the entity's text, and a mark behind")
         return (*ids, *text[: self.settings.max_length - len(ids) - 1], self.tokenizer.stop)
 
-    def lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+    def lengths(self, asked: QueryRows) -> Int[np.ndarray, " B"]:
         return np.minimum(self.whole_lengths(asked), self.settings.max_length)
 
-    def whole_lengths(self, asked: Asked) -> Int[np.ndarray, " B"]:
+    def whole_lengths(self, asked: QueryRows) -> Int[np.ndarray, " B"]:
         return self._text_lengths[asked[:, 0]] + self._ask_lengths[asked[:, 1]] + MARKS
 
     @cached_property
@@ -282,27 +283,26 @@ class LinkProcessor(TripleProcessor):
     def _ask_lengths(self) -> Int[np.ndarray, " R"]:
         return np.array([len(ids) for ids in self._asks])
 
-    def collate(self, features: TripleBatch | Sequence[QueryFeatures], store: LoadedImages) -> LinkBatch:
-        features, batch = self._both(features)
+    def collate(self, features: QueryArrays | Sequence[QueryFeatures], store: LoadedImages) -> LinkBatch:
+        if isinstance(features, QueryArrays):
+            arrays, features = features, self._prompts(features)
+        else:
+            arrays = QueryArrays.of(features)
         settings = self.settings
         text = text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length)
         text.mask[*pairs([item.blank for item in features]).T] = False
         anchor_positions = torch.zeros_like(text.mask)
         anchor_positions[*pairs([item.anchor_positions for item in features]).T] = True
         return LinkBatch(
-            **vars(batch),
+            **arrays.tensors(),
             text=text,
             anchor_positions=anchor_positions,
             images=image_batch([item.images for item in features], settings.images, settings.max_images, store),
             mask=torch.tensor([item.mask for item in features]),
         )
 
-    def _both(self, features: TripleBatch | Sequence[QueryFeatures]) -> tuple[Sequence[QueryFeatures], TripleBatch]:
-        """What is asked with and without prompts."""
-        if not isinstance(features, TripleBatch):
-            return features, triple_batch(list(features))
-        rows = zip(features.anchor.tolist(), features.relation.tolist(), features.tail.tolist(), strict=True)
-        return [self.query(anchor, relation, target_of(tail)) for anchor, relation, tail in rows], features
+    def _prompts(self, arrays: QueryArrays) -> list[QueryFeatures]:
+        return [self.query(anchor, relation, target_of(tail)) for anchor, relation, tail in arrays.queries.tolist()]
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"tokenizer": self.tokenizer.state(), "descriptions": list(self.descriptions)}

@@ -8,14 +8,13 @@ from itertools import pairwise
 from typing import Any, Literal, overload
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
-from mkgc.data.answers import Answers, Asked, Pairs
+from mkgc.data.answers import Answers, Pairs, QueryRows
 from mkgc.data.graph import Graph, Triples
 from mkgc.errors import ConfigError
 from mkgc.metrics.ranking import filter_splits
-from tasks.link_prediction.batch import QueryFeatures, TripleBatch, target_of
+from tasks.link_prediction.batch import QueryArrays, QueryFeatures, target_of
 
 PART = 1 << 20
 
@@ -67,11 +66,9 @@ class QuerySet(Sequence[QueryFeatures]):
             return self._features(np.array([chosen]))[0]
         return self._features(np.arange(chosen.start, chosen.stop, chosen.step))
 
-    def __getitems__(self, rows: Sequence[int]) -> TripleBatch:
+    def __getitems__(self, rows: Sequence[int]) -> QueryArrays:
         """Several queries at once, as torch's loaders ask for them."""
-        asked, targets, known = self._read(np.asarray(rows))
-        anchor, relation, tail = torch.from_numpy(asked).unbind(1)
-        return TripleBatch(anchor, relation, tail.bool(), torch.from_numpy(targets), torch.from_numpy(known))
+        return QueryArrays(*self._read(np.asarray(rows)))
 
     @property
     def lengths(self) -> Int[np.ndarray, " n"]:
@@ -90,12 +87,12 @@ class QuerySet(Sequence[QueryFeatures]):
         """What a text is made of: "prompts" or "triples"."""
         return self.processor.reads
 
-    def _of_each(self, number: Callable[[Asked], Int[np.ndarray, " B"]]) -> Int[np.ndarray, " n"]:
+    def _of_each(self, number: Callable[[QueryRows], Int[np.ndarray, " B"]]) -> Int[np.ndarray, " n"]:
         """A number of each query, found for a part of the queries at a time."""
         parts = (np.arange(start, min(start + PART, len(self))) for start in range(0, len(self), PART))
         return np.concatenate([number(self._asked(rows)) for rows in parts])
 
-    def _read(self, rows: Int[np.ndarray, " B"]) -> tuple[Asked, Pairs, Pairs]:
+    def _read(self, rows: Int[np.ndarray, " B"]) -> tuple[QueryRows, Pairs, Pairs]:
         asked = self._asked(rows)
         if self.examples == "triples":
             triple, head = rows % len(self.triples), rows >= len(self.triples)
@@ -105,7 +102,7 @@ class QuerySet(Sequence[QueryFeatures]):
             targets = self.answers.find(asked)
         return asked, targets, np.empty((0, 2), np.int64) if self.known is None else self.known.find(asked)
 
-    def _asked(self, rows: Int[np.ndarray, " B"]) -> Asked:
+    def _asked(self, rows: Int[np.ndarray, " B"]) -> QueryRows:
         if self.examples == "queries":
             return self.answers.queries(rows)
         triple, tail = rows % len(self.triples), rows < len(self.triples)

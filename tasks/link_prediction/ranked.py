@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.analysis.breakdown import judged
@@ -21,8 +21,7 @@ from mkgc.data.graph_source import GraphSource
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
-from mkgc.kge.negatives import TARGETS
-from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
+from mkgc.metrics.ranking import RankingMetrics, Ranks, ranks_by_chunks
 from mkgc.training.task import Encoder, Optim, Task
 from tasks.link_prediction import prediction
 from tasks.link_prediction.batch import PairFeatures, TripleBatch
@@ -55,8 +54,7 @@ class Ranked(Task):
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.top_k = top_k
         self.finder: EntityIndex | None = None
-        self.recorded: list[Records] = []
-        self.imaged = _imaged(processor)
+        self.ranked: list[tuple[Ranks, Tensor, Tensor]] = []
         self.register_buffer("excluded", torch.tensor(processor.excluded, dtype=torch.long), persistent=False)
 
     def make_metric(self) -> RankingMetrics:
@@ -103,30 +101,28 @@ class Ranked(Task):
 
     def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> None:
         """Ranks each target of each query among the candidates that are no other known answer."""
-        asked, queries = batch.targets, self.queries(batch)
+        queries, (rows, targets) = self.queries(batch), batch.targets.unbind(1)
         found = ranks_by_chunks(
-            lambda entities: self.score_candidates(queries, entities)[asked[:, 0]],
-            self._chunks(len(asked)),
-            asked[:, 1],
-            per_target(asked[:, 0], batch.known),
+            lambda entities: self.score_candidates(queries, entities)[rows],
+            self._chunks(rows),
+            targets,
+            batch.filtered.unbind(1),
             self.excluded,
         )
-        for target in TARGETS:
-            here = batch.asks(target)[asked[:, 0]]
-            if here.any():
-                metric.update(found[here], target)
-                if metric is self.metrics["test"]:
-                    self.recorded.append(record(found[here], batch.triples(asked[here]), target, self.imaged))
+        tail = batch.tail[rows]
+        metric.update(found, tail)
+        if metric is self.metrics["test"]:
+            self.ranked.append((found, batch.triples(batch.targets), tail))
 
-    def _chunks(self, rows: int) -> list[slice]:
+    def _chunks(self, rows: Int[Tensor, " K"]) -> list[slice]:
         """The entities in parts of which so many rows of scores fit into memory."""
-        count, rows = len(self.processor.entities), max(rows, 1)
-        most = CACHED if self.device.type == "cpu" and count * rows > AT_ONCE else AT_ONCE
-        size = max(most // rows, 1)
+        count, height = len(self.processor.entities), max(len(rows), 1)
+        most = CACHED if rows.device.type == "cpu" and count * height > AT_ONCE else AT_ONCE
+        size = max(most // height, 1)
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def on_test_start(self) -> None:
-        self.recorded, self.imaged = [], _imaged(self.processor)
+        self.ranked = []
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
@@ -170,20 +166,10 @@ class Ranked(Task):
 
     def _all_recorded(self) -> list[Records]:
         """The records of all processes: each has tested its share."""
+        imaged = np.array([any(groups.values()) for groups in self.processor.images], dtype=bool)
+        own = [record(*part, imaged) for part in self.ranked]
         if self.trainer.world_size == 1:
-            return self.recorded
+            return own
         shares: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(shares, self.recorded)
+        torch.distributed.all_gather_object(shares, own)
         return [part for share in shares for part in share]
-
-
-def _imaged(processor: TripleProcessor) -> Bool[np.ndarray, " N"]:
-    """Which entities have an image."""
-    return np.array([any(groups.values()) for groups in processor.images], dtype=bool)
-
-
-def per_target(queries: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Known answers as pairs (target, entity): each target gets those of its query."""
-    same = queries[:, None] == known[None, :, 0]
-    rows, columns = same.nonzero(as_tuple=True)
-    return rows, known[columns, 1]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mkgc.analysis.calibration import Calibration
 from mkgc.batch import Text
 from mkgc.data.processor import pad
-from mkgc.kge.negatives import TARGETS, NegativeSampler
+from mkgc.kge.negatives import NegativeSampler
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.nn.products import full_products
 from mkgc.training.task import Optim
@@ -152,12 +152,7 @@ class SequencePrediction(Ranked):
         counts = len(self.processor.entities), len(self.processor.relations), self.backbone.negatives
         negatives = NegativeSampler(*counts, known=batch.triples(batch.targets))
         draws = torch.Generator(answer.device).manual_seed(int(torch.randint(1 << 62, ())))
-        triples = batch.triples(paired(answer[:, None]))
-        out = answer.new_empty(len(answer), self.backbone.negatives)
-        for target in TARGETS:
-            rows = batch.asks(target)
-            out[rows] = negatives(triples[rows], target, draws)
-        return out
+        return negatives(batch.triples(paired(answer[:, None])), batch.tail, draws)
 
     def queries(self, batch: TripleBatch) -> Asked:
         """The batch itself, as only whole triples are read; entities that the graph does not have get numbers."""

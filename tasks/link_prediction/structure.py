@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mkgc.analysis.calibration import Calibration
@@ -15,8 +15,8 @@ from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError
 from mkgc.kge.image_aware import ImageAware
 from mkgc.kge.index import EntityIndex, index_of
-from mkgc.kge.model import KGEModel, Target
-from mkgc.kge.negatives import TARGETS, NegativeSampler, Subsampling
+from mkgc.kge.model import KGEModel
+from mkgc.kge.negatives import NegativeSampler, Subsampling
 from mkgc.losses.adversarial import self_adversarial
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.margin import margin_ranking
@@ -121,9 +121,7 @@ class StructurePrediction(Ranked):
 
     def queries(self, batch: TripleBatch) -> Float[Tensor, "B W"]:
         """The vectors that entities are compared with."""
-        parts = _by_side(batch)
-        vectors = [self.kge.compose(batch.anchor[rows], batch.relation[rows], target) for target, rows in parts]
-        return torch.cat(vectors)[torch.cat([rows for _, rows in parts]).argsort()]
+        return self.kge.compose(batch.anchor, batch.relation, batch.tail)
 
     def score_candidates(self, queries: Float[Tensor, "B W"], entities: slice) -> Float[Tensor, "B n"]:
         return self.kge.comparison.all(queries, self.kge.entity_representations(entities))
@@ -139,38 +137,40 @@ class StructurePrediction(Ranked):
         return Calibration("sigmoid" if self.structure.objective == "kvsall" else "softmax")
 
     def loss(self, batch: TripleBatch) -> Tensor:
-        parts = [_asked(batch, target, rows) for target, rows in _by_side(batch)]
-        losses = self._sampled(parts) if self.structure.draws else [self._among_all(part) for part in parts]
-        weights = [self._weights(part) for part in parts]
-        own = [self._own(part.triples) for part in parts]
-        sums = [loss + (weight * beside).sum() for loss, weight, beside in zip(losses, weights, own, strict=True)]
-        return torch.stack(sums).sum() / torch.cat(weights).sum()
+        triples = batch.triples(batch.targets)
+        weights = self._weights(batch, triples)
+        if self.structure.draws:
+            total = (weights * self._sampled(batch, triples)).sum()
+        else:
+            total = self._among_all(batch)
+        return (total + (weights * self._auxiliary(triples)).sum()) / weights.sum()
 
     def weight(self, batch: TripleBatch) -> Tensor:
         """Of all triples that answer the batch's queries."""
-        return torch.cat([self._weights(_asked(batch, target, rows)) for target, rows in _by_side(batch)]).sum()
+        return self._weights(batch, batch.triples(batch.targets)).sum()
 
-    def _weights(self, part: _Asked) -> Tensor:
+    def _weights(self, batch: TripleBatch, triples: Int[Tensor, "K 3"]) -> Float[Tensor, " K"]:
         """How much each triple counts: in "kvsall", each query counts as one, however many answers it has."""
         if self.structure.objective == "kvsall":
-            return 1 / part.query.bincount()[part.query]
+            return 1 / batch.counts()[batch.targets[:, 0]]
         if self.subsampling is not None:
-            return self.subsampling(part.triples)
-        return torch.ones(len(part.triples), device=part.triples.device)
+            return self.subsampling(triples)
+        return torch.ones(len(triples), device=triples.device)
 
-    def _among_all(self, part: _Asked) -> Tensor:
+    def _among_all(self, batch: TripleBatch) -> Float[Tensor, ""]:
         """The summed losses of answers against all entities."""
-        scores, answers = self.kge.score_all(part.known, part.relation, part.target), (part.query, part.answer)
+        scores, answers = self.scores(batch), batch.targets.unbind(1)
         if self.structure.objective == "kvsall":
             return binary_kvsall(scores, answers, self.structure.smoothing) * len(scores)
         return one_vs_all(scores, answers, self.structure.smoothing).sum()
 
-    def _sampled(self, parts: list[_Asked]) -> list[Tensor]:
-        """The summed losses of answers against entities drawn in their place, with one look at the table for all."""
-        drawn = [torch.cat([part.answer[:, None], self.negatives(part.triples, part.target)], 1) for part in parts]
-        queries = [self.kge.compose(part.known[part.query], part.relation[part.query], part.target) for part in parts]
-        scores = self.kge.compare(torch.cat(queries), torch.cat(drawn)).split([len(rows) for rows in drawn])
-        return [(self._weights(part) * self._ordered(score)).sum() for part, score in zip(parts, scores, strict=True)]
+    def _sampled(self, batch: TripleBatch, triples: Int[Tensor, "K 3"]) -> Float[Tensor, " K"]:
+        """The loss of each answer against entities drawn in its place."""
+        query, answer = batch.targets.unbind(1)
+        tail = batch.tail[query]
+        queries = self.kge.compose(batch.anchor[query], batch.relation[query], tail)
+        candidates = torch.cat([answer[:, None], self.negatives(triples, tail)], 1)
+        return self._ordered(self.kge.compare(queries, candidates))
 
     def _ordered(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, " B"]:
         """The loss of each triple's score, in the first column, beside those of wrong answers."""
@@ -179,36 +179,11 @@ class StructurePrediction(Ranked):
             return margin_ranking(positive, negative, how.margin)
         return self_adversarial(positive, negative, how.margin, how.temperature)
 
-    def _own(self, triples: Tensor) -> Float[Tensor, " B"]:
+    def _auxiliary(self, triples: Int[Tensor, "K 3"]) -> Float[Tensor, " K"]:
         """What is minimised beside the objective, for each triple."""
-        own, weight = self.kge.auxiliary_loss(*triples.T), self.structure.n3
-        loss = torch.zeros(len(triples), device=triples.device) if own is None else own
+        auxiliary, weight = self.kge.auxiliary_loss(*triples.T), self.structure.n3
+        loss = torch.zeros(len(triples), device=triples.device) if auxiliary is None else auxiliary
         return loss + weight * n3(self.kge.factors(*triples.T)) if weight else loss
 
     def on_train_batch_end(self, *_: Any) -> None:
         self.kge.constrain()
-
-
-class _Asked(NamedTuple):
-    """The queries of a batch for one side; ``query`` and ``answer`` say which have which answers."""
-
-    target: Target
-    known: Tensor
-    relation: Tensor
-    query: Tensor
-    answer: Tensor
-    triples: Tensor
-
-
-def _asked(batch: TripleBatch, target: Target, rows: Tensor) -> _Asked:
-    place = torch.full_like(batch.anchor, -1)
-    place[rows] = torch.arange(len(rows), device=rows.device)
-    query = place[batch.targets[:, 0]]
-    pairs, query = batch.targets[query >= 0], query[query >= 0]
-    return _Asked(target, batch.anchor[rows], batch.relation[rows], query, pairs[:, 1], batch.triples(pairs))
-
-
-def _by_side(batch: TripleBatch) -> list[tuple[Target, Tensor]]:
-    """The rows of a batch that ask for each side, where there are any."""
-    rows = [(target, batch.asks(target).nonzero()[:, 0]) for target in TARGETS]
-    return [(target, which) for target, which in rows if len(which)]

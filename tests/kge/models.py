@@ -75,9 +75,10 @@ def triples() -> tuple[Tensor, Tensor, Tensor]:
     return heads, relations, tails
 
 
-def queries(target: Target) -> tuple[Tensor, Tensor, Target]:
+def queries(target: Target) -> tuple[Tensor, Tensor, Tensor]:
     heads, relations, tails = triples()
-    return (heads if target == "tail" else tails), relations, target
+    asks_tail = torch.full((BATCH,), target == "tail")
+    return (heads if target == "tail" else tails), relations, asks_tail
 
 
 def candidates() -> Tensor:

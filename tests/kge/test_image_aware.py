@@ -219,7 +219,10 @@ def test_a_model_without_an_encoder_cannot_look(name: str) -> None:
 
 def test_attention_is_a_softmax_among_the_images_of_one_entity() -> None:
     fit, place = torch.tensor([0.0, math.log(3.0), 200.0, -200.0, -200.0]), torch.tensor([0, 0, 1, 3, 3])
-    assert_close(attention(fit, place, 4), torch.tensor([0.25, 0.75, 1.0, 0.5, 0.5]))
+    there = torch.ones(5, dtype=torch.bool)
+    assert_close(attention(fit, place, there, 4), torch.tensor([0.25, 0.75, 1.0, 0.5, 0.5]))
+    there = torch.tensor([False, True, False, True, True])
+    assert_close(attention(fit, place, there, 4), torch.tensor([0.0, 1.0, 0.0, 0.5, 0.5]))
 
 
 def test_the_forget_gate_is_open_for_the_relations_whose_images_agree() -> None:

@@ -32,9 +32,9 @@ def best(scores: Tensor, k: int) -> list[set[int]]:
 @pytest.mark.parametrize("name", KNOWN_TO_FAISS)
 def test_scores_and_order_are_those_of_the_model(name: str, target) -> None:
     model = built(name)
-    known, relations, _ = queries(target)
-    expected = model.score_all(known, relations, target).topk(5)
-    scores, entities = index_of(model).search(model.compose(known, relations, target), 5)
+    asked = queries(target)
+    expected = model.score_all(*asked).topk(5)
+    scores, entities = index_of(model).search(model.compose(*asked), 5)
     assert_close(scores, expected.values.detach(), atol=1e-3 if model.comparison.index == "euclidean" else 1e-5, rtol=0)
     assert entities.tolist() == expected.indices.tolist()
 

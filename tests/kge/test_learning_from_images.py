@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from mkgc.kge.ikrl import IKRL
 from mkgc.kge.image_aware import ImageAware
@@ -12,6 +13,11 @@ from mkgc.kge.rsme import RSME
 from mkgc.kge.transae import TransAE
 
 FEATURES = 5
+
+
+def scored(model: ImageAware, heads: Tensor, traits: int) -> Tensor:
+    """The scores of all traits as what entities are linked with."""
+    return model.score_all(heads, torch.zeros_like(heads), torch.ones_like(heads, dtype=torch.bool), slice(0, traits))
 
 
 @pytest.mark.parametrize("kind", [IKRL, TransAE, RSME])
@@ -30,7 +36,7 @@ def test_images_alone_tell_answers_apart(kind: type[ImageAware]) -> None:
     known, answers = having[~held], trait[~held]
     first, last = 0.0, 0.0
     for step in range(150):
-        scores = model.score_all(known, torch.zeros_like(known), "tail", slice(0, traits))
+        scores = scored(model, known, traits)
         loss = F.cross_entropy(scores, answers)
         optimiser.zero_grad()
         loss.backward()
@@ -38,8 +44,8 @@ def test_images_alone_tell_answers_apart(kind: type[ImageAware]) -> None:
         last = loss.item()
         first = first if step else last
     assert last < 0.5 * first
-    guessed = model.score_all(having[held], torch.zeros_like(having[held]), "tail", slice(0, traits)).argmax(1)
+    guessed = scored(model, having[held], traits).argmax(1)
     assert guessed.tolist() == trait[held].tolist()
     model.see(torch.empty(0, FEATURES), torch.empty(0, dtype=torch.long))
-    blind = model.score_all(having[held], torch.zeros_like(having[held]), "tail", slice(0, traits)).argmax(1)
+    blind = scored(model, having[held], traits).argmax(1)
     assert blind.tolist() != trait[held].tolist()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from mkgc.errors import ConfigError
-from mkgc.kge import lengths
+from mkgc.kge import l1_distance
 from mkgc.kge.distances import RotatE, TransE
 from mkgc.kge.model import KGEModel, Target
 from mkgc.kge.products import RESCAL, ComplEx, DistMult
@@ -53,7 +53,7 @@ def test_slices_of_the_entities_make_up_the_whole(name: str, target: Target) -> 
 def test_some_and_all_have_the_same_gradients_at_any_size_of_the_buffer(
     name: str, target: Target, buffer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lengths, "BUFFER", {"cpu": buffer})
+    monkeypatch.setattr(l1_distance, "BUFFER", {"cpu": buffer})
     model = built(name)
     among_all = gradients(model, model.score_all(*queries(target)).gather(1, candidates()))
     among_some = gradients(model, model.score_some(*queries(target), candidates()))
@@ -66,7 +66,7 @@ def test_some_and_all_have_the_same_gradients_at_any_size_of_the_buffer(
 @BOTH_SIDES
 def test_gradients_are_those_of_finite_differences(name: str, target: Target) -> None:
     model = built(name).double()
-    known, relations, _ = queries(target)
+    known, relations, tail = queries(target)
 
     def scores(*new_tokens: Tensor) -> tuple[Tensor, ...]:
         weights = {"entities.weight": new_tokens[0], "relations.weight": new_tokens[1]}
@@ -78,7 +78,7 @@ def test_gradients_are_those_of_finite_differences(name: str, target: Target) ->
             self.model = model
 
         def forward(self) -> tuple[Tensor, ...]:
-            asked = known[:3], relations[:3], target
+            asked = known[:3], relations[:3], tail[:3]
             return self.model.score_all(*asked), self.model.score_some(*asked, candidates()[:3])
 
     assert torch.autograd.gradcheck(scores, (model.entities.weight, model.relations.weight), fast_mode=True)
@@ -110,11 +110,11 @@ def test_a_distance_of_nothing_has_a_finite_gradient(name: str) -> None:
     with torch.no_grad():
         model.entities.weight.fill_(0.5)
         model.relations.weight.zero_()
-    known = torch.zeros(2, dtype=torch.long)
+    known, tail = torch.zeros(2, dtype=torch.long), torch.ones(2, dtype=torch.bool)
     for scores in (
         model.score(known, known, known),
-        model.score_all(known, known, "tail"),
-        model.score_some(known, known, "tail", torch.ones(2, 3, dtype=torch.long)),
+        model.score_all(known, known, tail),
+        model.score_some(known, known, tail, torch.ones(2, 3, dtype=torch.long)),
     ):
         assert_close(scores, torch.zeros_like(scores), atol=1e-3, rtol=0)  # the root of what rounding leaves
         assert all(grad.isfinite().all() for grad in gradients(model, scores))
@@ -130,12 +130,12 @@ def test_scores_keep_their_precision_under_autocast(name: str) -> None:
 
 @ALL
 def test_a_candidate_that_is_no_entity_is_an_error(name: str) -> None:
-    wrong = candidates()
-    wrong[0, 0], wrong[0, 1] = ENTITIES, 0
-    with pytest.raises(IndexError):
-        built(name, sparse=True).score_some(*queries("tail"), wrong)
-    with pytest.raises(IndexError, match=r"^candidates reach from 0 to 23, but there are 23 entities$"):
-        built(name).score_some(*queries("tail"), wrong)
+    for number in (ENTITIES, -1):
+        wrong = candidates()
+        wrong[0, 0] = number
+        for sparse in (False, True):
+            with pytest.raises(RuntimeError, match=r"^a candidate is no row of the table of entities$"):
+                built(name, sparse=sparse).score_some(*queries("tail"), wrong)
 
 
 def test_relations_of_rotate_are_rotations_of_any_angle() -> None:

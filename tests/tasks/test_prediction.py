@@ -10,12 +10,12 @@ import mkgc
 from mkgc.data.dataset import read_dataset
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
+from mkgc.images.loaded import LoadedImages
 from mkgc.inference import Predictor
 from mkgc.train import train
 from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, add_fitted, build_task, read, save
 from tasks.link_prediction import calibration as calibrating
 from tasks.link_prediction import relations
-from tasks.link_prediction.batch import triple_batch
 from tasks.link_prediction.known import Relations
 from tests.conftest import said
 
@@ -86,7 +86,9 @@ def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(kg_root: 
     model = mkgc.load(tmp_path / "run" / "best.ckpt")
     tail, relation = model.predict([{"head": "e/1", "relation": "likes"}, {"head": "e/1", "tail": "e/2"}])
     assert tail["calibrated"] is relation["calibrated"] is True
-    scores = model.task.scores(triple_batch([model.task.processor.query(1, 1, "tail")]))[0]
+    scores = model.task.scores(
+        model.task.processor.collate([model.task.processor.query(1, 1, "tail")], LoadedImages({}, {}))
+    )[0]
     by_hand = (scores / figures["calibration"]["temperature"]).softmax(0).sort(descending=True).values
     assert [found["score"] for found in tail["entities"]] == pytest.approx(by_hand.tolist(), rel=1e-5)
 

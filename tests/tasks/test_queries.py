@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mkgc.data.answers import Asked
+from mkgc.data.answers import QueryRows
 from mkgc.data.dataset import read_dataset
 from mkgc.data.graph import Graph
 from mkgc.errors import ConfigError, DataError
+from mkgc.images.loaded import LoadedImages
 from mkgc.training.checkpoint import build_task
 from tasks.link_prediction.batch import TripleBatch, target_of
 from tasks.link_prediction.processor import TripleProcessor
@@ -28,7 +29,7 @@ class Processor(TripleProcessor):
     def __init__(self) -> None:
         pass
 
-    def lengths(self, asked: Asked) -> np.ndarray:
+    def lengths(self, asked: QueryRows) -> np.ndarray:
         return asked @ np.array([100, 10, 1])
 
 
@@ -101,15 +102,25 @@ def test_dev_and_test_ask_the_same_whatever_the_examples_of_training(kind: str) 
 @pytest.mark.parametrize("kind", ["queries", "repeated", "triples"])
 def test_a_batch_says_what_its_items_say_in_the_order_they_were_asked_for(kind: str) -> None:
     examples, rows = train(kind), [4, 0, 2, 0]
-    batch = examples.__getitems__(rows)
+    batch = examples.processor.collate(examples.__getitems__(rows), LoadedImages({}, {}))
     assert isinstance(batch, TripleBatch)
     features = [examples[row] for row in rows]
     assert batch.anchor.tolist() == [item.anchor for item in features]
     assert batch.relation.tolist() == [item.relation for item in features]
     assert [target_of(tail) for tail in batch.tail.tolist()] == [item.target for item in features]
     assert batch.targets.tolist() == [[n, e] for n, item in enumerate(features) for e in item.targets]
-    assert batch.known.shape == (0, 2)
+    assert batch.known.shape == batch.filtered.shape == (0, 2)
     assert batch.anchor.dtype == batch.targets.dtype == torch.long
+
+
+def test_each_target_is_ranked_without_all_known_answers_of_its_query() -> None:
+    features = query_sets(graph(), Processor(), "strict", "queries")["test"]
+    batch = features.processor.collate(features[:], LoadedImages({}, {}))
+    expected = [
+        (n, e) for n, (query, _) in enumerate(batch.targets.tolist()) for q, e in batch.known.tolist() if q == query
+    ]
+    assert list(map(tuple, batch.filtered.tolist())) == expected
+    assert len(expected) > len(batch.targets)
 
 
 @pytest.mark.parametrize("kind", ["queries", "repeated", "triples"])
@@ -117,7 +128,7 @@ def test_every_right_answer_makes_a_triple_of_the_split(kind: str) -> None:
     random = np.random.default_rng(3)
     triples = random.integers([7, 3, 7], size=(50, 3))
     examples = QuerySet(Processor(), triples, (7, 3), examples=kind)  # type: ignore[arg-type]
-    batch = examples.__getitems__(range(len(examples)))
+    batch = examples.processor.collate(examples.__getitems__(range(len(examples))), LoadedImages({}, {}))
     made = {tuple(triple) for triple in batch.triples(batch.targets).tolist()}
     assert made == {tuple(triple) for triple in triples.tolist()}
     assert {bool(tail) for tail in batch.tail} == {True, False}

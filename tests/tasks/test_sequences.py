@@ -3,6 +3,7 @@
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from mkgc.errors import ConfigError
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.training.checkpoint import build_task, describe, restore
 from mkgc.training.task import Optim
-from tasks.link_prediction.batch import TripleBatch
+from tasks.link_prediction.batch import QueryArrays, TripleBatch
 from tasks.link_prediction.processor import LinkProcessor
 from tasks.link_prediction.sequence_processor import SequenceCodec
 from tasks.link_prediction.sequences import SequencePrediction, Sequences, drawn
@@ -56,10 +57,9 @@ def model(processor: LinkProcessor, **options) -> SequencePrediction:
 
 def batch(queries: list[tuple[int, int, str, list[int]]]) -> TripleBatch:
     """Queries (known entity, relation, side, answers), all answers known."""
-    targets = torch.tensor([(i, e) for i, query in enumerate(queries) for e in query[3]])
-    anchor, relation, sides, _ = zip(*queries, strict=True)
-    tail = torch.tensor([target == "tail" for target in sides])
-    return TripleBatch(torch.tensor(anchor), torch.tensor(relation), tail, targets, targets)
+    targets = np.array([(i, e) for i, query in enumerate(queries) for e in query[3]])
+    rows = np.array([(anchor, relation, side == "tail") for anchor, relation, side, _ in queries], np.int64)
+    return TripleBatch(**QueryArrays(rows, targets, targets).tensors())
 
 
 def facts() -> list[tuple[int, int, str, list[int]]]:

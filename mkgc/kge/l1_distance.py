@@ -1,4 +1,4 @@
-"""Sums of the lengths of differences, and their gradients, in a buffer that fits the cache."""
+"""L1 distances of real and complex vectors, and their gradients, in a buffer that fits the cache."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def numbers_at_once(device: torch.device) -> int:
 
 
 def all_distances(queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], parts: int) -> Float[Tensor, "B N"]:
-    """The sum of the lengths of the differences between each query and each row, without B x N x W numbers.
+    """The L1 distance between each query and each row, without B x N x W numbers.
 
-    With one part, a length is that of a number: the L1 distance. With two, the first halves of the vectors are real
-    and the second halves imaginary parts, and lengths are moduli. At a difference of 0 the gradient is 0.
+    With two ``parts``, vectors are complex: their first halves are real and their second halves imaginary parts, and
+    the distance sums the moduli of the differences. At a difference of 0 the gradient is 0.
     """
     return _AllDistances.apply(queries.to(table.dtype), table, parts)
 
@@ -34,7 +34,7 @@ class _AllDistances(torch.autograd.Function):
         ctx.parts = parts
         distances = queries.new_empty(len(queries), len(table))
         for rows, difference in _differences(queries, table):
-            distances[:, rows] = lengths(difference, parts).sum(-1)
+            distances[:, rows] = moduli_(difference, parts).sum(-1)
         return distances
 
     @staticmethod
@@ -42,9 +42,9 @@ class _AllDistances(torch.autograd.Function):
         queries, table = ctx.saved_tensors
         to_queries, to_table = torch.zeros_like(queries), torch.empty_like(table)
         for rows, difference in _differences(queries, table):
-            pull = directions(difference, ctx.parts).mul_(grads[0][:, rows, None])
+            pull = moduli_gradient_(difference, ctx.parts).mul_(grads[0][:, rows, None])
             to_queries += pull.sum(1)
-            torch.sum(pull, dim=0, out=to_table[rows])
+            to_table[rows] = pull.sum(0)
         return to_queries, to_table.neg_(), None
 
 
@@ -60,16 +60,16 @@ def _differences(
         yield slice(start, start + len(part)), torch.sub(queries[:, None], part, out=difference)
 
 
-def lengths(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K L"]:
-    """The lengths of numbers or of complex numbers; overwrites the differences."""
+def moduli_(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K L"]:
+    """The absolute values of numbers or of complex numbers; overwrites the differences."""
     if parts == 1:
         return difference.abs_()
     real, imaginary = difference.square_().chunk(2, dim=-1)
     return real.add_(imaginary).sqrt_()
 
 
-def directions(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K W"]:
-    """The gradient of the lengths; overwrites the differences."""
+def moduli_gradient_(difference: Float[Tensor, "b K W"], parts: int) -> Float[Tensor, "b K W"]:
+    """The gradient of the absolute values; overwrites the differences."""
     if parts == 1:
         return difference.sign_()
     real, imaginary = difference.chunk(2, dim=-1)
