@@ -24,9 +24,22 @@ BATCHES = [[0, 3, 5, 9], [1, 2, 4, 6, 7, 8]]
 FAST = {"mre-backbone=mkgformer", "mner-backbone=vilbert", "link_prediction-backbone=kge/rsme"}
 """One model a task for the fast tier."""
 
+PROMPTS = tuple(
+    f"link_prediction-{key}"
+    for key in ("task", *(f"backbone={name}" for name in ("mkgformer", "vilbert", "visualbert", "text_only")))
+)
+
 PENDING = {
-    "compile": {"encoders": ("mre", "mner", "link_prediction"), "links": ("link_prediction",), "sentences": ("mner",)},
-    "wait": {"encoders": ("mre", "mner", "link_prediction"), "links": ("link_prediction",), "sentences": ("mner",)},
+    "compile": {
+        "encoders": ("mre", "mner", *PROMPTS),
+        "links": ("link_prediction-backbone=kg_bert",),
+        "sentences": ("mner",),
+    },
+    "wait": {
+        "encoders": ("mre", "mner", *PROMPTS),
+        "links": ("link_prediction-backbone=kg_bert",),
+        "sentences": ("mner",),
+    },
 }
 """Beginnings of the names of models that do not pass a test yet, by who mends them: cut out what is done."""
 

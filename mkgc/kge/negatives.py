@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -39,7 +41,7 @@ class NegativeSampler(nn.Module):
         self, triples: Int[Tensor, "B 3"], tail: Bool[Tensor, " B"], generator: torch.Generator | None = None
     ) -> Int[Tensor, "B K"]:
         """Entities to take the place of each triple's tail or head; the generator lives on the triples' device."""
-        seeded = {} if generator is None else {"generator": generator}
+        seeded: dict[str, Any] = {} if generator is None else {"generator": generator}
         shape, count = (len(triples), self.count), DRAWS if self.filtered else self.entities
         draws = torch.randint(count, shape, device=triples.device, **seeded)
         draws = draws[tail.int().argsort(stable=True).argsort()]  # those for heads come first

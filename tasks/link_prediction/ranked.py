@@ -106,7 +106,7 @@ class Ranked(Task):
             lambda entities: self.score_candidates(queries, entities)[rows],
             self._chunks(rows),
             targets,
-            batch.filtered.unbind(1),
+            (batch.filtered[:, 0], batch.filtered[:, 1]),
             self.excluded,
         )
         tail = batch.tail[rows]

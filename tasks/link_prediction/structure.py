@@ -159,7 +159,7 @@ class StructurePrediction(Ranked):
 
     def _among_all(self, batch: TripleBatch) -> Float[Tensor, ""]:
         """The summed losses of answers against all entities."""
-        scores, answers = self.scores(batch), batch.targets.unbind(1)
+        scores, answers = self.scores(batch), (batch.targets[:, 0], batch.targets[:, 1])
         if self.structure.objective == "kvsall":
             return binary_kvsall(scores, answers, self.structure.smoothing) * len(scores)
         return one_vs_all(scores, answers, self.structure.smoothing).sum()
