@@ -12,7 +12,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,7 +74,10 @@ def compare_images(folder: Path) -> dict[str, dict[str, float]]:
     list(store.prepare(folder / "store", folder, paths, SIZE))
     prepared = time.perf_counter() - began
     mapped = LoadedImages({"image": paths}, {"image": SIZE}, folder / "store", folder)
-    sides = {"decoding in the loop": decoded, "prepared store": lambda part: from_store(part, mapped)}
+    sides: dict[str, Callable[[Sequence[Path]], Images]] = {
+        "decoding in the loop": decoded,
+        "prepared store": lambda part: from_store(part, mapped),
+    }
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
         for name, batch in sides.items():

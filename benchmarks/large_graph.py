@@ -125,9 +125,9 @@ def graph(root: Path) -> dict[str, Any]:
 
     import mkgc
     from mkgc.data.dataset import read_dataset
-    from mkgc.train import build_trainer
     from mkgc.training.checkpoint import build_task, describe
     from mkgc.training.datamodule import DataModule
+    from mkgc.training.trainer import build_trainer
 
     torch.set_num_threads(1)
     config, stages = composed(*OVERRIDES, f"data.root={root}"), Stages()

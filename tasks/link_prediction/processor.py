@@ -24,13 +24,13 @@ from mkgc.data.vocabulary import Vocabulary
 from mkgc.errors import DataError
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import assign_groups, entity_images
+from mkgc.kge.model import Target
 from tasks.link_prediction.batch import (
     EncodedEntity,
     LinkBatch,
     PairFeatures,
     QueryArrays,
     QueryFeatures,
-    Target,
     TripleBatch,
     number,
     pairs,

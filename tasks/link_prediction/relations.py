@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mkgc.images.loaded import LoadedImages
-from tasks.link_prediction.batch import EncodedEntity, PairFeatures, Target
+from mkgc.kge.model import Target
+from tasks.link_prediction.batch import EncodedEntity, PairFeatures
 from tasks.link_prediction.scoring import Scoring
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from babel import Locale
@@ -64,7 +65,7 @@ def _extent(ring: Ring) -> float:
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
 
 
-def _rings(record: dict) -> tuple[Ring, ...]:
+def _rings(record: dict[str, Any]) -> tuple[Ring, ...]:
     """The outer rings of the outline; none where it crosses the antimeridian, for which a flat map has no place."""
     shapes = record.get("geoJSON") or {}
     if not shapes.get("features"):
@@ -86,7 +87,7 @@ def currency_names() -> dict[str, str]:
 
 def countries() -> dict[str, Country]:
     """All countries by code, in the order of their codes."""
-    records: dict[str, dict] = {}
+    records: dict[str, dict[str, Any]] = {}
     folder = files("countryinfo").joinpath("data")
     for path in sorted((p for p in folder.iterdir() if p.name.endswith(".json")), key=lambda p: p.name):
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +105,7 @@ def _both_ways(code: str, found: dict[str, Country]) -> tuple[str, ...]:
     return tuple(sorted(listed - DISSOLVED)) if code not in DISSOLVED else ()
 
 
-def _country(code: str, record: dict, by_alpha3: dict[str, str]) -> Country:
+def _country(code: str, record: dict[str, Any], by_alpha3: dict[str, str]) -> Country:
     languages, currencies = language_names(), currency_names()
     capital = record.get("capital") or ""
     place = record.get("capital_latlng")
