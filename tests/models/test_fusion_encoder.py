@@ -8,7 +8,7 @@ from torch import nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertLayer
 
-from mkgc.batch import Knowledge
+from mkgc.batch import Knowledge, Text
 from mkgc.data.examples import Span
 from mkgc.data.knowledge import Subgraph, knowledge_batch
 from mkgc.encoders.base import Encoder, Stream
@@ -19,6 +19,7 @@ from mkgc.fusion.prefix import PrefixFusion
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.nn.layers import TextLayer
 from mkgc.nn.streams import Streams
+from tests.nn.test_baselines import one_stream
 from tests.nn.test_fusion import GROUPS, LENGTHS, words
 
 near = {"rtol": 0, "atol": 1e-5}
@@ -130,3 +131,33 @@ def test_a_text_without_a_graph_is_encoded_as_text_alone() -> None:
     model, given = with_graph(), words(LENGTHS)
     out, alone = model(given, knowledge_batch(GRAPHS)).text[2], FusionEncoder(model.text).eval()(given).text[2]
     torch.testing.assert_close(out[given.mask[2]], alone[given.mask[2]], **near)
+
+
+READERS = {
+    "prefix": lambda: with_images(PrefixFusion),
+    "co-attention": lambda: with_images(CoAttention),
+    "one stream": one_stream,
+    "text alone": lambda: shaken(FusionEncoder(text_encoder())),
+}
+
+
+@pytest.mark.parametrize("make", READERS.values(), ids=READERS)
+def test_a_visible_matrix_hides_what_it_says_and_nothing_else(make) -> None:
+    """Two texts in one, which do not see each other, are two texts."""
+    model, first, second = make(), words([4]), words([3])
+    both = [torch.cat([getattr(one, name) for one in (first, second)], 1) for name in ("ids", "mask", "segments")]
+    visible = torch.block_diag(torch.ones(4, 4), torch.ones(3, 3)).bool()[None]
+    positions = torch.tensor([[0, 1, 2, 3, 0, 1, 2]])
+    joined = model(Text(*both, positions=positions, visible=visible)).text
+    torch.testing.assert_close(joined[:, :4], model(first).text, **near)
+    torch.testing.assert_close(joined[:, 4:], model(second).text, **near)
+
+
+@pytest.mark.parametrize("make", READERS.values(), ids=READERS)
+def test_one_position_under_a_visible_matrix_is_what_it_is_among_all(make) -> None:
+    model, given, at = make(), words(LENGTHS, extra=2), torch.tensor([5, 0, 2, 3])
+    visible = (torch.rand(4, 8, 8) < 0.5) | torch.eye(8, dtype=torch.bool)
+    tree = Text(given.ids, given.mask, given.segments, visible=visible)
+    whole, one = model(tree, GROUPS), model(tree, GROUPS, at)
+    torch.testing.assert_close(one.text[:, 0], whole.text[range(4), at], **near)
+    assert one.text_mask.tolist() == [[True]] * 4
