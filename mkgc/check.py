@@ -1,4 +1,4 @@
-"""`python -m mkgc.check task=mre data.root=DIR`: reads a data set as training would, and reports what it found.
+"""`python -m mkgc.check task=NAME data.root=DIR`: reads a data set as training would, and reports what it found.
 
 The exit code is 0 where training may go on, 1 where it may not, and 2 where the data cannot be read at all.
 """

@@ -1,4 +1,4 @@
-"""`python -m mkgc.train task=mre`: read, train, then test the checkpoint that was best on dev."""
+"""`python -m mkgc.train task=NAME`: read, train, then test the checkpoint that was best on dev."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
         state[name] = state[name][:9]
     state["crf.transitions"] = state["crf.transitions"][:9, :9]
     theirs = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
-    assert converted("mner", mner_root, state, 50, tmp_path, monkeypatch, f"tags=[{','.join(theirs)}]") == 0
+    assert converted("mner", mner_root, state, 50, tmp_path, monkeypatch, f"released.tags=[{','.join(theirs)}]") == 0
 
     # We saw Paris Hilton: the last word is unknown; no word has a continuation, so that no piece is an X.
     ids, mask = padded([2, 10, 11, 12, 1, 3])
@@ -155,7 +155,7 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
 
 def test_weights_of_another_task_are_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
     assert converted("mre", mre_root, random_state("mner"), 46, tmp_path, monkeypatch) == 2
-    assert "the weights are of task=mner, not task=mre" in capsys.readouterr().err
+    assert "the weights are not those of MKGformer's task=mre: there is no classifier.weight" in capsys.readouterr().err
     assert not (tmp_path / "ours.ckpt").exists()
 
 

@@ -60,7 +60,7 @@ def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(run, roo
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["weights=small", "archive=x.zip"], "weights and archive are two different things: give one"),
+        (["weights=e5_dino", "archive=x.zip"], "weights and archive are two different things: give one"),
         (["archive=none.zip", "output=x"], "none.zip: no such file"),
         (["archive=none.zip"], "give output=…"),
         (["subset_seeds=2"], "subset_seeds=2: give data.shots=… or data.fraction=…, too"),

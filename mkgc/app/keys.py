@@ -35,12 +35,12 @@ TRAIN: Keys = {
 }
 CHECK: Keys = TRAIN | {"output": str}
 PREPARE: Keys = TRAIN | {
-    "weights": Literal["small", "mini"] | None,
+    "weights": Literal["e5_dino", "minilm_dino"] | None,
     "archive": str | None,
     "output": str | None,
     "subset_seeds": Count | None,
 }
-CONVERT: Keys = TRAIN | {"input": str, "output": str, "tokenizer": str, "heads": Count, "tags": list[str]}
+CONVERT: Keys = TRAIN | {"input": str, "output": str, "tokenizer": str, "heads": Count}
 EVALUATE: Keys = {
     "checkpoint": str,
     "split": Literal["dev", "test"],

@@ -24,15 +24,22 @@ KEYS = {
     "size.released.inner": "size.released.hidden_dim",
     "size.side_trained": "size.side_trainable_layers",
     "size.trained": "size.trainable_layers",
+    "tags": "released.tags",
     "task.model.readout": "task.model.pooling",
 }
 """An entry stands for all keys below it, too."""
+
+VALUES = {
+    "backbone": {"small": "e5_dino", "mini": "minilm_dino"},
+    "weights": {"small": "e5_dino", "mini": "minilm_dino"},
+}
+"""Choices of keys that are called as before."""
 
 FLAGS = {"--novel-only": "--exclude-known"}
 
 
 def check_renamed(words: Iterable[str]) -> None:
-    """Checks what was typed behind a command for keys of earlier versions.
+    """Checks what was typed behind a command for keys and choices of earlier versions.
 
     Raises:
         ConfigError: There is one.
@@ -40,7 +47,11 @@ def check_renamed(words: Iterable[str]) -> None:
     for word in words:
         if word in FLAGS:
             raise ConfigError(f"{word} is called {FLAGS[word]} now")
-        key = word.partition("=")[0].lstrip("+~")
+        key, _, value = word.partition("=")
+        key = key.lstrip("+~")
         for old, new in KEYS.items():
             if f"{key}.".startswith(f"{old}."):
                 raise ConfigError(f"{key} is called {new}{key.removeprefix(old)} now")
+        for one in value.split(","):
+            if one in VALUES.get(key, {}):
+                raise ConfigError(f"{key}={one} is called {key}={VALUES[key][one]} now")

@@ -132,7 +132,8 @@ def pretrained(texts: Iterable[str], name: str) -> Tokenizer:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no tokeniser at '{name}': give a folder with tokenizer.json, or a hub name that can be reached "
-            f"(size.text.name=…; weights/small and weights/mini come by `make weights`); {str(error).splitlines()[0]}"
+            "(size.text.name=…; weights/e5_dino and weights/minilm_dino come by `make weights`); "
+            f"{str(error).splitlines()[0]}"
         ) from error
     numbers = [getattr(loaded, f"{role}_token_id") for role in ("pad", "unk", "cls", "sep", "mask")]
     if None in numbers:

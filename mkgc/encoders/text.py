@@ -209,6 +209,6 @@ def _pretrained_config(name: str) -> PretrainedConfig:
 def _not_found(name: str, error: Exception) -> ConfigError:
     return ConfigError(
         f"no text encoder at '{name}': give a folder with config.json and model.safetensors, or a hub name that "
-        "can be reached (size.text.name=…; weights/small and weights/mini come by `make weights`); "
+        "can be reached (size.text.name=…; weights/e5_dino and weights/minilm_dino come by `make weights`); "
         f"{str(error).splitlines()[0]}"
     )

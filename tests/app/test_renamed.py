@@ -15,6 +15,8 @@ from tests.conftest import composed, said
         ("~data.pictures", "data.pictures is called data.images now"),
         ("+size.trained=2", "size.trained is called size.trainable_layers now"),
         ("--novel-only", "--novel-only is called --exclude-known now"),
+        ("backbone=small", "backbone=small is called backbone=e5_dino now"),
+        ("backbone=mkgformer,mini", "backbone=mini is called backbone=minilm_dino now"),
     ],
 )
 def test_an_old_key_names_the_new_one(run, typed, line) -> None:

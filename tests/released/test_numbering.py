@@ -10,7 +10,7 @@ import torch
 from mkgc.convert import released_state
 from mkgc.data.formats import kg
 from mkgc.errors import MkgcError
-from mkgc.released.numbering import row_orders
+from tasks.link_prediction.numbering import row_orders
 from tests.released.test_released import random_state
 
 WORDS = 41

@@ -10,29 +10,43 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from mkgc.batch import Images, Text
-from mkgc.convert import FUSED, kind_of, released_state, reordered_states, sizes
 from mkgc.encoders.text import random_text
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.models.fusion_encoder import FusionEncoder
+from mkgc.released.conversion import FUSED, ReleasedTask, sizes
 from mkgc.released.fusion import ReleasedFusion
 from mkgc.released.vision import ReleasedVision
 from mkgc.released.weights import load_strictly, read_tensors, released_names, without_prefix
+from tasks.link_prediction.released import ReleasedLinkPrediction
+from tasks.mner.released import ReleasedTagging, reordered_states
+from tasks.mre.released import ReleasedRelations
 from tests.released import reference
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 HEADS = 4
-PREFIX = {"mre": "model.", "mner": "model.", "link_prediction": "unimo."}
+FORMS: dict[str, ReleasedTask] = {
+    "mre": ReleasedRelations(),
+    "mner": ReleasedTagging(["O"]),
+    "link_prediction": ReleasedLinkPrediction(),
+}
+PREFIX = {task: form.prefix for task, form in FORMS.items()}
 near = {"rtol": 0, "atol": 1e-5}
+
+
+def form_of(state: dict[str, torch.Tensor]) -> ReleasedTask:
+    """The task whose mark is among the tensors."""
+    (found,) = (form for form in FORMS.values() if form.mark in state)
+    return found
 
 
 def backbone(state: dict[str, torch.Tensor]) -> FusionEncoder:
     """A backbone of the sizes and with the weights of a released state dictionary."""
-    found = sizes(state, HEADS)
+    form = form_of(state)
+    found = sizes(state, form, HEADS)
     text = random_text(found["text"])
     model = FusionEncoder(text, ReleasedVision(**found["side"]), ReleasedFusion, FUSED)
-    own = without_prefix(state, PREFIX[kind_of(state)])
-    linking = kind_of(state) == "link_prediction"
-    load_strictly(model, released_names(own, 12, FUSED, unpositioned=linking), "the state dictionary")
+    own = without_prefix(state, form.prefix)
+    load_strictly(model, released_names(own, 12, FUSED, unpositioned=form.whole_images), "the state dictionary")
     model.text.add_tokens({})  # as a task does: padding is then a token like any other
     return model.eval()
 
@@ -262,15 +276,16 @@ def test_whatever_does_not_fit_is_listed() -> None:
         load_strictly(model, own, "'weights.pth'")
     for part in ("missing side.class_embedding", "left over text.surplus", "side.norm.weight is [5] instead of [32]"):
         assert part in str(caught.value)
-    with pytest.raises(CheckpointError, match="none of MKGformer's tasks"):
-        sizes({"weight": torch.zeros(1)}, HEADS)
+    with pytest.raises(CheckpointError, match="no whole state dictionary of MKGformer"):
+        sizes({"weight": torch.zeros(1)}, ReleasedRelations(), HEADS)
 
 
 def refused(state: dict[str, torch.Tensor], new_tokens: dict[str, int]) -> str:
     """What is said of a state dictionary with the sizes of its own model."""
-    own = dict(random_state(kind_of(state)))
+    form = form_of(state)
+    own = random_state(next(task for task in FORMS if FORMS[task] is form))
     with pytest.raises(CheckpointError) as caught:
-        load_strictly(Holder(released_state(own, new_tokens)), released_state(state, new_tokens), "'weights.pth'")
+        load_strictly(Holder(form.renamed(own, new_tokens)), form.renamed(state, new_tokens), "'weights.pth'")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -321,21 +336,21 @@ def test_a_surplus_tensor_is_named_at_whatever_level_it_is(task: str, name: str)
 @pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
 def test_buffers_and_second_names_are_no_surplus(task: str) -> None:
     state = random_state(task)
-    plain = released_state(state, TABLES[task])
+    plain = FORMS[task].renamed(state, TABLES[task])
     for name in ("text_embeddings.", "vision_embeddings.", "vision_embeddings.aux_", "vision_embeddings.rcnn_"):
         state[f"{PREFIX[task]}{name}position_ids"] = torch.arange(5)[None]
-    assert released_state(state, TABLES[task]).keys() == plain.keys()
+    assert FORMS[task].renamed(state, TABLES[task]).keys() == plain.keys()
 
 
 def test_an_output_layer_that_is_not_the_words_is_refused() -> None:
     state = random_state("link_prediction")
     state["cls.predictions.decoder.weight"] = state["cls.predictions.decoder.weight"] + 1
     with pytest.raises(CheckpointError, match="decoder.weight' is not 'unimo.text_embeddings"):
-        released_state(state, TABLES["link_prediction"])
+        FORMS["link_prediction"].renamed(state, TABLES["link_prediction"])
     state = random_state("link_prediction")
     state["cls.predictions.bias"] = state["cls.predictions.bias"][:-1]
     with pytest.raises(CheckpointError, match=r"cls.predictions.bias has the shape \[49\]"):
-        released_state(state, TABLES["link_prediction"])
+        FORMS["link_prediction"].renamed(state, TABLES["link_prediction"])
 
 
 @pytest.mark.parametrize(
@@ -351,10 +366,10 @@ def test_an_output_layer_that_is_not_the_words_is_refused() -> None:
 def test_sizes_that_cannot_be_are_a_line(changes, heads, message) -> None:
     state = {**random_state("mre"), **changes}
     if message is None:
-        assert sizes(state, heads)["side"]["depth"] == 12
+        assert sizes(state, ReleasedRelations(), heads)["side"]["depth"] == 12
         return
     with pytest.raises(MkgcError, match=message):
-        sizes(state, heads)
+        sizes(state, ReleasedRelations(), heads)
 
 
 def test_a_projection_that_lacks_a_part_or_has_one_of_another_shape_is_listed() -> None:
@@ -419,7 +434,7 @@ def test_tagging_states_are_reordered_by_name() -> None:
 
 def test_entities_and_relations_become_tables() -> None:
     state = random_state("link_prediction")
-    out = released_state(state, {"entities": 6, "relations": 3})
+    out = FORMS["link_prediction"].renamed(state, {"entities": 6, "relations": 3})
     words = state["unimo.text_embeddings.word_embeddings.weight"]
     place = "backbone.text.embeddings.word_embeddings"
     assert torch.equal(out[f"{place}.words.weight"], words[:41])

