@@ -9,6 +9,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import Distribution, PackageNotFoundError
 from types import ModuleType
+from typing import Any
 
 NEEDLESS = {"torchmetrics": ("scipy", "torchvision", "transformers"), "timm": ("wandb",)}
 """Packages, and what they import at once where it is installed: for metrics of images and texts, and for a logger.
@@ -23,9 +24,8 @@ def import_lean() -> None:
 
 
 class _Finder(MetaPathFinder):
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    # A namespace's path is no sequence.
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target) if name in NEEDLESS else None
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return None

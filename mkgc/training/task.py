@@ -152,7 +152,7 @@ class Task(pl.LightningModule, ABC):
         Raises:
             ConfigError: The task's questions have no such answers.
         """
-        raise ConfigError("exclude_known=true leaves out what a graph knows: it is for task=link_prediction")
+        raise ConfigError("exclude_known=true leaves out what a graph knows, and this task asks nothing of one")
 
     def index(self, kind: str) -> None:
         """Lets answers be found by an index from now on.
@@ -160,7 +160,7 @@ class Task(pl.LightningModule, ABC):
         Raises:
             ConfigError: The task, or its model, has nothing to be indexed.
         """
-        raise ConfigError(f"index={kind} finds entities: it is for task=link_prediction")
+        raise ConfigError(f"index={kind} finds entities, and this task has none")
 
     def take_fitted(self, fitted: dict[str, Any]) -> None:
         """Takes what :meth:`after_fit` once returned, from a checkpoint; values that cannot be used raise anything."""

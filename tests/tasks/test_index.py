@@ -69,5 +69,5 @@ def test_the_command_takes_an_index_for_links_alone(kg_root: Path, mre_root: Pat
     answer = mkgc.load(tmp_path / "links/best.ckpt", index="faiss").predict(ASKED[:1])[0]
     assert len(answer["entities"]) == 10
     train(tiny("mre", mre_root, "backbone=text_only", "task.epochs=1"), tmp_path / "mre")
-    with pytest.raises(ConfigError, match=r"^index=faiss finds entities: it is for task=link_prediction$"):
+    with pytest.raises(ConfigError, match=r"^index=faiss finds entities, and this task has none$"):
         mkgc.load(tmp_path / "mre/best.ckpt", index="faiss")

@@ -1,0 +1,104 @@
+"""The library knows no task: the README's own is added from a folder, and used by every command."""
+
+import json
+import random
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from pkgutil import extend_path
+from typing import Any
+
+import pytest
+
+import mkgc
+import tasks
+from tests.conftest import COLOURS, TINY, paint, said
+
+ROOT = Path(__file__).parents[1]
+FILES = re.compile(r"```(?:python|yaml)\n# ((?:tasks|conf)/\S+)\n(.*?)```", re.DOTALL)
+TASKS = re.compile(r"link_prediction|\bmre\b|\bmner\b")
+
+
+def test_no_file_of_the_library_names_a_task() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "mkgc").rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if TASKS.search(line)
+    ]
+    assert found == []
+
+
+def test_the_library_imports_no_task() -> None:
+    imports = re.compile(r"^\s*(?:from|import) tasks\b", re.MULTILINE)
+    assert [path for path in (ROOT / "mkgc").rglob("*.py") if imports.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.fixture
+def posts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the README's task and with posts whose mood the colour of their image tells."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Adding a task")[1].split("\n## ")[0]
+    for name, text in FILES.findall(section):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    draw = random.Random(0)
+    for split, count in (("train", 24), ("dev", 8), ("test", 8)):
+        rows = []
+        for i in range(count):
+            colour = draw.choice(list(COLOURS))
+            paint(tmp_path / "posts" / f"{split}{i}.png", colour)
+            rows.append({"text": f"look at this {i}", "image": f"{split}{i}.png", "mood": f"like {colour}"})
+        lines(tmp_path / "posts" / f"{split}.jsonl", rows)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(tasks, "__path__", extend_path([*tasks.__path__], "tasks"))
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for name in [name for name in sys.modules if name.startswith("tasks.mood")]:
+        del sys.modules[name]
+
+
+def lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def commands() -> list[list[str]]:
+    """The README's, as words behind `python -m mkgc.`."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Adding a task")[1]
+    shell = section.split("```sh\n")[1].split("```")[0]
+    return [line.removeprefix("python -m mkgc.").split() for line in shell.splitlines()]
+
+
+def test_the_readmes_task_is_checked_cut_trained_evaluated_and_asked(posts: Path, run: Callable[..., Any]) -> None:
+    lines(posts / "ask.jsonl", [{"text": "look at this", "image": "posts/test0.png"}, {"text": "no image"}])
+    here = [f"hydra.searchpath=[file://{posts}/conf]", *TINY, "task.epochs=1"]
+    printed = {}
+    for verb, *words in commands():
+        code, out, err = run(verb, *words, *(here if words[0].startswith("task=") else []))
+        assert code == 0, (verb, err)
+        printed[verb] = out
+    assert "training may go on" in printed["check"]
+    assert sorted(path.name for path in (posts / "posts").glob("*.rows")) == [f"4shot-{s}-train.rows" for s in (42, 43)]
+    figures = json.loads((posts / "runs/mood/metrics.json").read_text())
+    assert f"test/f1               {figures['test']['f1']:.4f}" in printed["evaluate"]
+    answers = [json.loads(line) for line in (posts / "answers.jsonl").read_text().splitlines()]
+    assert [set(answer) for answer in answers] == [{"id", "mood", "score"}] * 2
+    again = mkgc.load(posts / "runs/mood/best.ckpt").predict([{"text": "no image"}])
+    assert again[0]["mood"] == answers[1]["mood"]
+    assert again[0]["score"] == pytest.approx(answers[1]["score"], abs=1e-5)
+
+    tasks.__path__ = tasks.__path__[:1]  # on a machine that has no such task
+    forget()
+    code, _, err = run("predict", "checkpoint=runs/mood/best.ckpt", "input=ask.jsonl", "output=out.jsonl")
+    assert code == 2
+    assert "tasks.mood.task" in said(err)
+    assert "none of mkgc's own parts" in said(err)
+
+
+def test_a_task_without_an_atlas_says_so(posts: Path, run: Callable[..., Any]) -> None:
+    where = f"hydra.searchpath=[file://{posts}/conf]"
+    code, _, err = run("check", "task=mood", "data=atlas", where)
+    assert (code, "this task has no Atlas" in said(err)) == (2, True)
