@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mkgc.convert import released_state
 from mkgc.data.formats import kg
 from mkgc.errors import MkgcError
 from tasks.link_prediction.numbering import row_orders
+from tasks.link_prediction.released import ReleasedLinkPrediction
 from tests.released.test_released import random_state
 
 WORDS = 41
@@ -25,7 +25,7 @@ def loaded(root: Path, entities: tuple[str, ...], relations: tuple[str, ...]) ->
     state["cls.predictions.decoder.weight"] = state["unimo.text_embeddings.word_embeddings.weight"]
     state["cls.predictions.bias"] = state["cls.predictions.decoder.bias"] = rows
     orders = row_orders(root, {"entities": entities, "relations": relations})
-    return released_state(state, {"entities": len(entities), "relations": len(relations)}, orders)
+    return ReleasedLinkPrediction().renamed(state, {"entities": len(entities), "relations": len(relations)}, orders)
 
 
 def lines(path: Path, *names: str) -> None:
