@@ -8,7 +8,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import json
 import random
 import sys
+import tarfile
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
 from PIL import Image
+
+ARCHIVES = Path(__file__).parents[2] / "shared" / "data"
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}
 
@@ -173,3 +177,28 @@ def said(err: str) -> str:
     lines = [line for line in err.splitlines() if line.strip()]
     assert len(lines) == 1, err
     return lines[0].removeprefix("mkgc: ")
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpacks a public data set whose archive lies beside the checkout; without it the test is skipped."""
+    folder = tmp_path_factory.mktemp("real")
+
+    @cache
+    def unpacked(name: str) -> Path:
+        archive = ARCHIVES / f"{name}.tar.xz"
+        if not archive.is_file():
+            pytest.skip(f"../shared/data/{archive.name} is not there: public data are not part of the repository")
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        return folder / name
+
+    return unpacked
+
+
+@pytest.hookimpl(tryfirst=True)  # before the markers decide what is run
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Reading whole public data sets takes minutes under the checks of shapes: that is for the slow tier."""
+    for item in items:
+        if "real" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -42,7 +42,7 @@ def test_rows_are_found_by_name_whatever_the_order_of_the_files(kg_root: Path) -
     for i, name in enumerate(graph.entities):
         row = WORDS + theirs.index(name)
         assert ours[f"{PLACE}.new_tokens.entities.weight"][i].tolist() == [row] * 4
-        assert ours["table.weight"][i, 0] == ours["bias"][i] == row
+        assert ours["head.table.weight"][i, 0] == ours["head.bias"][i] == row
     for i, name in enumerate(graph.relations):
         row = WORDS + len(entities) + ["likes", "near"].index(name)
         assert ours[f"{PLACE}.new_tokens.relations.weight"][i, 0] == row
@@ -86,9 +86,9 @@ def test_all_of_wn18s_rows_are_right(real: Callable[[str], Path]) -> None:
     ours = loaded(root, graph.entities, graph.relations)
     theirs = [line.split("\t")[0] for line in (root / "entity2text.txt").read_text().splitlines()]
     assert len(theirs) == 40_943
-    rows = (ours["table.weight"][:, 0].long() - WORDS).tolist()
+    rows = (ours["head.table.weight"][:, 0].long() - WORDS).tolist()
     assert [theirs[row] for row in rows] == list(graph.entities)
-    assert (ours["bias"].long() - WORDS).tolist() == rows
+    assert (ours["head.bias"].long() - WORDS).tolist() == rows
     assert sum(row == i for i, row in enumerate(rows)) == 2  # as they were taken before
     relations = [line.strip() for line in (root / "relations.txt").read_text().splitlines()]
     named = ours[f"{PLACE}.new_tokens.relations.weight"][:, 0].long() - WORDS - len(theirs)
