@@ -12,7 +12,7 @@ import pytest
 
 from mkgc.errors import DataError
 from mkgc.tools.archive import Limits, unpack
-from tests.data.conftest import ARCHIVES
+from tests.conftest import ARCHIVES
 
 FILES = {"data/train.txt": b"IMGID:1\n" * 100, "data/images/1.jpg": b"\xff\xd8", "empty.txt": b""}
 DAMAGED = "is damaged, cut off or not what its name says: get it again; nothing was unpacked"
