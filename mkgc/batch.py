@@ -13,6 +13,9 @@ from torch import Tensor
 P = TypeVar("P", bound="Part")
 R = TypeVar("R", bound="Rows")
 
+IGNORED = -100
+"""The label of what is not there, or not to be learned and scored: as PyTorch's losses have it."""
+
 
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):

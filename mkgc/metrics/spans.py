@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Int
 from torch import Tensor
 from torchmetrics import Metric
 
+from mkgc.batch import IGNORED
 from mkgc.metrics import EmptyMetricError, MetricError, precision_recall_f1
 
 Span = tuple[str, int, int]
@@ -51,18 +54,21 @@ class SpanF1(Metric):
         self.add_state("counts", torch.zeros(len(self.types), 3, dtype=torch.long), "sum")
         self.add_state("sentences", torch.tensor(0), "sum")
 
-    def update(self, predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> None:
+    def update(self, predicted: Int[Tensor, "B W"], gold: Int[Tensor, "B L"]) -> None:
         """Adds the tags of some sentences, predicted and right.
 
+        Tag 0 is O; B of the n-th type is 2 n + 1, and I is 2 n + 2. Where ``gold`` is -100 there is no word.
+
         Raises:
-            MetricError: There are not as many predicted tags as right ones, or a span has an unknown type.
+            MetricError: There are not as many predicted tags as right ones.
         """
-        lengths = [len(tags) for tags in predicted], [len(tags) for tags in gold]
-        if lengths[0] != lengths[1]:
-            raise MetricError(f"sentences of {lengths[0]} predicted tags and {lengths[1]} right ones do not match")
-        found, true = _numbered(predicted), _numbered(gold)
-        columns = [self._count(spans) for spans in (found & true, found, true)]
-        self.counts += torch.tensor(columns, device=self.counts.device).T
+        if predicted.shape != gold.shape:
+            raise MetricError(f"{tuple(predicted.shape)} predicted tags and {tuple(gold.shape)} right ones differ")
+        found, true = (tags.masked_fill(gold == IGNORED, 0) for tags in (predicted, gold))
+        same = (found == true) & (span_ends(found) == span_ends(true))
+        begin = 2 * torch.arange(len(self.types), device=gold.device) + 1
+        starts, right = found[..., None] == begin, true[..., None] == begin
+        self.counts += torch.stack([(starts & same[..., None]).sum((0, 1)), starts.sum((0, 1)), right.sum((0, 1))], 1)
         self.sentences += len(gold)
 
     def compute(self) -> dict[str, float]:
@@ -78,18 +84,16 @@ class SpanF1(Metric):
             out |= {f"{kind}/{name}": value for name, value in _measures(row).items()}
         return out
 
-    def _count(self, spans: Iterable[tuple[int, Span]]) -> list[int]:
-        """How many of the spans there are of each type."""
-        counts = dict.fromkeys(self.types, 0)
-        for _, (kind, _, _) in spans:
-            if kind not in counts:
-                raise MetricError(f"span of type '{kind}': the types are {', '.join(self.types)}")
-            counts[kind] += 1
-        return list(counts.values())
 
-
-def _numbered(sentences: Sequence[Sequence[str]]) -> set[tuple[int, Span]]:
-    return {(i, span) for i, tags in enumerate(sentences) for span in bio_spans(tags)}
+def span_ends(tags: Int[Tensor, "B W"]) -> Int[Tensor, "B W"]:
+    """For each word that begins a span, the word after its last: the next that is no I behind a tag of its type."""
+    width = tags.shape[1]
+    kind = (tags + 1) // 2
+    before = F.pad(kind[:, :-1], (1, 0))
+    goes_on = (tags > 0) & (tags % 2 == 0) & (kind == before)
+    stop = torch.where(goes_on, width, torch.arange(width, device=tags.device))
+    after = F.pad(stop[:, 1:], (0, 1), value=width)
+    return after.flip(1).cummin(1).values.flip(1)
 
 
 def _measures(counts: Tensor) -> dict[str, float]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.func import functional_call
 from torchcrf import CRF
+
+from mkgc.batch import IGNORED
 
 FORBIDDEN = -1e9
 """The score of a step that BIO forbids; finite, so that a product with a mask of 0 is 0."""
@@ -36,27 +35,6 @@ def repair_bio(tags: Sequence[str]) -> list[str]:
     return repaired
 
 
-def select_words(
-    pieces: Shaped[Tensor, "B T *rest"], first: Bool[Tensor, "B T"]
-) -> tuple[Shaped[Tensor, "B W *rest"], Bool[Tensor, "B W"]]:
-    """What stands at the first piece of each word, packed to the left, and the mask of what is a word.
-
-    ``W`` is the number of words of the longest sentence; behind the words of a shorter one stands anything.
-    """
-    counts = first.sum(1)
-    width = int(counts.max())
-    order = (~first).int().argsort(dim=1, stable=True)[:, :width]
-    rows = torch.arange(len(first), device=first.device)[:, None]
-    return pieces[rows, order], torch.arange(width, device=first.device) < counts[:, None]
-
-
-class _Chain(CRF):
-    """torchcrf's CRF with its methods behind ``forward``, where ``functional_call`` can lend it weights."""
-
-    def forward(self, method: Callable[..., Any], *args: Any) -> Any:
-        return method(self, *args)
-
-
 class Crf(nn.Module):
     """Loss, best paths and marginals of a CRF over ``tags``; always in float32, under autocast too.
 
@@ -64,69 +42,93 @@ class Crf(nn.Module):
     other paths than are decoded would train another model. Hence the tags that are taught must be legal,
     which :func:`repair_bio` makes them: an illegal path costs about 1e9. What is forbidden gets no gradient.
 
-    Masks are True at words, which stand at the left (:func:`select_words`). A sentence without any word does
-    not count in the loss and has an empty path.
+    Masks are True at words, which stand at the left; there is room for one word at least. A sentence without any word
+    does not count in the loss.
 
-    Source: Lafferty et al. (2001), as implemented by pytorch-crf.
+    Source: Lafferty et al. (2001); the parameters are those of pytorch-crf.
     """
 
     illegal_start: Bool[Tensor, " C"]
     illegal_step: Bool[Tensor, "C C"]
+    identity: Float[Tensor, "C C"]
 
     def __init__(self, tags: Sequence[str], bio: bool = True) -> None:
         super().__init__()
-        self.chain = _Chain(len(tags), batch_first=True)
+        self.chain = CRF(len(tags), batch_first=True)
         start = [bio and not may_follow("O", tag) for tag in tags]
         step = [[bio and not may_follow(before, tag) for tag in tags] for before in tags]
         self.register_buffer("illegal_start", torch.tensor(start), persistent=False)
         self.register_buffer("illegal_step", torch.tensor(step), persistent=False)
+        identity = torch.full((len(tags), len(tags)), FORBIDDEN).fill_diagonal_(0)
+        self.register_buffer("identity", identity, persistent=False)
+
+    def weights(self) -> tuple[Float[Tensor, " C"], Float[Tensor, "C C"], Float[Tensor, " C"]]:
+        """The scores of a first tag, of a step and of a last tag, with what is forbidden made so."""
+        chain = self.chain
+        return (
+            chain.start_transitions.float().masked_fill(self.illegal_start, FORBIDDEN),
+            chain.transitions.float().masked_fill(self.illegal_step, FORBIDDEN),
+            chain.end_transitions.float(),
+        )
 
     def forward(
         self, emissions: Float[Tensor, "B W C"], tags: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]
     ) -> Float[Tensor, ""]:
-        """The negative log-likelihood of the tags, a mean over sentences; where masked, tags may be -100."""
-        rows = mask.any(1)
-        begun = F.pad(mask, (0, 0 if mask.shape[1] else 1))  # torchcrf wants a first word of each sentence
-        begun[:, 0] = True
-        missing = begun.shape[1] - mask.shape[1]
-        known = F.pad(tags.masked_fill(~mask, 0), (0, missing))
-        likely = self._run(CRF.forward, F.pad(emissions, (0, 0, 0, missing)), known, begun, "none")
+        """The negative log-likelihood of the tags, a mean over sentences; where masked, tags may be anything."""
+        likely = self.path_score(emissions, tags, mask) - self.log_partition(emissions, mask)
+        rows = mask[:, 0]
         return -torch.where(rows, likely, 0).sum() / rows.sum().clamp(min=1)
 
+    def path_score(
+        self, emissions: Float[Tensor, "B W C"], tags: Int[Tensor, "B W"], mask: Bool[Tensor, "B W"]
+    ) -> Float[Tensor, " B"]:
+        """The score of each sentence's tags."""
+        start, step, end = self.weights()
+        tags = tags.masked_fill(~mask, 0)
+        emitted = emissions.float().gather(2, tags[..., None])[..., 0].masked_fill(~mask, 0).sum(1)
+        steps = step[tags[:, :-1], tags[:, 1:]].masked_fill(~mask[:, 1:], 0).sum(1)
+        last = (mask.sum(1, keepdim=True) - 1).clamp(min=0)
+        return start[tags[:, 0]] + emitted + steps + end[tags.gather(1, last)[:, 0]]
+
+    def log_partition(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> Float[Tensor, " B"]:
+        """The logarithm of the summed exponential scores of all paths.
+
+        Steps are matrices of a semiring whose product is associative, so that pairs of them are joined at once, pairs
+        of pairs next: a depth of log W instead of W, and one graph for lengths from 2 ** n to 2 ** (n + 1).
+        """
+        start, step, end = self.weights()
+        emissions = emissions.float()
+        identity = self.identity.expand(len(emissions), 1, -1, -1)  # what a word that is none is, too
+        steps = torch.where(mask[:, 1:, None, None], step + emissions[:, 1:, None], self.identity)
+        steps = torch.cat([identity, steps], 1)
+        while steps.shape[1] > 1:
+            pairs = (steps.shape[1] + 1) // 2
+            even = torch.cat([steps, identity], 1)[:, : 2 * pairs]
+            steps = (even[:, 0::2, :, :, None] + even[:, 1::2, None]).logsumexp(-2)
+        return ((start + emissions[:, 0])[:, :, None] + steps[:, 0] + end).flatten(1).logsumexp(1)
+
     @torch.no_grad()
-    def decode(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> list[list[int]]:
-        """The best path of each sentence, one tag a word."""
-        # On the CPU: torchcrf reads paths back number by number, and a GPU makes one wait for each.
-        emissions, mask = emissions.cpu(), mask.cpu()
-        rows = mask.any(1)
-        paths = iter(self._run(CRF.decode, emissions[rows], mask[rows]) if rows.any() else ())
-        return [next(paths) if row else [] for row in rows.tolist()]
+    def decode(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> Int[Tensor, "B W"]:
+        """The tags of each sentence's best path (Viterbi), and :data:`IGNORED` where there is no word."""
+        start, step, end = self.weights()
+        emissions = emissions.float()
+        score, stay, pointers = start + emissions[:, 0], torch.arange(len(start), device=start.device), []
+        for word in range(1, emissions.shape[1]):
+            best, before = (score[:, :, None] + step + emissions[:, word, None]).max(1)
+            score = torch.where(mask[:, word, None], best, score)
+            pointers.append(torch.where(mask[:, word, None], before, stay))
+        path = [(score + end).argmax(1, keepdim=True)]
+        for before in reversed(pointers):
+            path.append(before.gather(1, path[-1]))
+        return torch.cat(path[::-1], 1).masked_fill(~mask, IGNORED)
 
     def marginals(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> Float[Tensor, "B W C"]:
         """The probability of each tag at each word, given the sentence; zero where there is no word.
 
         Source: the gradient of the log-partition function with respect to the emissions is exactly that.
         """
-        out = torch.zeros_like(emissions, dtype=torch.float)
-        rows = mask.any(1)
-        if rows.any():
-            # Lightning predicts in inference mode, whose tensors have no gradient: hence the copies.
-            with torch.inference_mode(False), torch.enable_grad():
-                inputs = emissions[rows].detach().float().clone().requires_grad_()
-                time_first = inputs.transpose(0, 1), mask[rows].clone().transpose(0, 1)
-                partition = self._run(CRF._compute_normalizer, *time_first)
-                (gradient,) = torch.autograd.grad(partition.sum(), inputs)
-            out[rows] = gradient
-        return out
-
-    def _run(self, method: Callable[..., Any], emissions: Tensor, *args: Any) -> Any:
-        """One of torchcrf's methods with constrained weights, in float32, on the emissions' device."""
-        chain = self.chain
-        weights = {
-            "start_transitions": chain.start_transitions.float().masked_fill(self.illegal_start, FORBIDDEN),
-            "transitions": chain.transitions.float().masked_fill(self.illegal_step, FORBIDDEN),
-            "end_transitions": chain.end_transitions.float(),
-        }
-        lent = {name: weight.to(emissions.device) for name, weight in weights.items()}
-        with torch.autocast(emissions.device.type, enabled=False):
-            return functional_call(chain, lent, (method, emissions.float(), *args))
+        # Lightning predicts in inference mode, whose tensors have no gradient: hence the copies.
+        with torch.inference_mode(False), torch.enable_grad():
+            inputs, mask = emissions.detach().float().clone().requires_grad_(), mask.clone()
+            (gradient,) = torch.autograd.grad(self.log_partition(inputs, mask).sum(), inputs)
+        return gradient * mask[..., None]

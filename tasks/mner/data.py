@@ -1,4 +1,4 @@
-"""Sentences with a tag per word become ids, with the first piece of each word marked."""
+"""Sentences with a tag per word become ids, with the position of each word's first piece."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from mkgc.batch import Images, Part, Text
+from mkgc.batch import IGNORED, Images, Part, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
 from mkgc.data.examples import ImagePaths
@@ -29,30 +29,34 @@ from tasks.mner.source import TaggedSource
 
 @dataclass(frozen=True)
 class TaggedFeatures:
-    """A sentence as ids; ``first`` says which pieces begin a word, ``tags`` has one entry a word that is read.
+    """A sentence as ids; ``positions`` are those of the words' first pieces, ``tags`` are repaired ones of these words.
 
-    ``cut`` says what of it is not read.
+    ``gold`` are the tags of all words, of which those at the end may not be read; ``cut`` says what is not.
     """
 
     ids: tuple[int, ...]
-    first: tuple[bool, ...]
+    positions: tuple[int, ...]
     tags: tuple[int, ...]
     words: tuple[str, ...]
-    gold: tuple[str, ...]
+    gold: tuple[int, ...]
     images: ImagePaths
     cut: Cut | None = None
 
 
 @dataclass(frozen=True)
 class TaggedBatch(Part):
-    """``tags`` holds the tags of the words, packed and padded with 0; ``gold`` those of the whole sentences."""
+    """Words by the positions of their first pieces, with their tags; ``gold`` are those of the whole sentences.
+
+    There is room for one word at least; tags are -100 where there is none, and where none are known.
+    """
 
     text: Text
     images: tuple[Images, ...]
-    first: Bool[Tensor, "B T"]
+    word_positions: Int[Tensor, "B W"]
+    word_mask: Bool[Tensor, "B W"]
     tags: Int[Tensor, "B W"]
+    gold: Int[Tensor, "B L"]
     words: tuple[tuple[str, ...], ...]
-    gold: tuple[tuple[str, ...], ...]
 
 
 class TaggingProcessor(SentenceProcessor):
@@ -76,25 +80,32 @@ class TaggingProcessor(SentenceProcessor):
         legal = repair_bio(gold)
         lengths = [len(ids) for ids in pieces]
         kept = cut_words(lengths, self.settings.max_length - 2, range(len(pieces)))
-        ids, first = [self.tokenizer.start], [False]
+        ids, positions = [self.tokenizer.start], []
         for own, count in zip(pieces, kept, strict=True):
+            positions += [len(ids)] * (count > 0)
             ids += own[:count]
-            first += [i == 0 for i in range(count)]
-        read = sum(count > 0 for count in kept)
-        tags = tuple(self.index[tag] for tag in legal[:read]) or (0,) * read
         cut = describe_cut(lengths, kept, [(kind, range(start, end)) for kind, start, end in bio_spans(legal)])
-        closed = (*ids, self.tokenizer.stop)
-        return TaggedFeatures(closed, (*first, False), tags, example.tokens, gold, example.images, cut)
+        return TaggedFeatures(
+            (*ids, self.tokenizer.stop),
+            tuple(positions),
+            tuple(self.index[tag] for tag in legal[: len(positions)]),
+            example.tokens,
+            tuple(self.index[tag] for tag in gold),
+            example.images,
+            cut,
+        )
 
     def collate(self, features: Sequence[TaggedFeatures], store: LoadedImages) -> TaggedBatch:
         settings = self.settings
+        positions = pad([item.positions for item in features], IGNORED, 1)
         return TaggedBatch(
             text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length),
             image_batch([item.images for item in features], settings.images, settings.max_images, store),
-            pad([[int(first) for first in item.first] for item in features], 0, settings.least_length).bool(),
-            pad([item.tags for item in features], 0),
+            positions.clamp(min=0),
+            positions != IGNORED,
+            pad([item.tags for item in features], IGNORED, positions.shape[1]),
+            pad([item.gold for item in features], IGNORED, max(1, *(len(item.words) for item in features))),
             tuple(item.words for item in features),
-            tuple(item.gold for item in features),
         )
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedFeatures:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from mkgc.data.processor import Processor
 from mkgc.errors import ConfigError
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.nn.crf import Crf, select_words
+from mkgc.nn.crf import Crf
 from mkgc.training.task import Optim, Task
 from tasks.mner.data import TaggedBatch, TaggingProcessor
 
@@ -63,59 +64,63 @@ class EntityRecognition(Task):
     def make_metric(self) -> SpanF1:
         return SpanF1(self.processor.labels)
 
-    def scores(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B S C"], Bool[Tensor, "B S"]]:
-        """A score for each state at each word (or piece), and the mask of these."""
+    def scores(self, batch: TaggedBatch) -> Float[Tensor, "B S C"]:
+        """A score for each state at each word (or piece)."""
         states = self.backbone(batch.text, batch.images).text
-        if self.pooling == "pieces":
-            return self.emit(self.dropout(states)), batch.text.mask
-        words, mask = select_words(states, batch.first)
-        return self.emit(self.dropout(words)), mask
+        return self.emit(self.dropout(states if self.pooling == "pieces" else _at_words(states, batch)))
+
+    def mask(self, batch: TaggedBatch) -> Bool[Tensor, "B S"]:
+        """Where there is a word (or piece)."""
+        return batch.text.mask if self.pooling == "pieces" else batch.word_mask
 
     def loss(self, batch: TaggedBatch) -> Tensor:
-        emissions, mask = self.scores(batch)
-        return self.crf(emissions, batch.tags if self.pooling == "words" else self._piece_states(batch), mask)
+        tags = batch.tags if self.pooling == "words" else self._piece_states(batch)
+        return self.crf(self.scores(batch), tags, self.mask(batch))
 
     def weight(self, batch: TaggedBatch) -> Tensor:
         """The number of sentences that the CRF reads anything of."""
-        return (batch.first if self.pooling == "words" else batch.text.mask).any(1).sum().float()
+        return self.mask(batch).any(1).sum().float()
 
     def _piece_states(self, batch: TaggedBatch) -> Int[Tensor, "B T"]:
         """The state of every piece: [CLS] first, [SEP] last, a word's tag at its first piece, X at its others."""
-        out = torch.where(batch.text.mask, self.states.index("X"), self.states.index("PAD"))
-        places = batch.first.cumsum(1) - 1
-        tags = batch.tags.gather(1, places.clamp(0, batch.tags.shape[1] - 1)) + self.states.index("O")
-        out = torch.where(batch.first, tags, out)
-        out[:, 0] = self.states.index("[CLS]")
-        last = batch.text.mask.sum(1, keepdim=True) - 1
-        return out.scatter(1, last, self.states.index("[SEP]"))
+        other, first, last = (self.states.index(state) for state in ("X", "[CLS]", "[SEP]"))
+        out = torch.full_like(batch.text.ids, other)
+        out = out.scatter(1, batch.word_positions, batch.tags + self.states.index("O"))
+        out[:, 0] = first  # where words that are none were put, too
+        return out.scatter(1, batch.text.mask.sum(1, keepdim=True) - 1, last)
 
-    def _decode(self, batch: TaggedBatch, emissions: Tensor, mask: Tensor) -> list[list[str]]:
+    def decode(self, batch: TaggedBatch, scores: Float[Tensor, "B S C"]) -> Int[Tensor, "B L"]:
         """A tag for every word of the sentences; O for those that were cut, and for states that are no tag."""
-        paths = [[self.states[state] for state in path] for path in self.crf.decode(emissions, mask)]
+        tags = self.crf.decode(scores, self.mask(batch))
         if self.pooling == "pieces":
-            firsts = batch.first.tolist()
-            paths = [
-                [s for s, is_first in zip(p, f, strict=False) if is_first] for p, f in zip(paths, firsts, strict=True)
-            ]
-            paths = [[state if state in self.processor.index else "O" for state in path] for path in paths]
-        return [tags + ["O"] * (len(words) - len(tags)) for tags, words in zip(paths, batch.words, strict=True)]
+            tags = _at_words(tags, batch) - self.states.index("O")
+        is_tag = batch.word_mask & (tags >= 0) & (tags < len(self.processor.tags))
+        return F.pad(tags.masked_fill(~is_tag, 0), (0, batch.gold.shape[1] - tags.shape[1]))
 
     def update_metric(self, batch: TaggedBatch, metric: SpanF1) -> None:
-        metric.update(self._decode(batch, *self.scores(batch)), [list(tags) for tags in batch.gold])
+        metric.update(self.decode(batch, self.scores(batch)), batch.gold)
 
     def predict(self, batch: TaggedBatch) -> list[dict[str, Any]]:
         """Spans with their type, their words and the mean marginal probability of their tags."""
-        emissions, mask = self.scores(batch)
-        marginals = self.crf.marginals(emissions, mask)
+        scores = self.scores(batch)
+        decoded, marginals = self.decode(batch, scores), self.crf.marginals(scores, self.mask(batch))
         if self.pooling == "pieces":
-            marginals, _ = select_words(marginals, batch.first)
+            marginals = _at_words(marginals, batch)
+        states = decoded[:, : marginals.shape[1], None] + self.states.index("O")
+        certain = marginals.gather(2, states)[..., 0].tolist()
+        rows = zip(batch.words, decoded.tolist(), certain, strict=True)
+        return [{"tokens": list(words), "spans": self._spans(words, tags, sure)} for words, tags, sure in rows]
+
+    def _spans(self, words: Sequence[str], tags: Sequence[int], certain: Sequence[float]) -> list[dict[str, Any]]:
+        """The spans that tags mark, with their words and the mean of their probabilities."""
         out = []
-        for i, tags in enumerate(self._decode(batch, emissions, mask)):
-            spans = []
-            for kind, start, end in bio_spans(tags):
-                certain = [float(marginals[i, w, self.states.index(tags[w])]) for w in range(start, end)]
-                words = " ".join(batch.words[i][start:end])
-                score = sum(certain) / len(certain)
-                spans.append({"type": kind, "start": start, "end": end, "text": words, "score": score})
-            out.append({"tokens": list(batch.words[i]), "spans": spans})
+        for kind, start, end in bio_spans([self.processor.tags[tag] for tag in tags]):
+            score = sum(certain[start:end]) / (end - start)
+            out.append({"type": kind, "start": start, "end": end, "text": " ".join(words[start:end]), "score": score})
         return out
+
+
+def _at_words(pieces: Shaped[Tensor, "B T *rest"], batch: TaggedBatch) -> Shaped[Tensor, "B W *rest"]:
+    """What stands at the first piece of each word."""
+    rows = torch.arange(len(pieces), device=pieces.device)[:, None]
+    return pieces[rows, batch.word_positions]

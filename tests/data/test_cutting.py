@@ -175,7 +175,7 @@ def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(pooling
     assert first["cut"]["words"] == [0]
     assert first["tokens"] == [URL, "We", "saw", "Paris"]
     items = [model.task.processor.parse({"tokens": [URL, "We", "saw", w]}, Path(), "") for w in ("Paris", "Hilton")]
-    assert [len(item.tags) for item in items] == [4, 4]
+    assert [len(item.positions) for item in items] == [4, 4]
     assert items[0].ids != items[1].ids
     assert second["cut"]["words"] == [0]
     assert "cut" not in model.predict([{"tokens": ["We", "saw", "Paris"]}])[0]

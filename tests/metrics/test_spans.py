@@ -1,14 +1,23 @@
 import random
 
 import pytest
+import torch
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2, Entities
+from torch import Tensor
 
 from mkgc.metrics import EmptyMetricError, MetricError
 from mkgc.metrics.spans import SpanF1, bio_spans
 
 TYPES = ("PER", "LOC", "ORG")
 TAGS = ("O", *(f"{mark}-{kind}" for kind in TYPES for mark in "BI"))
+
+
+def numbered(sentences: list[list[str]]) -> Tensor:
+    """Tags as the metric takes them, padded."""
+    width = max([1, *map(len, sentences)])
+    rows = [[*map(TAGS.index, tags), *[-100] * (width - len(tags))] for tags in sentences]
+    return torch.tensor(rows, dtype=torch.long).view(-1, width)
 
 
 def any_tags(sentences: int, seed: int) -> list[list[str]]:
@@ -46,7 +55,7 @@ def test_measures_equal_those_of_seqeval_over_all_types_and_of_each() -> None:
         tags[rng.randrange(len(tags))] = rng.choice(TAGS)
     metric = SpanF1(TYPES)
     for i in range(0, 300, 70):
-        metric.update(predicted[i : i + 70], gold[i : i + 70])
+        metric.update(numbered(predicted[i : i + 70]), numbered(gold[i : i + 70]))
     found = metric.compute()
     report = classification_report(gold, predicted, mode="strict", scheme=IOB2, output_dict=True)
     for kind, prefix in {"micro avg": "", "PER": "PER/", "LOC": "LOC/", "ORG": "ORG/"}.items():
@@ -58,13 +67,13 @@ def test_measures_equal_those_of_seqeval_over_all_types_and_of_each() -> None:
 
 def test_the_same_span_in_another_sentence_is_not_right() -> None:
     metric = SpanF1(TYPES)
-    metric.update([["B-PER", "O"], ["O", "O"]], [["O", "O"], ["B-PER", "O"]])
+    metric.update(numbered([["B-PER", "O"], ["O", "O"]]), numbered([["O", "O"], ["B-PER", "O"]]))
     assert (metric.compute()["PER/precision"], metric.compute()["PER/recall"]) == (0, 0)
 
 
 def test_sentences_without_spans_measure_zero_and_the_support_says_why() -> None:
     metric = SpanF1(("PER",))
-    metric.update([["O"]], [["O"]])
+    metric.update(numbered([["O"]]), numbered([["O"]]))
     overall = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert metric.compute() == overall | {f"PER/{name}": value for name, value in overall.items()}
 
@@ -73,23 +82,27 @@ def test_two_devices_together_count_what_one_does() -> None:
     gold = any_tags(40, seed=4)
     predicted = [random.Random(5).sample(tags, len(tags)) for tags in gold]
     whole, first, second = SpanF1(TYPES), SpanF1(TYPES), SpanF1(TYPES)
-    whole.update(predicted, gold)
-    first.update(predicted[:13], gold[:13])
-    second.update(predicted[13:], gold[13:])
+    whole.update(numbered(predicted), numbered(gold))
+    first.update(numbered(predicted[:13]), numbered(gold[:13]))
+    second.update(numbered(predicted[13:]), numbered(gold[13:]))
     first.merge_state(second)
     assert first.compute() == whole.compute()
 
 
+def test_predictions_where_there_is_no_word_do_not_count() -> None:
+    metric = SpanF1(TYPES)
+    metric.update(torch.tensor([[1, 2, 2, 3]]), torch.tensor([[1, 2, -100, -100]]))
+    found = metric.compute()
+    assert (found["precision"], found["recall"], found["support"]) == (1, 1, 1)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
-    metric = SpanF1(("PER",))
-    with pytest.raises(MetricError, match=r"\[2\] predicted tags and \[1\] right ones"):
-        metric.update([["O", "O"]], [["O"]])
-    with pytest.raises(MetricError, match="type 'ANIMAL': the types are PER"):
-        metric.update([["O"]], [["B-ANIMAL"]])
+    with pytest.raises(MetricError, match=r"\(1, 2\) predicted tags and \(1, 1\) right ones differ"):
+        SpanF1(("PER",)).update(numbered([["O", "O"]]), numbered([["O"]]))
 
 
 def test_no_sentences_are_an_error_and_not_a_zero() -> None:
     metric = SpanF1(TYPES)
-    metric.update([], [])
+    metric.update(numbered([]), numbered([]))
     with pytest.raises(EmptyMetricError, match="no sentences"):
         metric.compute()

@@ -3,8 +3,9 @@ import itertools
 import pytest
 import torch
 from torch import Tensor
+from torchcrf import CRF
 
-from mkgc.nn.crf import Crf, may_follow, repair_bio, select_words
+from mkgc.nn.crf import FORBIDDEN, Crf, may_follow, repair_bio
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 EVERY_WORD = torch.ones(3, 4, dtype=torch.bool)
@@ -56,9 +57,26 @@ def test_loss_and_its_gradients_are_those_of_a_sum_over_all_paths(bio: bool) -> 
 @pytest.mark.parametrize("bio", [True, False])
 def test_the_decoded_path_is_the_best_of_all_paths(bio: bool) -> None:
     crf, emissions = trained(bio=bio), torch.randn(3, 4, 5)
-    for sentence, path in zip(emissions, crf.decode(emissions, EVERY_WORD), strict=True):
+    for sentence, path in zip(emissions, crf.decode(emissions, EVERY_WORD).tolist(), strict=True):
         paths, logs = all_paths(crf, sentence, bio)
         assert tuple(path) == paths[int(logs.argmax())]
+
+
+@pytest.mark.parametrize("bio", [True, False])
+@pytest.mark.parametrize("words", [1, 2, 7, 16, 33])
+def test_losses_and_paths_of_ragged_sentences_are_torchcrfs_own(bio: bool, words: int) -> None:
+    crf, theirs = trained(bio=bio), CRF(len(TAGS), batch_first=True)
+    with torch.no_grad():
+        for own, given in zip(theirs.parameters(), crf.parameters(), strict=True):
+            own.copy_(given)
+        theirs.start_transitions.masked_fill_(crf.illegal_start, FORBIDDEN)
+        theirs.transitions.masked_fill_(crf.illegal_step, FORBIDDEN)
+    emissions, tags = torch.randn(6, words, 5), torch.randint(2, (6, words))
+    mask = torch.arange(words) < torch.randint(1, words + 1, (6, 1))
+    expected = -theirs(emissions, tags, mask, reduction="mean")
+    torch.testing.assert_close(crf(emissions, tags, mask), expected, rtol=1e-6, atol=1e-6)
+    paths = [[tag for tag in path if tag != -100] for path in crf.decode(emissions, mask).tolist()]
+    assert paths == theirs.decode(emissions, mask)
 
 
 @pytest.mark.parametrize("bio", [True, False])
@@ -78,7 +96,7 @@ def test_no_emissions_make_it_decode_what_bio_forbids(strength: float) -> None:
     emissions = torch.randn(50, 9, 5)
     emissions[..., [2, 4]] += 3
     paths = trained().decode(emissions * strength, torch.ones(50, 9, dtype=torch.bool))
-    assert all(is_legal(tuple(path)) for path in paths)
+    assert all(is_legal(tuple(path)) for path in paths.tolist())
 
 
 def test_what_bio_forbids_gets_no_gradient_and_all_else_does() -> None:
@@ -102,7 +120,9 @@ def test_padding_changes_neither_loss_nor_paths_nor_marginals() -> None:
     wider_mask = torch.cat([mask, torch.zeros(2, 2, dtype=torch.bool)], 1)
     wider_tags = torch.cat([tags, torch.full((2, 2), -100)], 1)
     torch.testing.assert_close(crf(wider, wider_tags, wider_mask), crf(emissions, tags, mask))
-    assert crf.decode(wider, wider_mask) == crf.decode(emissions, mask)
+    paths = crf.decode(wider, wider_mask)
+    assert torch.equal(paths[:, :3], crf.decode(emissions, mask))
+    assert torch.equal(paths == -100, ~wider_mask)
     found = crf.marginals(wider, wider_mask)
     torch.testing.assert_close(found[:, :3], crf.marginals(emissions, mask))
     assert torch.equal(found.sum(-1).round(), wider_mask.float())
@@ -120,17 +140,17 @@ def test_a_sentence_without_words_counts_for_nothing() -> None:
     mask[1] = False
     others = [0, 2]
     torch.testing.assert_close(crf(emissions, tags, mask), crf(emissions[others], tags[others], mask[others]))
-    assert [len(path) for path in crf.decode(emissions, mask)] == [4, 0, 4]
+    assert (crf.decode(emissions, mask) == -100).all(1).tolist() == [False, True, False]
     assert not crf.marginals(emissions, mask)[1].any()
 
 
 def test_a_batch_without_any_word_has_a_loss_of_zero() -> None:
-    emissions, mask = torch.randn(2, 0, 5, requires_grad=True), torch.zeros(2, 0, dtype=torch.bool)
-    loss = trained()(emissions, torch.zeros(2, 0, dtype=torch.long), mask)
+    emissions, mask = torch.randn(2, 1, 5, requires_grad=True), torch.zeros(2, 1, dtype=torch.bool)
+    loss = trained()(emissions, torch.full((2, 1), -100), mask)
     loss.backward()
     assert loss == 0
-    assert trained().decode(emissions, mask) == [[], []]
-    assert trained().marginals(emissions, mask).shape == (2, 0, 5)
+    assert not emissions.grad.any()
+    assert not trained().marginals(emissions, mask).any()
 
 
 def test_autocast_leaves_the_loss_as_in_full_precision() -> None:
@@ -161,7 +181,7 @@ def test_marginals_can_be_had_in_inference_mode() -> None:
 def test_tags_of_other_schemes_are_free_without_bio() -> None:
     crf = trained(("O", "I-PER", "X", "[CLS]", "[SEP]"), bio=False)
     emissions = 50 * torch.eye(5)[[3, 1, 2, 4]][None]
-    assert crf.decode(emissions, EVERY_WORD[:1]) == [[3, 1, 2, 4]]
+    assert crf.decode(emissions, EVERY_WORD[:1]).tolist() == [[3, 1, 2, 4]]
 
 
 def test_the_state_is_torchcrfs_three_tables_alone() -> None:
@@ -182,17 +202,3 @@ def test_the_state_is_torchcrfs_three_tables_alone() -> None:
 )
 def test_what_continues_nothing_begins_a_span(tags: str, repaired: str) -> None:
     assert repair_bio(tags.split()) == repaired.split()
-
-
-def test_states_of_first_pieces_are_packed_in_their_order() -> None:
-    states = torch.randn(3, 6, 2)
-    first = torch.tensor([[0, 1, 0, 1, 1, 0], [0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]], dtype=torch.bool)
-    words, mask = select_words(states, first)
-    assert mask.tolist() == [[True, True, True], [True, False, False], [False, False, False]]
-    assert torch.equal(words[mask], states[first])
-
-
-def test_labels_are_packed_like_states() -> None:
-    labels = torch.tensor([[-100, 3, -100, 0, -100], [-100, 1, 2, 2, -100]])
-    tags, mask = select_words(labels, labels != -100)
-    assert [row[kept].tolist() for row, kept in zip(tags, mask, strict=True)] == [[3, 0], [1, 2, 2]]
