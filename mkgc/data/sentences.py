@@ -11,8 +11,8 @@ from mkgc.data.cutting import note_cuts
 from mkgc.data.dataset import Dataset
 from mkgc.data.examples import SPLITS, ImagePaths, Sentence
 from mkgc.data.formats import SentenceFormat, chosen
-from mkgc.data.formats.files import note_unmatched
 from mkgc.data.formats.locate import find_unnamed
+from mkgc.data.formats.text_files import note_unmatched
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.source import DataSource
@@ -20,10 +20,10 @@ from mkgc.data.subsets import subset_rows
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.policy import load_images, shown
-from mkgc.inspect.images import judge_skipping
+from mkgc.inspect.image_checks import judge_skipping
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
-from mkgc.inspect.sentences import inspect_sentences
+from mkgc.inspect.sentence_checks import inspect_sentences
 
 
 class SentenceSource(DataSource):

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mkgc.nn.embeddings import ExtendedEmbedding, some_rows
-from mkgc.nn.products import full_products
+from mkgc.nn.full_products import full_products
 
 
 class MaskedLM(nn.Module):

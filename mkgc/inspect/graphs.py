@@ -14,7 +14,7 @@ from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Cell, Finding, Section, Table
-from mkgc.inspect.sentences import spread
+from mkgc.inspect.sentence_checks import spread
 
 INVERSE_LEAK = 0.1
 """Share of reversed pairs from which a rule that turns triples around beats many models."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mkgc.data.dataset import Dataset
 from mkgc.data.settings import DataSettings
-from mkgc.inspect.files import name_files
-from mkgc.inspect.images import inspect_images
+from mkgc.inspect.checksums import name_files
+from mkgc.inspect.image_checks import inspect_images
 from mkgc.inspect.published import PUBLISHED, find_published
 from mkgc.inspect.report import Finding, Report, Section, collect
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mkgc.kge.l1_distance import all_distances
 from mkgc.kge.sampled import sampled_distances, sampled_products, sampled_squares
-from mkgc.nn.products import full_products
+from mkgc.nn.full_products import full_products
 
 Kind = Literal["product", "euclidean"]
 """Comparisons that an index can search by (:mod:`mkgc.kge.index`)."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mkgc.nn.products import full_products
+from mkgc.nn.full_products import full_products
 
 
 def contrastive_loss(

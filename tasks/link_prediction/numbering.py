@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from mkgc.data.formats.files import find, read_lines
+from mkgc.data.formats.text_files import find, read_lines
 from mkgc.errors import CheckpointError, DataError
 
 FILES = {"entities": ("entity2textlong.txt", "entity2text.txt"), "relations": ("relations.txt",)}

@@ -16,7 +16,7 @@ from mkgc.batch import Text
 from mkgc.data.processor import pad
 from mkgc.kge.negatives import NegativeSampler
 from mkgc.models.cross_encoder import CrossEncoder
-from mkgc.nn.products import full_products
+from mkgc.nn.full_products import full_products
 from mkgc.training.task import Optim
 from tasks.link_prediction.batch import INDUCTIVE, LinkBatch, TripleBatch
 from tasks.link_prediction.processor import LinkProcessor

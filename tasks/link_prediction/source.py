@@ -12,8 +12,8 @@ from mkgc.data.graph_source import GraphSource
 from mkgc.data.settings import DataSettings
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Cell, Section, Table
-from mkgc.inspect.sentences import spread
-from mkgc.inspect.vocabulary import measure_vocabulary
+from mkgc.inspect.sentence_checks import spread
+from mkgc.inspect.unknown_pieces import measure_vocabulary
 from tasks.link_prediction import atlas
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mkgc.data.formats import crops, fields
-from mkgc.data.formats.files import find, read_lines
 from mkgc.data.formats.locate import find_image
+from mkgc.data.formats.text_files import find, read_lines
 from mkgc.errors import DataError
 from tasks.mner.example import TaggedExample
 

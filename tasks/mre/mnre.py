@@ -10,8 +10,8 @@ from typing import Any
 
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import crops, fields
-from mkgc.data.formats.files import find, read_lines
 from mkgc.data.formats.locate import locate
+from mkgc.data.formats.text_files import find, read_lines
 from mkgc.errors import DataError
 from tasks.mre.example import RelationExample
 from tasks.mre.names import contradiction, named

@@ -11,7 +11,7 @@ import torch
 
 from mkgc.analysis.queries import RECORD, Queries
 from mkgc.app.sealed import SEAL, intact, sealed, write_sealed
-from mkgc.data.formats.features import read_features
+from mkgc.data.formats.feature_tables import read_features
 from mkgc.errors import CheckpointError, DataError
 from mkgc.released.weights import read_tensors
 from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, add_fitted, read

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from mkgc.app.config import check
 from mkgc.data.formats import crops, kg
-from mkgc.data.formats.files import read_lines
+from mkgc.data.formats.text_files import read_lines
 from tasks.link_prediction.source import LinkSource
 from tasks.mner import twitter
 from tasks.mner.source import TaggedSource

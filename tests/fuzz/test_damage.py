@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from mkgc.analysis.queries import Queries
-from mkgc.data.formats import features, tsv
+from mkgc.data.formats import feature_tables, tsv
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
 from mkgc.reports.runs import list_runs, read_runs
@@ -122,12 +122,12 @@ def stored(path: Path) -> None:
 KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]] = {
     "zip": ("in/a.zip", zipped, lambda path: archive.unpack(path, path.parents[1] / "out")),
     "tar": ("in/a.tar.gz", tarred, lambda path: archive.unpack(path, path.parents[1] / "out")),
-    "npy": ("visual.npy", lambda path: np.save(path, np.ones((4, 3), np.float32)), features.read_features),
-    "pth": ("visual.pth", lambda path: torch.save(torch.ones(4, 3), path), features.read_features),
+    "npy": ("visual.npy", lambda path: np.save(path, np.ones((4, 3), np.float32)), feature_tables.read_features),
+    "pth": ("visual.pth", lambda path: torch.save(torch.ones(4, 3), path), feature_tables.read_features),
     "safetensors": (
         "visual.safetensors",
         lambda path: save_file({"x": torch.ones(4, 3)}, path),
-        features.read_features,
+        feature_tables.read_features,
     ),
     "weights": ("pytorch_model.bin", lambda path: torch.save({"x": torch.ones(4, 3)}, path), read_tensors),
     "checkpoint": ("best.ckpt", lambda path: torch.save({"mkgc": {"format": 1}, "state_dict": {}}, path), read),
@@ -135,7 +135,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "tokens": (
         "tokens.json",
         lambda path: path.write_text('{"e1": [1, 2], "e2": []}'),
-        lambda path: features.read_tokens(path, {"e1": 0, "e2": 1}, 2),
+        lambda path: feature_tables.read_tokens(path, {"e1": 0, "e2": 1}, 2),
     ),
     "tsv": ("train.tsv", of_graph, graph_at),
     "mnre": ("txt/ours_train.txt", of_relations, relations_at),

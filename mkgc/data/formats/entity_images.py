@@ -13,7 +13,7 @@ from unicodedata import normalize
 
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats.filenames import LONGEST, MORE, compose, decode, encode, released, stem
-from mkgc.data.formats.files import list_folder, note_unmatched
+from mkgc.data.formats.text_files import list_folder, note_unmatched
 from mkgc.errors import DataError
 from mkgc.images.decode import is_image
 from mkgc.inspect.report import Finding

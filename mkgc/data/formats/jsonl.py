@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mkgc.data.formats.files import attempt_lines
+from mkgc.data.formats.text_files import attempt_lines
 from mkgc.errors import DataError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mkgc.data.formats import SentenceFormat, jsonl
-from mkgc.data.formats.files import find
+from mkgc.data.formats.text_files import find
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train.jsonl",), "dev": ("dev.jsonl", "valid.jsonl"), "test": ("test.jsonl",)}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mkgc.data.formats.filenames import SUFFIXES, compose, stem
-from mkgc.data.formats.files import list_folder
+from mkgc.data.formats.text_files import list_folder
 from mkgc.images.decode import ImageError, read_image
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mkgc.data.formats.files import find, read_lines
+from mkgc.data.formats.text_files import find, read_lines
 from mkgc.data.graph import Triples
 from mkgc.errors import DataError
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mkgc.data.formats.entity_images import find_images
-from mkgc.data.formats.files import read_lines
 from mkgc.data.formats.kg import assemble
+from mkgc.data.formats.text_files import read_lines
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mkgc.data.formats.features import read_features, read_tokens
+from mkgc.data.formats.feature_tables import read_features, read_tokens
 from mkgc.errors import DataError
 from tests.data.test_crops import Malicious
 

@@ -14,7 +14,7 @@ from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Cell, Finding, Section, Table
-from mkgc.inspect.vocabulary import measure_vocabulary
+from mkgc.inspect.unknown_pieces import measure_vocabulary
 
 if TYPE_CHECKING:
     from mkgc.data.sentences import SentenceSource

@@ -12,13 +12,13 @@ from mkgc.images.loaded import LoadedImages
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import PUBLISHED
 from mkgc.inspect.report import Section
-from mkgc.inspect.sentences import (
+from mkgc.inspect.sentence_checks import (
     compared,
     count_labels,
     measure_lengths,
     spread,
 )
-from mkgc.inspect.vocabulary import measure_vocabulary
+from mkgc.inspect.unknown_pieces import measure_vocabulary
 from tasks.mner import twitter
 from tasks.mner.example import TaggedExample
 from tasks.mner.source import TaggedSource, look_at_tags

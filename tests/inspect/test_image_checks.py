@@ -4,7 +4,7 @@ from mkgc.data.examples import Span
 from mkgc.data.settings import DataSettings
 from mkgc.images.coverage import Coverage, Row
 from mkgc.images.decode import ImageError
-from mkgc.inspect.images import inspect_images, judge_skipping
+from mkgc.inspect.image_checks import inspect_images, judge_skipping
 from mkgc.inspect.report import Section
 from tasks.mre.example import RelationExample
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mkgc.inspect.files import name_files
+from mkgc.inspect.checksums import name_files
 from mkgc.inspect.published import PUBLISHED, find_published
 
 
