@@ -5,9 +5,6 @@ from mkgc.analysis.breakdown import breakdown, changes, clean_subset, judged, re
 from mkgc.analysis.queries import RECORD, Queries
 from mkgc.data.formats import kg
 from mkgc.metrics import MetricError
-from tests.data import conftest
-
-real = conftest.real
 
 RELATIONS = ("capital", "child", "born in", "likes", "never")
 CATEGORIES = ("1-1", "1-N", "N-1", "N-N", "unseen")
