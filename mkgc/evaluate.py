@@ -25,6 +25,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from mkgc.data.dataset import found_again, read_dataset
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
+    from mkgc.training.frozen import keep_states
 
     device = find_device(config.device)
     task, trained = open_trained(config.checkpoint)
@@ -33,8 +34,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         trained.data.bad_images = config.bad_images
     dataset = read_dataset(trained, task.processor)
     dataset.show()
-    data = DataModule(dataset, config.batch_size, trained.seed)
     trainer = pl.Trainer(**accelerator(device), logger=False, enable_checkpointing=False, enable_model_summary=False)
+    # A model may be a stranger's: nothing is written where it says that its data lie.
+    data = DataModule(
+        keep_states(task, dataset, trainer, write=config.root is not None), config.batch_size, trained.seed
+    )
     run_split = trainer.test if config.split == "test" else trainer.validate
     figures = run_split(task, data, verbose=False)[0]
     return {key.split("/", 1)[1]: value for key, value in figures.items()}

@@ -40,6 +40,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.training.checkpoint import build_task, describe
     from mkgc.training.datamodule import DataModule
     from mkgc.training.diverged import check_weights
+    from mkgc.training.frozen import keep_states
     from mkgc.training.ledger import Ledger
     from mkgc.training.start import Start
     from mkgc.training.trainer import logged, telling_the_way_on
@@ -58,7 +59,6 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     task = build_task(config, dataset.processor)
     task.metadata = describe(config, dataset.processor)
     notes = [] if start is None else start.enter(task)
-    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers)
     if trainer.is_global_zero:
         _claim(run, config)
         dataset.show()
@@ -68,6 +68,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     with telling_the_way_on(trainer, config.resume), logged(trainer, run, plain):
         task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
+        dataset = keep_states(task, dataset, trainer)
+        data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers)
         ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
         check_weights(task, "before the first epoch")
         figures = _fit(config, folder, trainer, task, data)

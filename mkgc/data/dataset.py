@@ -14,6 +14,7 @@ from mkgc.data import atlas
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.source import DataSource
+from mkgc.data.states import StatesTable
 from mkgc.errors import ConfigError
 from mkgc.images.coverage import Coverage
 from mkgc.images.loaded import LoadedImages
@@ -24,7 +25,8 @@ from mkgc.inspect.report import Finding
 class Dataset:
     """What a task's reader returns; ``source`` is what was in the files, before images decided what may be used.
 
-    ``notes`` are what a user should know of how the data were read, whatever is done with them.
+    ``notes`` are what a user should know of how the data were read, whatever is done with them. ``text_states`` are
+    what frozen layers make of the texts.
     """
 
     source: DataSource
@@ -33,6 +35,7 @@ class Dataset:
     store: LoadedImages
     coverage: Coverage
     notes: tuple[Finding, ...] = ()
+    text_states: StatesTable | None = None
 
     def show(self) -> None:
         """Prints how complete the images are, and the notes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from mkgc.batch import Images, Part, Shared, Text
 from mkgc.data.examples import ImagePaths
 from mkgc.data.settings import DataSettings
+from mkgc.data.states import StatesTable
 from mkgc.data.tokens import Tokenizer
 from mkgc.images.loaded import LoadedImages
 
@@ -57,6 +59,10 @@ class Processor(ABC):
     def show(self, source: Any, broken: Collection[Path] = ()) -> None:  # noqa: B027  # most have none to take
         """Takes the images of a data set just read, but for ``broken`` ones."""
 
+    def illustrations(self, features: Mapping[str, Sequence[Any]]) -> Iterable[ImagePaths]:
+        """The images of all that batches of a data set may show."""
+        return (item.images for part in features.values() for item in part)
+
     def unshown(self, item: Any) -> bool:
         """Whether an item lacks images that are awaited."""
         return False
@@ -88,32 +94,57 @@ def image_batch(
     images: Sequence[ImagePaths], sizes: dict[str, int], max_images: int, store: LoadedImages
 ) -> tuple[Images, ...]:
     """The images of several examples, one part a group; an image that several examples share is taken once."""
-    rows = [_rows(images, group, size, max_images, store) for group, size in sizes.items()]
-    shared = share([tuple(found[example] for found in rows) for example in range(len(images))])
-    return tuple(
-        _group(group, size, found, store, shared) for (group, size), found in zip(sizes.items(), rows, strict=True)
-    )
+    shown = image_rows(images, sizes, max_images, store)
+    return packed(shown, sizes, store, share(shown, store.states))
 
 
-Rows = tuple[int, ...]
-"""The images of an example, by their rows in the store."""
+Shown = tuple[tuple[int, ...], ...]
+"""The images of an example, by group and by their rows in the store."""
 
 
-def _rows(images: Sequence[ImagePaths], group: str, size: int, max_images: int, store: LoadedImages) -> list[Rows]:
-    found = ([store.index(path, size) for path in files.get(group, ())[:max_images]] for files in images)
-    return [tuple(row for row in rows if row is not None) for rows in found]
+def image_rows(
+    images: Iterable[ImagePaths], sizes: Mapping[str, int], max_images: int, store: LoadedImages
+) -> list[Shown]:
+    """Which of its images each example shows: those that can be used."""
+
+    def rows(paths: Sequence[Path], size: int) -> tuple[int, ...]:
+        found = (store.index(path, size) for path in paths[:max_images])
+        return tuple(row for row in found if row is not None)
+
+    return [tuple(rows(files.get(group, ()), size) for group, size in sizes.items()) for files in images]
 
 
-def share(inputs: Sequence[Hashable]) -> Shared:
-    """Which of some inputs differ, and which of those each is."""
+def share(inputs: Sequence[Hashable], known: StatesTable | None = None) -> Shared:
+    """Which of some inputs differ, and which of those each is; with the states of those that are known."""
     first: dict[Hashable, int] = {}
     for row, key in enumerate(inputs):
         first.setdefault(key, row)
-    order = {key: i for i, key in enumerate(first)}
-    return Shared(torch.tensor([*first.values()]), torch.tensor([order[key] for key in inputs]))
+    found = [] if known is None else [key for key in first if key in known]
+    others = first.keys() - set(found)
+    computed = [row for key, row in first.items() if key in others]
+    order = {key: i for i, key in enumerate([*found, *(inputs[row] for row in computed)])}
+    states, mask = known.take(found) if known is not None and found else (None, None)
+    rows, place = (torch.tensor(part, dtype=torch.long) for part in (computed, [order[key] for key in inputs]))
+    return Shared(rows, place, states, mask)
 
 
-def _group(group: str, size: int, rows: Sequence[Rows], store: LoadedImages, shared: Shared) -> Images:
-    found = sorted({row for part in rows for row in part})
-    place = {row: i for i, row in enumerate(found)}
-    return Images(group, store.take(found, size), pad([[place[row] for row in part] for part in rows], -1), shared)
+def packed(shown: Sequence[Shown], sizes: Mapping[str, int], store: LoadedImages, shared: Shared) -> tuple[Images, ...]:
+    """Images by their rows, each taken once; those that only examples with known states show have no pixels."""
+    shares = [shared, *[replace(shared, states=None, mask=None)] * (len(sizes) - 1)]
+    computed = set(shared.rows.tolist())
+    groups = []
+    for i, (group, size) in enumerate(sizes.items()):
+        needed = sorted({row for example in computed for row in shown[example][i]})
+        place = {row: n for n, row in enumerate(dict.fromkeys([*needed, *(row for rows in shown for row in rows[i])]))}
+        slots = pad([[place[row] for row in rows[i]] for rows in shown], -1)
+        groups.append(Images(group, store.take(needed, size), slots, shares[i]))
+    return tuple(groups)
+
+
+def share_texts(text: Text, known: StatesTable) -> Text:
+    """The texts with the states of those that are known; they have nothing but their ids."""
+    lengths = text.mask.sum(1)
+    if not torch.equal(text.mask, torch.arange(text.mask.shape[1]) < lengths[:, None]) or text.segments.any():
+        return text
+    rows = zip(text.ids.tolist(), lengths.tolist(), strict=True)
+    return replace(text, shared=share([tuple(ids[:length]) for ids, length in rows], known))

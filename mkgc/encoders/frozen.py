@@ -7,19 +7,20 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from mkgc.batch import Input, select, shared_of
+from mkgc.batch import Input, Text, select, shared_of
 from mkgc.encoders.base import Encoder, Stream
 
 
 class FrozenPrefix:
     """The embeddings and the layers below the uppermost ``trainable_layers`` ones of an encoder.
 
-    They neither learn nor drop anything out. With None all layers learn, and the prefix is the embeddings alone.
-    It holds the encoder without being its parent, so that the names of parameters stay those of the encoder.
+    They neither learn nor drop anything out, so that what they make of an input never changes: up to ``cache_gib`` GiB
+    of it is computed once (:mod:`mkgc.training.frozen`). With None all layers learn, and the prefix is the embeddings
+    alone. It holds the encoder without being its parent, so that the names of parameters stay those of the encoder.
     """
 
-    def __init__(self, encoder: Encoder, trainable_layers: int | None) -> None:
-        self.encoder = encoder
+    def __init__(self, encoder: Encoder, trainable_layers: int | None, cache_gib: float = 0.0) -> None:
+        self.encoder, self.cache_gib = encoder, cache_gib
         self.frozen = trainable_layers is not None
         self.count = 0 if trainable_layers is None else max(len(encoder.layers) - trainable_layers, 0)
         if self.frozen:
@@ -56,5 +57,6 @@ def lay_out(x: Stream, given: Input, size: int) -> Stream:
     """A row for each of ``size`` examples, of the states of inputs that differ."""
     shared = shared_of(given)
     if shared is not None:
-        return Stream(x.states[shared.place], x.mask[shared.place])
+        mask = given.attention_mask if isinstance(given, Text) else x.mask[shared.place]
+        return Stream(x.states[shared.place], mask)
     return x if given else Stream(x.states.expand(size, -1, -1), x.mask.expand(size, -1))

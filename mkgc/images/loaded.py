@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from mkgc.data.states import StatesTable
 from mkgc.errors import DataError
 from mkgc.images.decode import Fit, ImageError, decode_all, read_image
 from mkgc.images.store import Entry, SizedStore, checksum
@@ -21,7 +22,7 @@ class LoadedImages:
     """Every image of a data set as bytes; ``problems`` says what is wrong with those that cannot be used.
 
     What a folder written by `mkgc.prepare` holds is mapped from there, and checked when it is first taken; the rest is
-    decoded once and kept in memory.
+    decoded once and kept in memory. Of examples whose ``states`` are known, batches need no images.
     """
 
     def __init__(
@@ -34,7 +35,8 @@ class LoadedImages:
     ) -> None:
         """Finds or reads the files of each group, in the size of that group; ``root`` is the data set's."""
         self.problems: dict[Path, ImageError] = {}
-        self._sizes, self._folder, self._root, self.fit = dict(sizes), folder, root, fit
+        self._sizes, self.folder, self._root, self.fit = dict(sizes), folder, root, fit
+        self.states: StatesTable | None = None
         self._rows: dict[tuple[Path, int], int] = {}
         self._mapped = {size: _Mapped(_empty(size), fit) for size in sizes.values()}
         self._decoded = {size: _empty(size) for size in sizes.values()}
@@ -51,9 +53,9 @@ class LoadedImages:
 
     def _find(self, paths: Sequence[Path], size: int) -> list[Path]:
         """Looks files up in the store; the ones that it lacks."""
-        if self._folder is None or not paths:
+        if self.folder is None or not paths:
             return list(paths)
-        stored = SizedStore(self._folder, size, self._root, self.fit)
+        stored = SizedStore(self.folder, size, self._root, self.fit)
         if size not in self._looked:
             self._looked.add(size)
             self._mapped[size] = _Mapped(stored.pixels(), self.fit)

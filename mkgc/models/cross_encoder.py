@@ -42,6 +42,11 @@ class CrossEncoder(nn.Module):
         self.train()
 
     @property
+    def frozen_prefixes(self) -> dict[str, FrozenPrefix]:
+        """None whose states are kept: sequences are as many as pairs of a query and an entity."""
+        return {}
+
+    @property
     def width(self) -> int:
         """Width of a state."""
         return self.text.width

@@ -42,7 +42,8 @@ class FusionEncoder(nn.Module):
     computed once; so they share what those layers drop out (dropout, drop path), too.
 
     With ``trainable_layers``, only so many of the text encoder's uppermost layers learn, with
-    ``side_trainable_layers`` of the other's; what lies below them is neither trained nor dropped out.
+    ``side_trainable_layers`` of the other's; what lies below them is neither trained nor dropped out, and up to
+    ``cache_gib`` GiB of what each makes of the data set's inputs is kept in files.
 
     Raises:
         ConfigError: More layers are to be fused than the encoders have or learn, or there is a side and no fusion.
@@ -63,7 +64,7 @@ class FusionEncoder(nn.Module):
         outputs: Collection[str] = frozenset({TEXT}),
     ) -> None:
         super().__init__()
-        self.text, self.outputs, self.cache_gib = text, frozenset(outputs), cache_gib
+        self.text, self.outputs = text, frozenset(outputs)
         if side is not None:
             _check_depth(fused, text, side, fusion)
             if stacked:
@@ -76,8 +77,8 @@ class FusionEncoder(nn.Module):
         self.side = side if reached else None
         for module in self._unused_modules():
             module.requires_grad_(False)
-        self.lower_text = FrozenPrefix(text, trainable_layers)
-        self.lower_side = None if self.side is None else FrozenPrefix(self.side, side_trainable_layers)
+        self.lower_text = FrozenPrefix(text, trainable_layers, cache_gib)
+        self.lower_side = None if self.side is None else FrozenPrefix(self.side, side_trainable_layers, cache_gib)
         self._check_trained()
         self.train()  # pretrained encoders come in evaluation mode, and Lightning takes modules as they are
 
@@ -101,6 +102,12 @@ class FusionEncoder(nn.Module):
     def keeps_images(self) -> bool:
         """Whether images go through the vision encoder's lower part once."""
         return self.lower_side is not None and self.lower_side.frozen
+
+    @property
+    def frozen_prefixes(self) -> dict[str, FrozenPrefix]:
+        """The lower parts that make the same of the same input, always."""
+        texts = {"texts": self.lower_text} if self.lower_text.frozen and not self.text.learns_tokens else {}
+        return texts | ({"images": self.lower_side} if self.lower_side is not None and self.lower_side.frozen else {})
 
     @property
     def width(self) -> int:

@@ -41,7 +41,7 @@ class SingleStream(FusionEncoder):
     ) -> None:
         super().__init__(text, cache_gib=cache_gib)
         self.side = side
-        self.lower_side = FrozenPrefix(side, side_trainable_layers)
+        self.lower_side = FrozenPrefix(side, side_trainable_layers, cache_gib)
         self.project = nn.Linear(side.width, text.width)
         # As in the released code, which begins with what the text encoder knows as a second segment.
         self.segment = nn.Parameter(text.embeddings.token_type_embeddings.weight[-1].detach().clone())

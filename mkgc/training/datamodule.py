@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from mkgc.batch import Part
 from mkgc.data.dataset import Dataset
+from mkgc.data.processor import share_texts
 
 POOL = 50
 """Batches whose examples are sorted by length together: enough to waste little padding, few enough to stay random."""
@@ -81,7 +83,7 @@ class DataModule(pl.LightningDataModule):
     def __init__(self, dataset: Dataset, batch_size: int, seed: int, workers: int = 0) -> None:
         super().__init__()
         self.features, self.batch_size, self.seed, self.workers = dataset.features, batch_size, seed, workers
-        self.collate: Callable[[Sequence[Any]], Part] = partial(dataset.processor.collate, store=dataset.store)
+        self.collate: Callable[[Any], Part] = partial(_batch, dataset)
 
     def _batches(self, split: str, seed: int | None) -> LengthBatches:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -104,6 +106,12 @@ class DataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         return self._loader("test", None)
+
+
+def _batch(dataset: Dataset, features: Any) -> Any:
+    """A batch of some features, with the states of the texts that are known."""
+    batch: Any = dataset.processor.collate(features, dataset.store)
+    return batch if dataset.text_states is None else replace(batch, text=share_texts(batch.text, dataset.text_states))
 
 
 def _lengths(features: Sequence[Any]) -> Sequence[int] | Int[np.ndarray, " n"]:

@@ -84,8 +84,6 @@ class Start:
         theirs, ours = task.named(carried_processor(saved)), task.named(task.processor)
         for kind in ours:
             self._compare(kind, theirs.get(kind, ()), ours[kind])
-        if self.key == "resume":
-            return []
         state, own = self.contents["state_dict"], task.state_dict()
         task.load_state_dict(by_name(state, own, task.rows, theirs, ours))
         return [f"{self}: {said}" for kind in ours if (said := _anew(kind, theirs[kind], ours[kind]))]

@@ -19,6 +19,7 @@ from torchmetrics import Metric
 from mkgc.batch import Part
 from mkgc.data.dataset import Dataset
 from mkgc.data.processor import Processor
+from mkgc.encoders.frozen import FrozenPrefix
 from mkgc.errors import CheckpointError, ConfigError, DivergedError
 from mkgc.images.augment import augment
 from mkgc.images.loaded import LoadedImages
@@ -65,6 +66,10 @@ class Encoder(Protocol):
     @property
     def keeps_images(self) -> bool:
         """Whether states of images are kept, so that no image may change."""
+
+    @property
+    def frozen_prefixes(self) -> Mapping[str, FrozenPrefix]:
+        """The frozen lower parts of encoders whose states may be kept, by what they read: texts, images."""
 
     def architecture_configs(self) -> dict[str, Any]:
         """Configurations, by key of the backbone's, that build its parts again without weights and without a hub."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -244,6 +244,9 @@ class LinkProcessor(TripleProcessor):
 
     def images_of(self, entity: int | EncodedEntity) -> ImagePaths:
         return entity.images if isinstance(entity, EncodedEntity) else self.images[entity]
+
+    def illustrations(self, features: Mapping[str, Sequence[Any]]) -> Iterable[ImagePaths]:
+        return self.images
 
     def named(self) -> dict[str, Sequence[str]]:
         return super().named() | {"word piece": self.tokenizer.names}

@@ -78,6 +78,11 @@ class KGEEncoder(nn.Module):
         super().__init__()
         self.kge = kge
 
+    @property
+    def frozen_prefixes(self) -> dict[str, Any]:
+        """None: what images show is part of the model."""
+        return {}
+
     def architecture_configs(self) -> dict[str, Any]:
         """What images show is saved with the weights, so that their encoder is needed no more."""
         return {"vision": None} if isinstance(self.kge, ImageAware) else {}
