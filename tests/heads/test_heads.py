@@ -1,6 +1,7 @@
 """Heads, and the losses that read them, against loops and the libraries' own."""
 
 import math
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 from mkgc.heads.masked_lm import MaskedLM
 from mkgc.heads.pair import PairClassifier
 from mkgc.heads.projection import Projection
+from mkgc.heads.span import SpanTagger
 from mkgc.losses.contrastive import contrastive_loss
 from mkgc.nn.embeddings import ExtendedEmbedding
 
@@ -70,3 +72,23 @@ def test_the_contrastive_loss_is_its_loop_and_transformers_clip_loss() -> None:
     assert float(loss) == pytest.approx(total, abs=1e-5)
     torch.testing.assert_close(loss, image_text_contrastive_loss(scale * text @ image.T), **near)
     torch.testing.assert_close(loss, contrastive_loss(image, text, scale), **near)
+
+
+def test_tags_of_a_sentence_are_scored_as_whole_paths() -> None:
+    """All paths that BIO allows, one by one."""
+    tags = ("O", "B-X", "I-X")
+    head, states = SpanTagger(4, tags).eval(), torch.randn(1, 3, 4)
+    scores, chain = head(states), head.crf.chain
+    torch.testing.assert_close(scores[0], states[0] @ head.emit.weight.T + head.emit.bias, **near)
+    paths = [p for p in product(range(3), repeat=3) if p[0] != 2 and (0, 2) not in pairwise(p)]
+    total = {
+        path: chain.start_transitions[path[0]]
+        + sum(scores[0, word, tag] for word, tag in enumerate(path))
+        + sum(chain.transitions[step] for step in pairwise(path))
+        + chain.end_transitions[path[-1]]
+        for path in paths
+    }
+    likely = torch.stack([*total.values()]).log_softmax(0)
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    for path, expected in zip(paths, likely, strict=True):
+        torch.testing.assert_close(-head.crf(scores, torch.tensor([path]), mask), expected, **near)
