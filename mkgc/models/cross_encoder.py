@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from jaxtyping import Float
@@ -53,8 +54,8 @@ class CrossEncoder(nn.Module):
 
     def forward(self, text: Text) -> Float[Tensor, "B D"]:
         """The state of each sequence's first token."""
-        segments = text.segments.clamp(max=self.text.config.type_vocab_size - 1)
-        below = self.text.run(self.lower_text(Text(text.ids, text.mask, segments)), self.lower_text.count, stop=-1)
+        text = replace(text, segments=text.segments.clamp(max=self.text.config.type_vocab_size - 1))
+        below = self.text.run(self.lower_text(text), self.lower_text.count, stop=-1)
         first = text.ids.new_zeros(len(text.ids))
         return self.text.finish(below, first).states[:, 0]
 
