@@ -12,11 +12,11 @@ from mkgc.errors import CheckpointError
 from mkgc.released.conversion import Orders, ReleasedTask
 
 HEAD = {
-    "fc.weight": "emit.weight",
-    "fc.bias": "emit.bias",
-    "crf.start_transitions": "crf.chain.start_transitions",
-    "crf.end_transitions": "crf.chain.end_transitions",
-    "crf.transitions": "crf.chain.transitions",
+    "fc.weight": "head.emit.weight",
+    "fc.bias": "head.emit.bias",
+    "crf.start_transitions": "head.crf.chain.start_transitions",
+    "crf.end_transitions": "head.crf.chain.end_transitions",
+    "crf.transitions": "head.crf.chain.transitions",
 }
 
 

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from mkgc.data.processor import Processor
 from mkgc.errors import ConfigError
+from mkgc.heads.span import SpanTagger
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.nn.crf import Crf
 from mkgc.training.task import Optim, Task
 from tasks.mner.data import TaggedBatch, TaggingProcessor
 
@@ -31,8 +31,8 @@ class EntityRecognition(Task):
 
     monitor = "dev/f1"
     rows = Task.rows | {
-        re.compile(r"^emit\.|^crf\.chain\.(start|end)_transitions$"): ("tag", 1),
-        re.compile(r"^crf\.chain\.transitions$"): ("tag", 2),
+        re.compile(r"^head\.emit\.|^head\.crf\.chain\.(start|end)_transitions$"): ("tag", 1),
+        re.compile(r"^head\.crf\.chain\.transitions$"): ("tag", 2),
     }
     processor: TaggingProcessor
 
@@ -49,9 +49,7 @@ class EntityRecognition(Task):
             raise ConfigError(f"task.model.pooling={pooling}: choose words or pieces")
         self.pooling = pooling
         self.states = self._states(processor)
-        self.dropout = nn.Dropout(dropout)
-        self.emit = nn.Linear(backbone.width, len(self.states))
-        self.crf = Crf(self.states, bio=pooling == "words")
+        self.head = SpanTagger(backbone.width, self.states, dropout, bio=pooling == "words")
         self.build_metrics()
 
     def _states(self, processor: TaggingProcessor) -> tuple[str, ...]:
@@ -67,7 +65,7 @@ class EntityRecognition(Task):
     def scores(self, batch: TaggedBatch) -> Float[Tensor, "B S C"]:
         """A score for each state at each word (or piece)."""
         states = self.backbone(batch.text, batch.images).text
-        return self.emit(self.dropout(states if self.pooling == "pieces" else _at_words(states, batch)))
+        return self.head(states if self.pooling == "pieces" else _at_words(states, batch))
 
     def mask(self, batch: TaggedBatch) -> Bool[Tensor, "B S"]:
         """Where there is a word (or piece)."""
@@ -75,7 +73,7 @@ class EntityRecognition(Task):
 
     def loss(self, batch: TaggedBatch) -> Tensor:
         tags = batch.tags if self.pooling == "words" else self._piece_states(batch)
-        return self.crf(self.scores(batch), tags, self.mask(batch))
+        return self.head.crf(self.scores(batch), tags, self.mask(batch))
 
     def weight(self, batch: TaggedBatch) -> Tensor:
         """The number of sentences that the CRF reads anything of."""
@@ -91,7 +89,7 @@ class EntityRecognition(Task):
 
     def decode(self, batch: TaggedBatch, scores: Float[Tensor, "B S C"]) -> Int[Tensor, "B L"]:
         """A tag for every word of the sentences; O for those that were cut, and for states that are no tag."""
-        tags = self.crf.decode(scores, self.mask(batch))
+        tags = self.head.crf.decode(scores, self.mask(batch))
         if self.pooling == "pieces":
             tags = _at_words(tags, batch) - self.states.index("O")
         is_tag = batch.word_mask & (tags >= 0) & (tags < len(self.processor.tags))
@@ -103,7 +101,7 @@ class EntityRecognition(Task):
     def predict(self, batch: TaggedBatch) -> list[dict[str, Any]]:
         """Spans with their type, their words and the mean marginal probability of their tags."""
         scores = self.scores(batch)
-        decoded, marginals = self.decode(batch, scores), self.crf.marginals(scores, self.mask(batch))
+        decoded, marginals = self.decode(batch, scores), self.head.crf.marginals(scores, self.mask(batch))
         if self.pooling == "pieces":
             marginals = _at_words(marginals, batch)
         states = decoded[:, : marginals.shape[1], None] + self.states.index("O")

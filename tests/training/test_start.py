@@ -75,8 +75,8 @@ def test_entity_types_in_another_order_are_found_by_name_in_the_crf_too(made, mn
     assert start.enter(other) == []
     place = [model.states.index(tag) for tag in other.states]
     ours = other.state_dict()
-    assert torch.equal(ours["emit.weight"], state["emit.weight"][place])
-    assert torch.equal(ours["crf.chain.transitions"], state["crf.chain.transitions"][place][:, place])
+    assert torch.equal(ours["head.emit.weight"], state["head.emit.weight"][place])
+    assert torch.equal(ours["head.crf.chain.transitions"], state["head.crf.chain.transitions"][place][:, place])
 
 
 def test_entity_types_of_other_names_are_refused(made, started, mner_root) -> None:
