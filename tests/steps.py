@@ -14,7 +14,7 @@ from mkgc.kge.negatives import NegativeSampler
 from mkgc.training.checkpoint import build_task, describe
 from mkgc.training.steps import LargeBatch
 from mkgc.training.task import Task
-from tasks.link_prediction import sequences
+from tasks.link_prediction import sequence_processor
 from tasks.link_prediction.structure import StructurePrediction
 
 FUSED = ("mkgformer", "mkgformer_released", "vilbert", "visualbert", "text_only")
@@ -93,10 +93,10 @@ def without_chance(patch: Any) -> None:
         return (triples.sum(1, keepdim=True) + torch.arange(self.count)) % self.entities
 
     patch.setattr(NegativeSampler, "forward", next_ones)
-    patch.setattr(sequences, "drawn", _first)
+    patch.setattr(sequence_processor, "drawn", _first)
 
 
-def _first(batch: Any) -> torch.Tensor:
+def _first(batch: Any, _: Any) -> torch.Tensor:
     queries = batch.targets[:, 0].contiguous()
     starts = torch.searchsorted(queries, torch.arange(len(batch.anchor)))
     return batch.targets[starts, 1]

@@ -16,7 +16,7 @@ from mkgc.images.policy import load_graph_images
 from mkgc.inspect.report import Finding
 from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
 from tasks.link_prediction.queries import QuerySet, query_sets
-from tasks.link_prediction.sequence_processor import SequenceCodec
+from tasks.link_prediction.sequence_processor import SequenceProcessor
 
 
 def read(
@@ -42,7 +42,7 @@ def read(
         source = source.ordered(processor.entities, processor.relations)
     graph, store, coverage = load_graph_images(source.subset(), settings)
     if processor is None:
-        kind = SequenceCodec if "triples" in inputs else LinkProcessor
+        kind = SequenceProcessor if "triples" in inputs else LinkProcessor
         processor = _processor(
             graph, tokenizer, settings, _in_no_triple(source.graph) if protocol == "strict" else (), kind
         )

@@ -14,38 +14,28 @@ from torch import Tensor, nn
 from mkgc.analysis.calibration import Calibration
 from mkgc.batch import Text
 from mkgc.data.processor import pad
-from mkgc.kge.negatives import NegativeSampler
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.nn.full_products import full_products
 from mkgc.training.task import Optim
-from tasks.link_prediction.batch import INDUCTIVE, LinkBatch, TripleBatch
 from tasks.link_prediction.processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
-from tasks.link_prediction.sequence_processor import MARKS, shares
+from tasks.link_prediction.sequence_processor import MARKS, SequenceBatch, SequenceProcessor, shares
 
 Piece = tuple[Int[Tensor, "K _"], Int[Tensor, " K"], int]
 """Token ids, how many of them count, and their segment."""
 
 
-class Texts(nn.Module):
-    """Token ids of texts, each made once and cut to ``max_images`` tokens; they move with the module."""
+class Texts(NamedTuple):
+    """Token ids of texts, and how many of each row count."""
 
     ids: Int[Tensor, "N w"]
     lengths: Int[Tensor, " N"]
 
-    def __init__(self, rows: Sequence[Sequence[int]], most: int) -> None:
-        super().__init__()
-        cut = [row[:most] for row in rows]
-        self.register_buffer("ids", pad(cut, 0), persistent=False)
-        self.register_buffer("lengths", torch.tensor([len(row) for row in cut]), persistent=False)
-
-    def followed_by(self, rows: Sequence[Sequence[int]], most: int) -> Texts:
+    def followed_by(self, ids: Int[Tensor, "X v"], lengths: Int[Tensor, " X"]) -> Texts:
         """These texts, and others behind them."""
-        out = Texts(rows, most).to(self.ids.device)
-        width = max(self.ids.shape[1], out.ids.shape[1])
-        out.ids = torch.cat([F.pad(ids, (0, width - ids.shape[1])) for ids in (self.ids, out.ids)])
-        out.lengths = torch.cat([self.lengths, out.lengths])
-        return out
+        width = max(self.ids.shape[1], ids.shape[1])
+        both = [F.pad(part, (0, width - part.shape[1])) for part in (self.ids, ids)]
+        return Texts(torch.cat(both), torch.cat([self.lengths, lengths]))
 
 
 class Sequences(nn.Module):
@@ -58,19 +48,39 @@ class Sequences(nn.Module):
     of the room, which can leave nothing of the tail there.
     """
 
+    entity_ids: Int[Tensor, "N w"]
+    entity_lengths: Int[Tensor, " N"]
+    relation_ids: Int[Tensor, "R v"]
+    relation_lengths: Int[Tensor, " R"]
+
     def __init__(self, processor: LinkProcessor) -> None:
         super().__init__()
         t = self.tokenizer = processor.tokenizer
         self.room = processor.settings.max_length - MARKS
-        entities = [t.ids(long or short) for short, long in zip(processor.names, processor.descriptions, strict=True)]
-        self.entities = Texts(entities, self.room)
-        self.relations = Texts([t.ids(name) for name in processor.relation_names], self.room)
+        texts = [t.ids(long or short) for short, long in zip(processor.names, processor.descriptions, strict=True)]
+        self._keep("entity", texts)
+        self._keep("relation", [t.ids(name) for name in processor.relation_names])
+        self.lengths = tuple(self.entity_lengths.tolist())
 
-    def forward(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Text:
-        """The sequences of triples (head, relation, tail), of which ``entities`` may be others than the graph's."""
+    def _keep(self, kind: str, rows: Sequence[Sequence[int]]) -> None:
+        """Texts as buffers, cut to the room there is; they move with the module."""
+        cut = [row[: self.room] for row in rows]
+        self.register_buffer(f"{kind}_ids", pad(cut, 0), persistent=False)
+        self.register_buffer(f"{kind}_lengths", torch.tensor([len(row) for row in cut]), persistent=False)
+
+    @property
+    def entities(self) -> Texts:
+        """The texts of the graph's entities."""
+        return Texts(self.entity_ids, self.entity_lengths)
+
+    def forward(self, triples: Int[Tensor, "K 3"], width: int | None = None, entities: Texts | None = None) -> Text:
+        """The sequences of triples (head, relation, tail), of which ``entities`` may be others than the graph's.
+
+        None of them is longer than ``width``; None: than there is room for.
+        """
         head, relation, tail = triples.T
         entities = entities or self.entities
-        lengths = entities.lengths[head], self.relations.lengths[relation], entities.lengths[tail]
+        lengths = entities.lengths[head], self.relation_lengths[relation], entities.lengths[tail]
         first, second, third = shares(*lengths, self.room)
         start, stop = (
             triples.new_full((len(triples), 1), mark) for mark in (self.tokenizer.start, self.tokenizer.stop)
@@ -80,20 +90,19 @@ class Sequences(nn.Module):
             (start, one, 0),
             (entities.ids[head], first, 0),
             (stop, one, 0),
-            (self.relations.ids[relation], second, 1),
+            (self.relation_ids[relation], second, 1),
             (stop, one, 1),
             (entities.ids[tail], third, 0),
             (stop, one, 0),
         ]
-        return joined(pieces, self.tokenizer.pad)
+        return joined(pieces, self.tokenizer.pad, width or self.room + MARKS)
 
 
-def joined(pieces: Sequence[Piece], padding: int) -> Text:
-    """Pieces one behind the other as one text each, without gaps."""
+def joined(pieces: Sequence[Piece], padding: int, width: int) -> Text:
+    """Pieces one behind the other as one text each, without gaps, of a width that the longest needs."""
     ids = torch.cat([ids for ids, _, _ in pieces], 1)
     segments = torch.cat([torch.full_like(ids, segment) for ids, _, segment in pieces], 1)
     there = torch.cat([_counted(ids, lengths) for ids, lengths, _ in pieces], 1)
-    width = int(there.sum(1).max())
     order = (~there).int().argsort(dim=1, stable=True)[:, :width]
     mask = there.gather(1, order)
     return Text(ids.gather(1, order).masked_fill(~mask, padding), mask, segments.gather(1, order) * mask)
@@ -103,20 +112,13 @@ def _counted(ids: Int[Tensor, "K w"], lengths: Int[Tensor, " K"]) -> Bool[Tensor
     return torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
 
 
-class Asked(NamedTuple):
-    """Queries, and the texts of all entities that they are about or can be answered with."""
-
-    batch: TripleBatch
-    texts: Texts
-
-
 class SequencePrediction(Ranked):
     """Triples are told from corrupted ones by a linear function of the state at [CLS].
 
-    For each query of a batch one of its answers is drawn, which makes a true triple, and so many entities that are no
-    answer of it; hence a step costs 1 + ``backbone.negatives`` sequences a query, however many answers there are. The
-    batch says what is an answer: with ``task.data.examples=triples`` only the one that is asked about. The paper's two
-    outputs with a softmax are one output with a sigmoid.
+    For each query of a batch its processor draws one of the answers, which makes a true triple, and so many entities
+    that are no answer of it; hence a step costs 1 + ``backbone.negatives`` sequences a query, however many answers
+    there are. The batch says what is an answer: with ``task.data.examples=triples`` only the one that is asked about.
+    The paper's two outputs with a softmax are one output with a sigmoid.
 
     To rank, every entity takes the missing place: B queries over N entities cost B x N sequences, against B of the
     models that score all entities at once. They are run in chunks, so that memory does not grow with N.
@@ -125,57 +127,51 @@ class SequencePrediction(Ranked):
     """
 
     backbone: CrossEncoder
-    processor: LinkProcessor
+    processor: SequenceProcessor
 
-    def __init__(self, backbone: CrossEncoder, processor: LinkProcessor, optim: Optim, top_k: int = 10) -> None:
+    def __init__(self, backbone: CrossEncoder, processor: SequenceProcessor, optim: Optim, top_k: int = 10) -> None:
         super().__init__(backbone, processor, optim, top_k)
+        processor.negatives = backbone.negatives
         self.sequences = Sequences(processor)
         dropout = float(backbone.text.config.hidden_dropout_prob)
         self.dropout, self.classifier = nn.Dropout(dropout), nn.Linear(backbone.width, 1)
         self.build_metrics()
 
-    def judge(self, triples: Int[Tensor, "K 3"], entities: Texts | None = None) -> Float[Tensor, " K"]:
+    def judge(
+        self, triples: Int[Tensor, "K 3"], width: int | None = None, entities: Texts | None = None
+    ) -> Float[Tensor, " K"]:
         """The score of each triple, positive where it is rather true."""
-        states = self.dropout(self.backbone(self.sequences(triples, entities)))
+        states = self.dropout(self.backbone(self.sequences(triples, width, entities)))
         return full_products(states, self.classifier.weight, self.classifier.bias)[:, 0]
 
-    def loss(self, batch: TripleBatch) -> Tensor:
+    def loss(self, batch: SequenceBatch) -> Tensor:
         """Cross-entropy of one true triple a query and its corrupted ones, a mean over all of them."""
-        candidates = torch.cat([(answer := drawn(batch))[:, None], self._corrupted(batch, answer)], 1)
-        scores = self.judge(batch.triples(paired(candidates))).view(candidates.shape)
+        scores = self.judge(batch.triples(paired(batch.candidates)), batch.width).view(batch.candidates.shape)
         right = torch.zeros_like(scores)
         right[:, 0] = 1.0
         return F.binary_cross_entropy_with_logits(scores, right)
 
-    def _corrupted(self, batch: TripleBatch, answer: Int[Tensor, " B"]) -> Int[Tensor, "B K"]:
-        """Entities in the place of the answer that answer none of the batch's queries of that kind."""
-        counts = len(self.processor.entities), len(self.processor.relations), self.backbone.negatives
-        negatives = NegativeSampler(*counts, known=batch.triples(batch.targets))
-        draws = torch.Generator(answer.device).manual_seed(int(torch.randint(1 << 62, ())))
-        return negatives(batch.triples(paired(answer[:, None])), batch.tail, draws)
-
-    def queries(self, batch: TripleBatch) -> Asked:
-        """The batch itself, as only whole triples are read; entities that the graph does not have get numbers."""
-        texts, rows = self.sequences.entities, (batch.anchor == INDUCTIVE).nonzero()[:, 0]
-        if not len(rows) or not isinstance(batch, LinkBatch):
-            return Asked(batch, texts)
-        own = [batch.text.ids[row][batch.anchor_positions[row]].tolist() for row in rows]
-        anchor = batch.anchor.clone()
-        anchor[rows] = len(texts.ids) + torch.arange(len(rows), device=rows.device)
-        return Asked(replace(batch, anchor=anchor), texts.followed_by(own, self.sequences.room))
+    def queries(self, batch: SequenceBatch) -> SequenceBatch:
+        """The batch itself, as only whole triples are read; the known entities are rows of texts."""
+        return replace(batch, anchor=batch.subject)
 
     @torch.no_grad()
-    def score_candidates(self, queries: Asked, entities: slice) -> Float[Tensor, "B n"]:
+    def score_candidates(self, queries: SequenceBatch, entities: slice) -> Float[Tensor, "B n"]:
         """The scores of some entities; those that run together are of like length."""
-        lengths = self.sequences.entities.lengths
-        numbers = torch.arange(len(lengths), device=lengths.device)[entities]
-        order = lengths[numbers].argsort(stable=True)
-        out = torch.empty(len(queries.batch.anchor), len(order), device=order.device)
-        for pair in torch.arange(out.numel(), device=order.device).split(self.backbone.chunk):
-            query, place = pair.div(len(order), rounding_mode="floor"), order[pair % len(order)]
-            triples = queries.batch.triples(torch.stack([query, numbers[place]], 1))
-            out[query, place] = self.judge(triples, queries.texts).to(out.dtype)
-        return out
+        texts, known = self.sequences.entities, self.sequences.entity_lengths
+        if len(queries.own_ids):
+            texts = texts.followed_by(queries.own_ids, queries.own_lengths)
+        order, lengths = known[entities].argsort(stable=True), sorted(self.sequences.lengths[entities])
+        numbers = torch.arange(len(known), device=known.device)[entities][order]
+        chunk, out = self.backbone.chunk, []
+        for rows in _parts(len(queries.lengths), max(chunk // len(lengths), 1)):
+            longest, scores = max(queries.lengths[rows]), []
+            for places in _parts(len(lengths), chunk):
+                width = min(longest + lengths[places.stop - 1], self.sequences.room) + MARKS
+                some = paired(numbers[places].expand(rows.stop - rows.start, -1), rows.start)
+                scores.append(self.judge(queries.triples(some), width, texts).view(rows.stop - rows.start, -1))
+            out.append(torch.cat(scores, 1))
+        return torch.cat(out)[:, order.argsort()]
 
     @property
     def uncalibrated(self) -> Calibration:
@@ -187,14 +183,11 @@ class SequencePrediction(Ranked):
         return len(self.processor.entities)
 
 
-def paired(entities: Int[Tensor, "B n"]) -> Int[Tensor, "K 2"]:
-    """The entities of each query as rows (query, entity)."""
-    query = torch.arange(len(entities), device=entities.device).repeat_interleave(entities.shape[1])
-    return torch.stack([query, entities.flatten()], 1)
+def paired(entities: Int[Tensor, "B n"], first: int = 0) -> Int[Tensor, "K 2"]:
+    """The entities of each query as rows (query, entity), of queries from the ``first`` on."""
+    query = torch.arange(first, first + len(entities), device=entities.device)[:, None].expand_as(entities)
+    return torch.stack([query.flatten(), entities.flatten()], 1)
 
 
-def drawn(batch: TripleBatch) -> Int[Tensor, " B"]:
-    """One of each query's answers, all equally likely; the queries of ``targets`` are in order."""
-    counts = batch.targets[:, 0].bincount(minlength=len(batch.anchor))
-    place = (torch.rand(len(counts), device=counts.device) * counts).long()
-    return batch.targets[counts.cumsum(0) - counts + place, 1]
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]

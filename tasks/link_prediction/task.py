@@ -26,6 +26,7 @@ from mkgc.training.task import Optim
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
 from tasks.link_prediction.ranked import Ranked
+from tasks.link_prediction.sequence_processor import SequenceProcessor
 from tasks.link_prediction.sequences import SequencePrediction
 from tasks.link_prediction.stage1 import Stage1, fit_entities
 from tasks.link_prediction.structure import Structure, StructurePrediction
@@ -142,6 +143,7 @@ def build(
         assert not isinstance(backbone, FusionEncoder | CrossEncoder)
         return StructurePrediction(backbone, processor, optim, structure, top_k)
     if isinstance(backbone, CrossEncoder):
+        assert isinstance(processor, SequenceProcessor)
         return SequencePrediction(backbone, processor, optim, top_k)
     assert isinstance(backbone, FusionEncoder)
     return LinkPrediction(backbone, processor, optim, stage1, stages, objective, hide, smoothing, top_k)

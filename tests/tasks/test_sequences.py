@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.encoders.text import random_text
 from mkgc.errors import ConfigError
+from mkgc.images.loaded import LoadedImages
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.training.checkpoint import build_task, describe, restore
 from mkgc.training.task import Optim
-from tasks.link_prediction.batch import QueryArrays, TripleBatch
+from tasks.link_prediction.batch import QueryArrays
 from tasks.link_prediction.processor import LinkProcessor
-from tasks.link_prediction.sequence_processor import SequenceCodec
-from tasks.link_prediction.sequences import SequencePrediction, Sequences, drawn
+from tasks.link_prediction.sequence_processor import SequenceBatch, SequenceProcessor, drawn
+from tasks.link_prediction.sequences import SequencePrediction, Sequences, paired
 
 NAMES = ["red apple", "green apple", "red cup", "green cup", "blue cup", "blue apple"]
 DESCRIPTIONS = ["a red apple", "", "a red cup from which people drink", "", "a blue cup", "a blue apple"]
@@ -26,7 +28,7 @@ RELATIONS = ["same colour as", "same thing as"]
 
 
 def codec_of(
-    max_length: int, descriptions: list[str] = DESCRIPTIONS, kind: type[LinkProcessor] = LinkProcessor
+    max_length: int, descriptions: list[str] = DESCRIPTIONS, kind: type[LinkProcessor] = SequenceProcessor
 ) -> LinkProcessor:
     return kind(
         learned([*NAMES, *DESCRIPTIONS, *RELATIONS], vocab_size=120),
@@ -55,11 +57,11 @@ def model(processor: LinkProcessor, **options) -> SequencePrediction:
     return SequencePrediction(encoder(**options), processor, Optim(lr=1e-3))
 
 
-def batch(queries: list[tuple[int, int, str, list[int]]]) -> TripleBatch:
+def batch(processor: LinkProcessor, queries: list[tuple[int, int, str, list[int]]]) -> SequenceBatch:
     """Queries (known entity, relation, side, answers), all answers known."""
     targets = np.array([(i, e) for i, query in enumerate(queries) for e in query[3]])
     rows = np.array([(anchor, relation, side == "tail") for anchor, relation, side, _ in queries], np.int64)
-    return TripleBatch(**QueryArrays(rows, targets, targets).tensors())
+    return processor.collate(QueryArrays(rows, targets, targets), LoadedImages({}, {}))
 
 
 def facts() -> list[tuple[int, int, str, list[int]]]:
@@ -151,7 +153,7 @@ def test_a_number_below_one_is_named(name: str) -> None:
 @pytest.mark.parametrize("chunk", [1, 5, 256])
 def test_every_entity_is_scored_as_its_own_triple_whatever_the_chunk(chunk: int, processor: LinkProcessor) -> None:
     task = model(processor, chunk=chunk).eval()
-    given = batch([(2, 0, "tail", [0]), (1, 1, "head", [5]), (4, 1, "tail", [3])])
+    given = batch(processor, [(2, 0, "tail", [0]), (1, 1, "head", [5]), (4, 1, "tail", [3])])
     scores = task.scores(given)
     for row, (anchor, relation, target, _) in enumerate([(2, 0, "tail", 0), (1, 1, "head", 0), (4, 1, "tail", 0)]):
         for entity in range(6):
@@ -162,7 +164,7 @@ def test_every_entity_is_scored_as_its_own_triple_whatever_the_chunk(chunk: int,
 
 
 def test_some_entities_are_scored_as_among_all(processor: LinkProcessor) -> None:
-    task, given = model(processor, chunk=4).eval(), batch(facts())
+    task, given = model(processor, chunk=4).eval(), batch(processor, facts())
     torch.testing.assert_close(
         task.score_candidates(task.queries(given), slice(2, 5)), task.scores(given)[:, 2:5], rtol=0, atol=1e-5
     )
@@ -176,25 +178,38 @@ def test_heads_and_tails_are_not_interchangeable(processor: LinkProcessor) -> No
     assert abs(one - other) > 1e-2
 
 
-def test_a_drawn_answer_is_one_of_the_query_s_and_all_are_drawn() -> None:
-    given = batch(facts())
-    told = [set(found) for *_, found in facts()]
-    draws = [drawn(given).tolist() for _ in range(60)]
+def test_a_drawn_answer_is_one_of_the_query_s_and_all_are_drawn(processor: LinkProcessor) -> None:
+    given, told = batch(processor, facts()), [set(found) for *_, found in facts()]
+    draws = [drawn(given, torch.Generator().manual_seed(seed)).tolist() for seed in range(60)]
     assert [set(answers) for answers in zip(*draws, strict=True)] == told
 
 
 def test_no_known_triple_is_taken_for_a_corrupted_one(processor: LinkProcessor) -> None:
-    task, given = model(processor, negatives=40), batch(facts())
-    wrong = task._corrupted(given, drawn(given))
-    for (*_, answers), row in zip(facts(), wrong.tolist(), strict=True):
-        assert set(row) == set(range(6)) - set(answers)
+    model(processor, negatives=40)
+    for (*_, answers), (right, *wrong) in zip(facts(), batch(processor, facts()).candidates.tolist(), strict=True):
+        assert right in answers
+        assert set(wrong) == set(range(6)) - set(answers)
+
+
+def test_a_batch_draws_the_same_in_any_process_and_another_order_draws_others(processor: LinkProcessor) -> None:
+    torch.manual_seed(1)
+    first = batch(processor, facts()).candidates
+    torch.manual_seed(2)
+    assert torch.equal(batch(processor, facts()).candidates, first)
+    assert not torch.equal(batch(processor, facts()[::-1]).candidates.flip(0), first)
+
+
+def test_a_batch_is_as_wide_as_its_longest_sequence(processor: LinkProcessor) -> None:
+    task, given = model(processor), batch(processor, [(0, 0, "tail", [2]), (4, 1, "head", [2, 3])])
+    sequences = task.sequences(given.triples(paired(given.candidates)))
+    assert given.width == int(sequences.mask.sum(1).max())
 
 
 def test_the_loss_is_the_cross_entropy_of_one_true_triple_and_its_corrupted_ones(processor: LinkProcessor) -> None:
     task, seen = model(processor, negatives=3), []
     judge = task.judge
-    task.judge = lambda triples: seen.append((triples, judge(triples))) or seen[-1][1]
-    loss = task.eval().loss(batch([(0, 0, "tail", [2]), (4, 1, "head", [2, 3])]))
+    task.judge = lambda triples, width: seen.append((triples, judge(triples, width))) or seen[-1][1]
+    loss = task.eval().loss(batch(processor, [(0, 0, "tail", [2]), (4, 1, "head", [2, 3])]))
     ((triples, scores),) = seen
     rows = scores.sigmoid().view(2, 4)
     assert triples.view(2, 4, 3)[0, :, :2].tolist() == [[0, 0]] * 4
@@ -207,7 +222,7 @@ def test_the_loss_is_the_cross_entropy_of_one_true_triple_and_its_corrupted_ones
 
 def test_what_learns_gets_a_gradient_and_frozen_layers_rest(processor: LinkProcessor) -> None:
     task = model(processor, trainable_layers=1).train()
-    task.loss(batch(facts())).backward()
+    task.loss(batch(processor, facts())).backward()
     frozen = {name for name, p in task.named_parameters() if p.grad is None}
     assert frozen == {name for name, p in task.named_parameters() if not p.requires_grad}
     assert any(name.startswith("backbone.text.layers.0") for name in frozen)
@@ -216,21 +231,19 @@ def test_what_learns_gets_a_gradient_and_frozen_layers_rest(processor: LinkProce
 
 
 def test_an_encoder_of_one_segment_reads_all_in_it(processor: LinkProcessor) -> None:
-    assert model(processor, segments=1).scores(batch([(0, 0, "tail", [2])])).isfinite().all()
+    assert model(processor, segments=1).scores(batch(processor, [(0, 0, "tail", [2])])).isfinite().all()
 
 
 def test_a_small_graph_is_learned_from_both_sides(processor: LinkProcessor) -> None:
-    task, given = (
-        model(processor),
-        batch([(0, 1, "tail", [1, 5]), (1, 0, "tail", [3]), (3, 0, "head", [1]), (2, 1, "head", [4])]),
-    )
+    asked = [(0, 1, "tail", [1, 5]), (1, 0, "tail", [3]), (3, 0, "head", [1]), (2, 1, "head", [4])]
+    task, shuffled = model(processor), Random(0)
     optimiser = torch.optim.AdamW(task.parameters(), 3e-3)
-    for _ in range(150):
+    for _ in range(300):
         optimiser.zero_grad()
-        task.loss(given).backward()
+        task.loss(batch(processor, shuffled.sample(asked, 4))).backward()
         optimiser.step()
     metric = task.eval().make_metric()
-    task.update_metric(given, metric)
+    task.update_metric(batch(processor, asked), metric)
     assert metric.compute()["mrr"] > 0.9
 
 
@@ -263,7 +276,9 @@ def test_how_many_triples_are_cut_is_counted_by_their_three_texts(kg_root, tiny,
 
 @pytest.mark.parametrize("end", ["head", "tail"])
 def test_a_described_entity_is_cut_as_its_sequence_is(end: str) -> None:
-    processor = codec_of(25, ["a red cup from which people drink red red red red", *DESCRIPTIONS[1:]], SequenceCodec)
+    processor = codec_of(
+        25, ["a red cup from which people drink red red red red", *DESCRIPTIONS[1:]], SequenceProcessor
+    )
     record = {end: {"name": "it", "description": "blue " * 14}, "relation": RELATIONS[0]}
     item = processor.parse(record, Path(), "1")
     lengths = [14, len(processor.tokenizer.ids(RELATIONS[0])), max(map(len, processor.texts()["entities"]))]
