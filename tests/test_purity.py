@@ -69,8 +69,14 @@ def _checked() -> list[tuple[type, str, Any]]:
     """Methods of our classes that jaxtyping checks, and what they are without: a compiler cannot read its wrappers."""
     modules = [module for name, module in sys.modules.items() if name.startswith(("mkgc.", "tasks."))]
     kinds = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
-    methods = [(kind, name, method) for kind in kinds for name, method in vars(kind).items() if isfunction(method)]
-    return [(k, n, m.__wrapped__) for k, n, m in methods if m.__code__.co_filename == jaxtyping._decorator.__file__]
+    members = [(kind, name, member) for kind in kinds for name, member in vars(kind).items()]
+    methods = [(kind, name, method.__wrapped__) for kind, name, method in members if _is_checked(method)]
+    getters = [(k, n, property(p.fget.__wrapped__)) for k, n, p in members if _is_checked(getattr(p, "fget", None))]
+    return [*methods, *getters]
+
+
+def _is_checked(method: Any) -> bool:
+    return isfunction(method) and method.__code__.co_filename == jaxtyping._decorator.__file__
 
 
 @every_model("compile")
