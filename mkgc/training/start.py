@@ -6,7 +6,7 @@ So what rows of its tensors stand for is compared by name, and weights find thei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,12 +22,15 @@ FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "init_std", "margin", "chunk",
     "negatives", "reconstruction_weight", "transformers_version", "use_cache", "dtype", "initializer_range",
-    "pad_token_id",
+    "pad_token_id", "inputs",
 })  # fmt: skip
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 
 LEARNING = frozenset({"trainable_layers", "side_trainable_layers"})
 """Of these, what the state of an optimiser depends on."""
+
+ENCODERS = ("mkgc.encoders.", "mkgc.released.vision.")
+"""Where what makes encoders is defined: with weights or without them, it makes the same."""
 
 GROWING = ("word piece", "entity")
 """Names of which a run may have others than its weights: rows of their own, which begin anew."""
@@ -123,14 +126,19 @@ def differences(theirs: Any, ours: Any, path: str, free: frozenset[str] = FREE) 
         if theirs != ours:
             yield f"{path}={_short(theirs)} there, {_short(ours)} here"
         return
-    if theirs.get("_target_") != ours.get("_target_"):
-        if path.rpartition(".")[2] not in ("text", "side", "vision"):
-            yield f"{path} is {theirs.get('_target_')} there, {ours.get('_target_')} here"
+    there, here = theirs.get("_target_"), ours.get("_target_")
+    if there != here:
+        if not all(str(target).startswith(ENCODERS) for target in (there, here)):
+            yield f"{path} is {there} there, {here} here"
         return
     for key in sorted(theirs.keys() & ours.keys() - free):
         yield from differences(theirs[key], ours[key], f"{path}.{key}", free)
-    for key in sorted((theirs.keys() ^ ours.keys()) & {"side", "fusion"}):
+    for key in sorted(key for key in theirs.keys() ^ ours.keys() if "_target_" in _keys({**theirs, **ours}[key])):
         yield f"{path}.{key} is {'there' if key in theirs else 'here'} only"
+
+
+def _keys(node: Any) -> Collection[Any]:
+    return node.keys() if isinstance(node, Mapping) else ()
 
 
 def by_name(

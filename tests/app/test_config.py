@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 
 from mkgc.app.config import check, fits
 from mkgc.errors import ConfigError
@@ -117,3 +118,21 @@ def test_numbers_are_not_truth_values() -> None:
 def test_sizes_of_images_are_whole_numbers(size: str) -> None:
     with pytest.raises(ConfigError, match="^data.images=.*: must be a mapping of keys to a whole number"):
         check(composed(f"data.images.image={size}"))
+
+
+def test_a_backbone_says_what_it_is_given() -> None:
+    for override, said in (
+        ("~backbone.inputs", "backbone.inputs: say what the backbone is given, a list of text, images and triples"),
+        ("backbone.inputs=[sound]", "backbone.inputs=['sound']: must be a list [one of text, images, triples, …]"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            check(composed("task=mre", "data.root=x", override))
+        assert said in str(error.value)
+
+
+@pytest.mark.parametrize("backbone", [*names("backbone"), *(f"kge/{name}" for name in names("backbone/kge"))])
+def test_what_a_backbone_says_it_is_given_is_what_it_has_encoders_for(backbone: str) -> None:
+    node = composed("task=link_prediction", f"backbone={backbone}").backbone
+    made = {str(part["_target_"]).rpartition(".")[0] for part in node.values() if isinstance(part, DictConfig)}
+    assert ("text" in node.inputs) == ("mkgc.encoders.text" in made)
+    assert ("images" in node.inputs) == bool(made & {"mkgc.encoders.vision", "mkgc.released.vision"})
