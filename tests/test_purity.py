@@ -59,10 +59,15 @@ def model(case: tuple[str, tuple[str, ...]], roots: dict[str, Path], tiny, monke
     name, overrides = case
     task, dataset = built(tiny(name, roots[name], *overrides))
     batches = [collated(task, dataset, rows) for rows in BATCHES]
+    rest_checks(monkeypatch)
+    return task, batches
+
+
+def rest_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends jaxtyping's checks."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     for kind, method, plain in _checked():
         monkeypatch.setattr(kind, method, plain)
-    return task, batches
 
 
 def _checked() -> list[tuple[type, str, Any]]:
