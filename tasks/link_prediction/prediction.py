@@ -23,22 +23,22 @@ def entities(model: Scoring, batch: TripleBatch) -> list[dict[str, Any]]:
     Scores of queries about an entity that the graph does not have count as not calibrated: dev has no such. Neither are
     those that an index finds: what the others would score is not known then.
     """
-    if model.finder is not None:
-        return _found(model, batch, model.finder)
+    if model.entity_index is not None:
+        return _found(model, batch, model.entity_index)
     scores = model.scores(batch).float()
     scores[:, model.excluded] = -torch.inf
     scores[tuple(batch.known.T)] = -torch.inf
     learned = model.calibration("calibration")
     ids, names = model.processor.entities, model.processor.names
     best = _best(scores, learned or model.uncalibrated, model.top_k, ids, names)
-    sure = [learned is not None and shown != INDUCTIVE for shown in batch.anchor.tolist()]
+    sure = [learned is not None and anchor != INDUCTIVE for anchor in batch.anchor.tolist()]
     rows = zip(batch.tail.tolist(), sure, best, strict=True)
     return [{"side": target_of(tail), "calibrated": known, "entities": found} for tail, known, found in rows]
 
 
-def _found(model: Scoring, batch: TripleBatch, finder: EntityIndex) -> list[dict[str, Any]]:
+def _found(model: Scoring, batch: TripleBatch, entity_index: EntityIndex) -> list[dict[str, Any]]:
     known = batch.known.unique(dim=0)
-    scores, places = finder.search(model.queries(batch).float(), model.top_k, known)
+    scores, places = entity_index.search(model.queries(batch).float(), model.top_k, known)
     ids, names = model.processor.entities, model.processor.names
     rows = zip(batch.tail.tolist(), scores.tolist(), places.tolist(), strict=True)
     return [
@@ -69,10 +69,10 @@ def _best(
 
 
 def _named(
-    scores: Sequence[float], places: Sequence[int], shown: Sequence[float], ids: Sequence[str], names: Sequence[str]
+    scores: Sequence[float], places: Sequence[int], numbers: Sequence[float], ids: Sequence[str], names: Sequence[str]
 ) -> list[dict[str, Any]]:
     return [
         {"id": ids[place], "name": names[place], "score": number}
-        for score, place, number in zip(scores, places, shown, strict=True)
+        for score, place, number in zip(scores, places, numbers, strict=True)
         if score > -torch.inf
     ]

@@ -53,7 +53,7 @@ class Ranked(Task):
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
         self.top_k = top_k
-        self.finder: EntityIndex | None = None
+        self.entity_index: EntityIndex | None = None
         self.ranked: list[tuple[Ranks, Tensor, Tensor]] = []
         self.register_buffer("excluded", torch.tensor(processor.excluded, dtype=torch.long), persistent=False)
 
@@ -78,7 +78,7 @@ class Ranked(Task):
         """How many prompts or sequences go through the network for one query; structure models count as one."""
         return 1
 
-    def entity_index(self, approximate: bool) -> EntityIndex:
+    def build_index(self, approximate: bool) -> EntityIndex:
         """An index of the vectors that :meth:`queries` are compared with.
 
         Raises:
@@ -89,7 +89,7 @@ class Ranked(Task):
     def index(self, kind: str) -> None:
         if kind not in ("faiss", "approximate"):
             raise ConfigError(f"index={kind}: choose faiss or approximate, or null for none")
-        self.finder = self.entity_index(approximate=kind == "approximate")
+        self.entity_index = self.build_index(approximate=kind == "approximate")
 
     def weight(self, batch: TripleBatch) -> Tensor:
         """The number of queries."""

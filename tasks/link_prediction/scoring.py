@@ -24,7 +24,7 @@ class Scoring(Protocol):
     processor: TripleProcessor
     excluded: Tensor
     top_k: int
-    finder: EntityIndex | None
+    entity_index: EntityIndex | None
 
     @property
     def device(self) -> torch.device: ...

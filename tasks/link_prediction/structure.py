@@ -131,7 +131,7 @@ class StructurePrediction(Ranked):
     def score_candidates(self, queries: Float[Tensor, "B W"], entities: slice) -> Float[Tensor, "B n"]:
         return self.kge.comparison.all(queries, self.kge.entity_representations(entities))
 
-    def entity_index(self, approximate: bool) -> EntityIndex:
+    def build_index(self, approximate: bool) -> EntityIndex:
         return index_of(self.kge, approximate, self.excluded)
 
     @property

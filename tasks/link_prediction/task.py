@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -103,7 +103,7 @@ class LinkPrediction(Ranked):
         # The product of queries and entities, without copying the table to put the bias beside it.
         return self.head.score(queries[:, :-1], entities)
 
-    def entity_index(self, approximate: bool) -> EntityIndex:
+    def build_index(self, approximate: bool) -> EntityIndex:
         return EntityIndex(self.entities(), "product", approximate, self.excluded)
 
     def loss(self, batch: LinkBatch) -> Tensor:
@@ -126,6 +126,11 @@ class LinkPrediction(Ranked):
         return Calibration("sigmoid" if self.objective == "bce" else "softmax")
 
 
+READERS = "backbones that read prompts (mkgformer, mkgformer_released, text_only, visualbert, vilbert)"
+USERS = dict.fromkeys(("stage1", "stages", "objective", "hide", "smoothing"), READERS)
+USERS["structure"] = "models of vectors (backbone=kge/…)"
+
+
 def build(
     backbone: FusionEncoder | CrossEncoder | Callable[..., KGEModel],
     processor: TripleProcessor,
@@ -133,17 +138,36 @@ def build(
     stage1: Stage1,
     structure: Structure,
     stages: Sequence[int] = (1, 2),
-    objective: Literal["bce", "softmax"] = "bce",
+    objective: Literal["bce", "softmax"] = "softmax",
     hide: float = 0.0,
     smoothing: float = 0.0,
     top_k: int = 10,
 ) -> Ranked:
-    """The task for the backbone that was chosen: prompts or sequences for one that reads, else vectors alone."""
+    """The task for the backbone that was chosen: prompts or sequences for one that reads, else vectors alone.
+
+    Raises:
+        ConfigError: A setting was changed that the task for this backbone does not have.
+    """
+    settings: dict[str, Any] = {"stages": tuple(stages), "objective": objective, "hide": hide, "smoothing": smoothing}
+    settings |= {"stage1": stage1, "structure": structure}
     if not isinstance(processor, LinkProcessor):
         assert not isinstance(backbone, FusionEncoder | CrossEncoder)
+        _check_used(settings, {"structure"})
         return StructurePrediction(backbone, processor, optim, structure, top_k)
     if isinstance(backbone, CrossEncoder):
         assert isinstance(processor, SequenceProcessor)
+        _check_used(settings, set())
         return SequencePrediction(backbone, processor, optim, top_k)
     assert isinstance(backbone, FusionEncoder)
+    _check_used(settings, USERS.keys() - {"structure"})
     return LinkPrediction(backbone, processor, optim, stage1, stages, objective, hide, smoothing, top_k)
+
+
+def _check_used(settings: dict[str, Any], used: Set[str]) -> None:
+    """Checks that what the chosen task does not read is as it was."""
+    usual: dict[str, Any] = {"stages": (1, 2), "objective": "softmax", "hide": 0.0, "smoothing": 0.0}
+    usual |= {"stage1": Stage1(), "structure": Structure()}
+    for name in settings.keys() - used:
+        if settings[name] != usual[name]:
+            key = "task.stages" if name == "stages" else f"task.model.{name}"
+            raise ConfigError(f"{key} was changed, and nothing reads it here: it is for {USERS[name]}")

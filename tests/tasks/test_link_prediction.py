@@ -1,5 +1,6 @@
 """Queries show what is known and never what is asked for."""
 
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -275,3 +276,20 @@ def test_training_hides_token_and_text_of_a_share_of_the_entities_that_have_an_i
     assert not hidden[~imaged].any()
     assert hidden[imaged].double().mean().item() == pytest.approx(share, abs=0.25)
     assert torch.equal(text.mask[~hidden], batch.text.mask[~hidden])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "override", "key"),
+    [
+        ("kge/transe", "task.model.hide=0.5", "task.model.hide"),
+        ("kge/transe", "task.stages=[2]", "task.stages"),
+        ("kg_bert", "task.model.objective=bce", "task.model.objective"),
+        ("kg_bert", "task.model.stage1.epochs=2", "task.model.stage1"),
+        ("kg_bert", "task.model.structure.n3=0.1", "task.model.structure"),
+        ("text_only", "task.model.structure.objective=margin", "task.model.structure"),
+    ],
+)
+def test_a_setting_that_the_model_does_not_read_is_an_error(backbone, override, key, kg_root, tiny) -> None:
+    config = tiny("link_prediction", kg_root, f"backbone={backbone}", override)
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)} was changed, and nothing reads it here: it is for "):
+        build_task(config, read_dataset(config).processor)
