@@ -26,31 +26,14 @@ BATCHES = [[0, 3, 5, 9], [1, 2, 4, 6, 7, 8]]
 FAST = {"mre-backbone=mkgformer", "mner-backbone=vilbert", "link_prediction-backbone=kge/rsme"}
 """One model a task for the fast tier."""
 
-PROMPTS = tuple(
-    f"link_prediction-{key}"
-    for key in ("task", *(f"backbone={name}" for name in ("mkgformer", "vilbert", "visualbert", "text_only")))
-)
 
-PENDING = {
-    "compile": {"encoders": PROMPTS},
-    "wait": {"encoders": PROMPTS},
-}
-"""Beginnings of the names of models that do not pass a test yet, by who mends them: cut out what is done."""
-
-
-def every_model(test: str) -> pytest.MarkDecorator:
-    """Each pair of task and backbone, and whatever else changes its losses."""
-    return pytest.mark.parametrize("case", list(_cases(test)))
-
-
-def _cases(test: str) -> Iterator[Any]:
+def _cases() -> Iterator[Any]:
     for task, overrides in dict.fromkeys([*ENOUGH, *REST]):
         name = "-".join((task, *overrides))
-        marks = [] if name in FAST else [pytest.mark.slow]
-        owners = [owner for owner, starts in PENDING[test].items() if name.startswith(starts)]
-        if owners:
-            marks.append(pytest.mark.xfail(strict=True, reason=f"waits for {' and '.join(owners)}"))
-        yield pytest.param((task, overrides), id=name, marks=marks)
+        yield pytest.param((task, overrides), id=name, marks=[] if name in FAST else [pytest.mark.slow])
+
+
+every_model = pytest.mark.parametrize("case", list(_cases()))
 
 
 @pytest.fixture
@@ -84,7 +67,7 @@ def _is_checked(method: Any) -> bool:
     return isfunction(method) and method.__code__.co_filename == jaxtyping._decorator.__file__
 
 
-@every_model("compile")
+@every_model
 def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model) -> None:
     task, batches = model
     for eager in (task.loss, task.scores):
@@ -95,7 +78,7 @@ def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model) -> 
             torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
 
 
-@every_model("wait")
+@every_model
 def test_an_accelerator_never_waits_for_the_host(model) -> None:
     task, (batch, _) = model
     pretend, metric = Pretended(), task.metrics["test"]
