@@ -44,10 +44,10 @@ STARTS = (
     Start("`mkgc.train --help`", ("-m", "mkgc.train", "--help")),
     Start("`mkgc.report`, no key given", ("-m", "mkgc.report"), 2),
     Start("`mkgc.train` with a key that there is not", ("-m", "mkgc.train", "task=mre", "sede=1"), 2),
-    Start("first step of `task=mre`", ("-c", UNTIL_STEP, "mkgc.train", "task=mre", "data.root=mre")),
+    Start("first step of `task=mre`", ("-c", UNTIL_STEP, "mkgc.train", "task=mre", "data.root=atlas/mre")),
     Start(
         "first step of `task=link_prediction system=distmult`",
-        ("-c", UNTIL_STEP, "mkgc.train", "task=link_prediction", "system=distmult", "data.root=link_prediction"),
+        ("-c", UNTIL_STEP, "mkgc.train", "task=link_prediction", "system=distmult", "data.root=atlas/link_prediction"),
     ),
 )
 

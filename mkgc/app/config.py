@@ -220,7 +220,8 @@ def fits(value: Any, hint: Any) -> bool:
     if hint in (bool, str, type(None)):
         return isinstance(value, hint)
     # What is built has a node of its own.
-    return not (isinstance(hint, type) and hint.__module__.startswith(OWN) and isinstance(value, PLAIN))
+    built = origin is Callable or (isinstance(hint, type) and hint.__module__.startswith(OWN))
+    return not (built and isinstance(value, PLAIN))
 
 
 def _said(hint: Any) -> str:
@@ -230,6 +231,8 @@ def _said(hint: Any) -> str:
         return " ".join([_said(kind), *(str(mark) for mark in marks if isinstance(mark, Range))])
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) is Callable:
+        return "a node that names what it builds (_target_)"
     if typing.get_origin(hint) in (dict, list, Sequence):
         each = _said(typing.get_args(hint)[-1])
         return f"a mapping of keys to {each}" if typing.get_origin(hint) is dict else f"a list [{each}, …]"

@@ -21,6 +21,7 @@ KEYS = {
     "data.shift": "data.translate",
     "draws": "subset_seeds",
     "novel_only": "exclude_known",
+    "optim.algorithm": "optim.optimizer._target_",
     "size.released.inner": "size.released.hidden_dim",
     "size.side_trained": "size.side_trainable_layers",
     "size.trained": "size.trainable_layers",

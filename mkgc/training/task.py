@@ -6,10 +6,10 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -24,36 +24,8 @@ from mkgc.errors import CheckpointError, ConfigError, DivergedError
 from mkgc.images.augment import augment
 from mkgc.images.loaded import LoadedImages
 from mkgc.training.datamodule import LengthBatches
-from mkgc.training.optim import ALGORITHMS, linear_warmup, optimiser
+from mkgc.training.optim import Optim, build_optimizer, linear_schedule
 from mkgc.training.steps import LargeBatch
-
-
-@dataclass(frozen=True)
-class Optim:
-    """How to optimise: algorithm, and rates with linear warm-up (a share of all steps) and linear decay to zero.
-
-    ``algorithm`` is one of :data:`mkgc.training.optim.ALGORITHMS`.
-    ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.
-    """
-
-    lr: float
-    head_lr: float | None = None
-    weight_decay: float = 0.01
-    warmup: float = 0.06
-    algorithm: Literal["adamw", "adagrad", "sparse_adam"] = "adamw"
-
-    def __post_init__(self) -> None:
-        for name in ("lr", "head_lr"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigError(f"optim.{name}={value} must be positive")
-        if self.weight_decay < 0:
-            raise ConfigError(f"optim.weight_decay={self.weight_decay} must not be negative")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(f"optim.warmup={self.warmup} is a share of all steps: 0 <= warmup < 1")
-        if self.algorithm not in ALGORITHMS:
-            raise ConfigError(f"optim.algorithm={self.algorithm}: choose {', '.join(ALGORITHMS)}")
-
 
 Rows = dict[re.Pattern[str], tuple[str, int]]
 """By names of tensors: the kind of names that their rows have, and along how many axes they have them."""
@@ -230,16 +202,13 @@ class Task(pl.LightningModule, ABC):
         metric.reset()
 
     def configure_optimizers(self) -> Any:
-        optimizer = optimiser(
+        optimizer = build_optimizer(
+            self.optim,
             self.named_parameters(),
-            lr=self.optim.lr,
-            weight_decay=self.optim.weight_decay,
-            head_lr=self.optim.head_lr,
             is_head=lambda name: not name.startswith("backbone.") or ".new_tokens." in name,
-            algorithm=self.optim.algorithm,
             mixed="mixed" in self.trainer.precision,
         )
-        schedule = linear_warmup(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
+        schedule = linear_schedule(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

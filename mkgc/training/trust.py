@@ -1,4 +1,4 @@
-"""What may be built from a checkpoint, which may be a stranger's: our own classes, each in its place, and nothing else.
+"""What may be built from a checkpoint, which may be a stranger's: our own classes, each in its place, and optimisers.
 
 A description names classes and functions. What is named has to be defined (not just imported) in our packages, and be
 of the kind that its place asks for; below it stand plain values. So a description makes a network, and does no more.
@@ -14,7 +14,7 @@ from dataclasses import is_dataclass
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from torch import nn
+from torch import nn, optim
 
 from mkgc.data.dataset import Dataset
 from mkgc.data.processor import Processor
@@ -22,10 +22,14 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.source import DataSource
 from mkgc.errors import CheckpointError
 from mkgc.kge.model import KGEModel
-from mkgc.training.task import Optim, Task
+from mkgc.training.optim import Optim
+from mkgc.training.task import Task
 
 OURS = re.compile(r"(mkgc|tasks)(\.[a-z]\w*)+\.[A-Za-z]\w*")
 """A name at the top of one of our modules."""
+
+OPTIMISER = re.compile(r"torch\.optim\.([A-Z]\w*)")
+"""The only classes of a library that may be named: what they make does nothing before it is given a step."""
 
 RECIPES = ("mkgc.encoders.text.random_text", "mkgc.encoders.vision.random_vision")
 """The functions that build encoders from numbers alone; others read from places that a checkpoint has no say in."""
@@ -118,6 +122,8 @@ def _check_target(path: str, node: Mapping[str, Any]) -> None:
 
 def _part(path: str) -> Place | None:
     above, _, name = path.rpartition(".")
+    if path == "optim.optimizer":
+        return Place((optim.Optimizer,), partial=True)
     if above == "backbone":
         return Place((nn.Module,), partial=name == "fusion")
     return Place((Settings,)) if above == "task.model" else None
@@ -134,6 +140,10 @@ class Settings(metaclass=_IsDataclass):
 
 def _made(path: str, name: Any) -> type:
     """The class that is named, or the one that the named function returns."""
+    if path == "optim.optimizer" and isinstance(name, str) and (matched := OPTIMISER.fullmatch(name)):
+        library: Any = getattr(optim, matched[1], None)
+        if isinstance(library, type):
+            return library
     found = _defined(path, name)
     if isinstance(found, type):
         return found

@@ -22,7 +22,8 @@ from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
 from mkgc.metrics.ranking import RankingMetrics, Ranks, ranks_by_chunks
-from mkgc.training.task import Encoder, Optim, Task
+from mkgc.training.optim import Optim
+from mkgc.training.task import Encoder, Task
 from tasks.link_prediction import prediction
 from tasks.link_prediction.batch import PairFeatures, TripleBatch
 from tasks.link_prediction.calibration import calibrated, restored

@@ -22,7 +22,7 @@ from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.margin import margin_ranking
 from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
-from mkgc.training.task import Optim
+from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import TripleBatch
 from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.ranked import Ranked
@@ -103,8 +103,8 @@ class StructurePrediction(Ranked):
         kge = backbone(entities=entities, relations=relations)
         if kge.sparse and not structure.draws:
             raise ConfigError("backbone.sparse=true needs task.model.structure.objective=negatives or margin")
-        if kge.sparse != (optim.algorithm == "sparse_adam"):
-            raise ConfigError("backbone.sparse=true and optim.algorithm=sparse_adam need each other")
+        if kge.sparse != optim.sparse:
+            raise ConfigError("backbone.sparse=true and optim.optimizer=torch.optim.SparseAdam need each other")
         super().__init__(KGEEncoder(kge), processor, optim, top_k)
         self.kge, self.structure = kge, structure
         self.negatives = NegativeSampler(entities, relations, structure.negatives)

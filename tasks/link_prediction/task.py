@@ -22,7 +22,7 @@ from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.training.task import Optim
+from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
 from tasks.link_prediction.ranked import Ranked

@@ -16,7 +16,8 @@ from mkgc.errors import ConfigError
 from mkgc.heads.span import SpanTagger
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.training.task import Optim, Task
+from mkgc.training.optim import Optim
+from mkgc.training.task import Task
 from tasks.mner.data import TaggedBatch, TaggingProcessor
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from mkgc.heads.pair import PairClassifier
 from mkgc.metrics.relation import RelationF1
 from mkgc.models.fusion_encoder import FusionEncoder
-from mkgc.training.task import Optim, Task
+from mkgc.training.optim import Optim
+from mkgc.training.task import Task
 from tasks.mre.data import RelationBatch, RelationProcessor
 
 

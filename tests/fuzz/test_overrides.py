@@ -54,7 +54,7 @@ VALUES = (
         "1_0",
         "-0",
         "os.system",
-        "mkgc.training.task.Optim",
+        "mkgc.training.optim.Optim",
         "\u200b",
         "😀",
         "a\nb",

@@ -16,7 +16,7 @@ from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.training.checkpoint import build_task, describe, restore
-from mkgc.training.task import Optim
+from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import QueryArrays
 from tasks.link_prediction.processor import LinkProcessor
 from tasks.link_prediction.sequence_processor import SequenceBatch, SequenceProcessor, drawn

@@ -1,11 +1,12 @@
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
-from transformers import get_linear_schedule_with_warmup
 
 from mkgc.errors import ConfigError
-from mkgc.training import optim
-from mkgc.training.optim import linear_warmup
+from mkgc.training.optim import Optim, build_optimizer, linear_schedule
 
 
 def model() -> nn.ModuleDict:
@@ -17,9 +18,9 @@ def model() -> nn.ModuleDict:
     )
 
 
-def optimiser(network: nn.Module, head_lr: float | None = 0.5) -> torch.optim.Optimizer:
-    named = network.named_parameters()
-    return optim.optimiser(named, 0.1, weight_decay=0.01, head_lr=head_lr, is_head=lambda name: "head" in name)
+def optimiser(network: nn.Module, **settings: Any) -> torch.optim.Optimizer:
+    optim = Optim(0.1, **{"head_lr": 0.5, "weight_decay": 0.01, **settings})
+    return build_optimizer(optim, network.named_parameters(), is_head=lambda name: "head" in name)
 
 
 def settings(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple[float, float]]:
@@ -31,7 +32,7 @@ def settings(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
 
 def rates(total_steps: int, warmup: float) -> list[float]:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = linear_warmup(optimizer, total_steps, warmup)
+    schedule = linear_schedule(optimizer, total_steps, warmup)
     out = []
     for _ in range(total_steps + 1):
         out.append(schedule.get_last_lr()[0])
@@ -85,17 +86,9 @@ def test_without_warm_up_the_rate_begins_at_its_height() -> None:
     assert rates(4, 0.0) == pytest.approx([1, 3 / 4, 1 / 2, 1 / 4, 0])
 
 
-@pytest.mark.parametrize(("total_steps", "warmup"), [(100, 0.06), (33, 0.1), (7, 0.01), (1, 0.9)])
-def test_the_schedule_is_that_of_transformers(total_steps: int, warmup: float) -> None:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = get_linear_schedule_with_warmup(optimizer, int(warmup * total_steps), total_steps)
-    expected = [theirs.lr_lambdas[0](step) for step in range(total_steps + 1)]
-    assert rates(total_steps, warmup) == pytest.approx(expected)
-
-
 def test_steps_beyond_the_planned_ones_change_nothing() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    assert linear_warmup(optimizer, 3, 0.0).lr_lambdas[0](9) == 0
+    assert linear_schedule(optimizer, 3, 0.0).lr_lambdas[0](9) == 0
 
 
 @pytest.mark.parametrize("warmup", [-0.1, 1.0, 500.0])
@@ -107,3 +100,42 @@ def test_a_warm_up_that_is_no_share_is_an_error(warmup: float) -> None:
 def test_a_schedule_over_no_steps_is_an_error() -> None:
     with pytest.raises(ConfigError, match="over 0 steps"):
         rates(0, 0.1)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adagrad, torch.optim.SGD, torch.optim.RAdam])
+def test_any_optimiser_of_torch_gets_the_same_groups(kind: type[torch.optim.Optimizer]) -> None:
+    network = model()
+    found = optimiser(network, optimizer=kind)
+    assert type(found) is kind
+    assert settings(network, found) == settings(network, optimiser(network))
+
+
+def test_an_optimiser_has_its_own_settings() -> None:
+    found = optimiser(model(), optimizer=partial(torch.optim.AdamW, betas=(0.8, 0.9)))
+    assert {group["betas"] for group in found.param_groups} == {(0.8, 0.9)}
+
+
+def test_an_optimiser_that_cannot_decay_weights_is_not_asked_to() -> None:
+    with pytest.raises(ConfigError, match=r"^optim.weight_decay=0.01: SparseAdam cannot decay weights; set it to 0$"):
+        Optim(0.1, optimizer=torch.optim.SparseAdam)
+    assert Optim(0.1, weight_decay=0.0, optimizer=torch.optim.SparseAdam).sparse
+
+
+def test_sparse_gradients_move_only_their_rows() -> None:
+    table = nn.Embedding(4, 2, sparse=True)
+    before = table.weight.detach().clone()
+    found = optimiser(table, optimizer=torch.optim.SparseAdam, weight_decay=0.0)
+    table(torch.tensor([2])).sum().backward()
+    found.step()
+    assert (table.weight != before).any(1).tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("wrong", [nn.Linear, partial(dict)], ids=["a layer", "a dictionary"])
+def test_what_is_no_optimiser_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"must name an optimiser, as _target_=torch\.optim\.AdamW"):
+        Optim(0.1, optimizer=wrong)
+
+
+def test_an_optimiser_that_does_not_take_the_parameters_says_so() -> None:
+    with pytest.raises(ConfigError, match="optim.optimizer=LBFGS: .*per-parameter"):
+        optimiser(model(), optimizer=torch.optim.LBFGS, weight_decay=0.0)

@@ -185,7 +185,10 @@ def test_another_network_is_named_before_data_are_read(key, other, said, made, t
         ("backbone.trainable_layers=1", "backbone.trainable_layers=None there, 1 here"),
         ("optim.head_lr=0.1", "optim.head_lr=None there, 0.1 here"),
         ("optim.lr=0.1", "optim.lr=0.001 there, 0.1 here"),
-        ("optim.algorithm=adagrad", "optim.algorithm=adamw there, adagrad here"),
+        (
+            "optim.optimizer._target_=torch.optim.Adagrad",
+            "optimizer is torch.optim.AdamW there, torch.optim.Adagrad here",
+        ),
         ("seed=1", "seed=0 there, 1 here"),
     ],
 )
