@@ -8,7 +8,8 @@ temperature. A softmax does not see a bias. Neither parameter changes the order 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -25,13 +26,13 @@ Kind = Literal["softmax", "sigmoid"]
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
 """Bounds of the temperature: where all answers are right it would fall to 0, where all are wrong rise without end."""
 
-MAX_BIAS = 1e4
-"""Bound of the bias, on either side."""
+MAX_LOGIT = 1e4
+"""Bound of what a sigmoid makes of a mean score, on either side."""
+
+PRECISION = 1e-9
+"""Share of the loss that a last step of a sigmoid's fit would win, at most."""
 
 BINS = 15
-PASSES, HALVINGS = 100, 30
-PRECISION = 1e-7
-"""Share of the loss that a last step would win, at most."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,10 @@ class _Part(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """A loss, summed over answers, with its first and second derivatives by (1 / temperature, bias)."""
+    """A loss, summed over answers, with its derivatives by (1 / temperature, bias)."""
 
     value: Float64[Tensor, ""]
     gradient: Float64[Tensor, " 2"]
-    hessian: Float64[Tensor, "2 2"]
 
 
 def sample(count: int, most: int = 2000, seed: int = 0) -> Int[np.ndarray, " n"]:
@@ -88,8 +88,8 @@ def calibrate(chunks: Sequence[Answered], kind: Kind) -> Calibration:
     """The calibration under which dev's answers are most likely, given their queries' scores in chunks.
 
     Softmax: of each answer against the candidates that are no other known answer. Sigmoid: of every candidate being an
-    answer or not, known ones aside. Both losses are convex, and Newton's steps are halved until they lower them, so
-    that the result is never worse than the scores as they are. A chunk needs some ten times its size in memory.
+    answer or not, known ones aside. Both losses are convex, so that the result is never worse than the scores as they
+    are. A chunk needs some ten times its size in memory.
 
     Raises:
         MetricError: A score is NaN or inf, or an answer scores -inf.
@@ -97,8 +97,8 @@ def calibrate(chunks: Sequence[Answered], kind: Kind) -> Calibration:
     parts = [_part(chunk) for chunk in chunks]
     if not sum(len(part.row) for part in parts):
         return Calibration(kind)
-    inverse, bias = _lowest(lambda at: _total(parts, kind, at)).tolist()
-    return Calibration(kind, 1 / inverse, bias)
+    inverse, bias = (_softmax_fit(parts), 0.0) if kind == "softmax" else _sigmoid_fit(parts)
+    return Calibration(kind, min(max(1 / inverse, MIN_TEMPERATURE), MAX_TEMPERATURE), bias)
 
 
 def reliability(chunks: Sequence[Answered], calibration: Calibration) -> dict[str, float]:
@@ -121,7 +121,8 @@ def reliability(chunks: Sequence[Answered], calibration: Calibration) -> dict[st
 def expected_calibration_error(confidence: Float[Tensor, " n"], right: Float[Tensor, " n"], bins: int = BINS) -> float:
     """How far confidence is from the share of right answers, on average over bins of equal width.
 
-    ``right`` is 1 or 0, or between where chance decides among equals.
+    ``right`` is 1 or 0, or between where chance decides among equals: torchmetrics' function, which it else equals,
+    takes 1 and 0 only.
 
     Raises:
         EmptyMetricError: There are no answers.
@@ -163,26 +164,25 @@ def _softmax(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
     """An answer has the odds of its own weight against that of the free candidates of its query together."""
     logits = (at[0].float() * part.others).masked_fill(~part.free, -torch.inf)
     mass, weight = logits.logsumexp(1).double(), logits.softmax(1)
-    mean = (weight * part.others).sum(1)
-    spread = (weight * (part.others - mean[:, None]) ** 2).sum(1).double()[part.row]
-    against, gap = mass[part.row] - at[0] * part.right, mean[part.row] - part.right
-    wrong = against.sigmoid()
-    gradient, hessian = torch.zeros_like(at), torch.zeros(2, 2, dtype=at.dtype, device=at.device)
-    gradient[0] = (wrong * gap).sum()
-    hessian[0, 0] = (wrong * spread + wrong * (1 - wrong) * gap**2).sum()
-    return _Point(F.softplus(against).sum(), gradient, hessian)
+    gap = (weight * part.others).sum(1)[part.row] - part.right
+    against = mass[part.row] - at[0] * part.right
+    by_inverse = (against.sigmoid() * gap).sum()
+    return _Point(F.softplus(against).sum(), torch.stack([by_inverse, torch.zeros_like(by_inverse)]))
 
 
 def _sigmoid(part: _Part, at: Float64[Tensor, " 2"]) -> _Point:
     """Logistic regression of being an answer on the score."""
-    scores = torch.cat([part.right.float(), part.others[part.free]])
+    scores = _candidates(part)
     answer = (torch.arange(len(scores), device=scores.device) < len(part.right)).float()
     logits = at[0].float() * scores + at[1].float()
-    probability = logits.sigmoid()
-    off, weight = probability - answer, probability * (1 - probability)
+    off = logits.sigmoid() - answer
     terms = F.binary_cross_entropy_with_logits(logits, answer, reduction="none")
-    bends = [_sum(weight * scores**2), _sum(weight * scores), _sum(weight * scores), _sum(weight)]
-    return _Point(_sum(terms), torch.stack([_sum(off * scores), _sum(off)]), torch.stack(bends).reshape(2, 2))
+    return _Point(_sum(terms), torch.stack([_sum(off * scores), _sum(off)]))
+
+
+def _candidates(part: _Part) -> Float[Tensor, " n"]:
+    """The scores of the answers, then those of the free candidates."""
+    return torch.cat([part.right.float(), part.others[part.free]])
 
 
 def _sum(terms: Float[Tensor, " n"]) -> Float64[Tensor, ""]:
@@ -204,34 +204,49 @@ def _best(part: _Part, kind: Kind, at: Float64[Tensor, " 2"]) -> tuple[Float64[T
     return (top - mass).exp(), right
 
 
-def _lowest(loss: Callable[[Float64[Tensor, " 2"]], _Point]) -> Float64[Tensor, " 2"]:
-    """Where a convex loss is lowest within the bounds, beginning from scores as they are."""
-    low = torch.tensor([1 / MAX_TEMPERATURE, -MAX_BIAS], dtype=torch.double)
-    high = torch.tensor([1 / MIN_TEMPERATURE, MAX_BIAS], dtype=torch.double)
-    at = torch.tensor([1.0, 0.0], dtype=torch.double)
-    here = loss(at)
-    for _ in range(PASSES):
-        step = _step(at, here, low, high)
-        if step @ here.gradient <= PRECISION * here.value:
-            break
-        for halving in range(HALVINGS):
-            moved = (at - step / 2**halving).clamp(low, high)
-            then = loss(moved)
-            if then.value < here.value:
-                at, here = moved, then
-                break
-        else:
-            break
-    return at
+def _softmax_fit(parts: Sequence[_Part]) -> float:
+    """The inverse temperature at which the loss is lowest: where it rises no more on the way down to it from 1."""
+    from scipy.optimize import brentq
+
+    def slope(log: float) -> float:
+        at = torch.tensor([math.exp(log), 0.0], dtype=torch.double)
+        return float(_total(parts, "softmax", at).gradient[0])
+
+    here = slope(0.0)
+    bound = -math.log(MAX_TEMPERATURE if here > 0 else MIN_TEMPERATURE)
+    if here == 0 or slope(bound) * here >= 0:
+        return 1.0 if here == 0 else math.exp(bound)
+    return math.exp(brentq(slope, 0.0, bound))
 
 
-def _step(
-    at: Float64[Tensor, " 2"], here: _Point, low: Float64[Tensor, " 2"], high: Float64[Tensor, " 2"]
-) -> Float64[Tensor, " 2"]:
-    """Newton's step in the parameters that do not push against a bound; a flat direction is left alone."""
-    stuck = ((at <= low) & (here.gradient > 0)) | ((at >= high) & (here.gradient < 0))
-    free = ~stuck & (here.gradient != 0)
-    hessian = here.hessian + 1e-12 * torch.eye(2, dtype=at.dtype)
-    step = torch.zeros_like(at)
-    step[free] = torch.linalg.solve(hessian[free][:, free], here.gradient[free])
-    return step
+def _sigmoid_fit(parts: Sequence[_Part]) -> tuple[float, float]:
+    """The inverse temperature and the bias at which the loss is lowest.
+
+    The fit is of the logits' rise by a standard deviation of the scores and of the mean score's logit, which are of a
+    size and say little of each other.
+    """
+    from scipy.optimize import minimize
+
+    count, mean, deviation = _moments(parts)
+
+    def plain(at: Float64[np.ndarray, " 2"]) -> tuple[float, float]:
+        return float(at[0]) / deviation, float(at[1] - at[0] / deviation * mean)
+
+    def loss(at: Float64[np.ndarray, " 2"]) -> tuple[float, list[float]]:
+        value, gradient = _total(parts, "sigmoid", torch.tensor(plain(at), dtype=torch.double))
+        by_inverse, by_bias = (gradient / count).tolist()
+        return float(value) / count, [(by_inverse - mean * by_bias) / deviation, by_bias]
+
+    bounds = [(deviation / MAX_TEMPERATURE, deviation / MIN_TEMPERATURE), (-MAX_LOGIT, MAX_LOGIT)]
+    found = minimize(
+        loss, np.array([deviation, mean]), jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": PRECISION}
+    )
+    return plain(found.x)
+
+
+def _moments(parts: Sequence[_Part]) -> tuple[int, float, float]:
+    """The number of candidates, and the mean and the standard deviation of their scores; 1 where all are equal."""
+    scores = [_candidates(part).double() for part in parts]
+    count = sum(map(len, scores))
+    mean = sum(float(part.sum()) for part in scores) / count
+    return count, mean, math.sqrt(sum(float(((part - mean) ** 2).sum()) for part in scores) / count) or 1.0

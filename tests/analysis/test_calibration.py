@@ -7,6 +7,7 @@ import torch
 from scipy import optimize
 from torch import Tensor
 from torch.nn import functional as F
+from torchmetrics.functional.classification import binary_calibration_error
 
 from mkgc.analysis.calibration import (
     MAX_TEMPERATURE,
@@ -150,7 +151,7 @@ def test_scores_that_say_nothing_stay_as_they_are() -> None:
     assert calibrate([data], "softmax") == Calibration("softmax")
     assert reliability([data], Calibration("softmax")) == pytest.approx({"nll": math.log(10), "ece": 0}, abs=1e-7)
     found = calibrate([data], "sigmoid")
-    assert found(data.scores).numpy() == pytest.approx(0.1, rel=1e-5)
+    assert found(data.scores).numpy() == pytest.approx(0.1, rel=1e-3)
 
 
 def test_answers_without_a_competitor_teach_nothing() -> None:
@@ -178,6 +179,24 @@ def test_the_error_is_how_far_confidence_is_from_the_share_of_right_answers_in_i
     assert expected_calibration_error(confidence, right, bins=1) == pytest.approx(abs(3.45 - 3) / 5, rel=1e-6)
     with pytest.raises(EmptyMetricError, match="^there are no answers to say how sure the model was of them$"):
         expected_calibration_error(confidence[:0], right[:0])
+
+
+def test_the_error_is_that_of_torchmetrics_where_no_two_candidates_are_equal() -> None:
+    draw = torch.Generator().manual_seed(3)
+    confidence = torch.rand(500, generator=draw, dtype=torch.double)
+    right = torch.rand(500, generator=draw) < confidence**2
+    theirs = float(binary_calibration_error(confidence, right.long(), n_bins=15))
+    assert expected_calibration_error(confidence, right.double()) == pytest.approx(theirs, rel=1e-9)
+
+
+def test_scores_of_any_size_are_fitted() -> None:
+    data = flipped(2.0, -4.0)
+    large = Answered(1e4 * data.scores + 3e4, data.targets, data.known)
+    small, found = calibrate([data], "sigmoid"), calibrate([large], "sigmoid")
+    assert found.temperature == MAX_TEMPERATURE  # 20,000 would be right
+    assert reliability([large], found)["nll"] < reliability([large], Calibration("sigmoid"))["nll"] / 50
+    moved = Answered(data.scores - 300, data.targets, data.known)
+    assert calibrate([moved], "sigmoid").temperature == pytest.approx(small.temperature, rel=1e-3)
 
 
 def test_candidates_keep_their_order_and_a_softmax_adds_up_to_one() -> None:
