@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from benchmarks.runs import composed, fill
 from mkgc.check import check_data
-from mkgc.inspect.report import Report, Table, shown, verdict
+from mkgc.inspect.report import Report, verdict
+from mkgc.reports.writers import markdown_table
 
 PAGES = Path("docs/checks").resolve()
 BEGIN, END = "<!-- table: python -m benchmarks.checks -->", "<!-- end of table -->"
@@ -85,18 +86,9 @@ def checked(archives: Path) -> Iterator[tuple[Checked, Report]]:
 def page(data: Checked, report: Report) -> str:
     """The report in Markdown, with the command that makes it."""
     findings = "\n".join(f"- **{finding.severity}** {_escaped(finding.text)}" for finding in report.findings)
-    tables = "\n\n".join(f"## {_escaped(table.title)}\n\n{_table(table)}" for table in report.tables)
+    tables = "\n".join(f"## {_escaped(table.title)}\n\n{markdown_table(table, _escaped)}" for table in report.tables)
     made = f"    {data.command}"
-    return f"# {_escaped(report.title)}\n\n{made}\n\n**{verdict(report)}**\n\n{findings}\n\n{tables}\n"
-
-
-def _table(table: Table) -> str:
-    head = [_row(table.columns), _row(["---"] * len(table.columns))]
-    return "\n".join([*head, *(_row([_escaped(shown(cell)) for cell in row]) for row in table.rows)])
-
-
-def _row(cells: tuple[str, ...] | list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"# {_escaped(report.title)}\n\n{made}\n\n**{verdict(report)}**\n\n{findings}\n\n{tables}"
 
 
 def _escaped(text: str) -> str:

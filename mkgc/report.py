@@ -16,7 +16,9 @@ from mkgc.errors import ConfigError
 from mkgc.reports.comparison import compare_runs
 from mkgc.reports.runs import list_runs, read_runs, run_files
 from mkgc.reports.systems import list_systems
-from mkgc.reports.tables import Table, check_form, show, write
+from mkgc.reports.table import Table
+from mkgc.reports.terminal import show
+from mkgc.reports.writers import check_form, write
 
 
 def report(config: DictConfig) -> list[Table]:

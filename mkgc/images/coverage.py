@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from mkgc.data.examples import ImagePaths
 from mkgc.errors import DataError
 from mkgc.images.decode import ImageError
-from mkgc.terminal import grid, plain
+from mkgc.reports.table import Table
+from mkgc.reports.terminal import drawn
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,24 @@ class Coverage:
     rows: tuple[Row, ...]
 
     def table(self) -> Table:
-        """For a terminal."""
+        """As text, which lies on the left."""
         columns = ("split", "images", "examples", "with one", "named", "usable", "missing", "broken")
-        table = grid("", columns, [False] * len(columns))
-        for row in self.rows:
-            broken = ", ".join(f"{n} {kind}" for kind, n in sorted(row.broken.items()) if kind != "missing")
-            covered = f"{row.covered:,} ({row.share:.0%})"
-            counts = (f"{row.examples:,}", covered, f"{row.named:,}", f"{row.usable:,}")
-            cells = (row.split, row.group, *counts, f"{row.broken.get('missing', 0):,}", broken or "0")
-            table.add_row(*map(plain, cells))
-        return table
+        return Table("", columns, [_cells(row) for row in self.rows])
 
     def show(self) -> None:
         """Prints the table, where there are images to speak of."""
         if self.rows:
-            Console().print(self.table())
+            Console().print(drawn(self.table()))
 
     def as_dict(self) -> list[dict[str, Any]]:
         """Plain values, for ``metrics.json``."""
         return [asdict(row) for row in self.rows]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    broken = ", ".join(f"{n} {kind}" for kind, n in sorted(row.broken.items()) if kind != "missing")
+    counts = (f"{row.examples:,}", f"{row.covered:,} ({row.share:.0%})", f"{row.named:,}", f"{row.usable:,}")
+    return row.split, row.group, *counts, f"{row.broken.get('missing', 0):,}", broken or "0"
 
 
 def count(

@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 from mkgc.inspect.published import PUBLISHED, Published
-from mkgc.inspect.report import Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
+from mkgc.reports.table import Table
 
 SUFFIXES = (".txt", ".tsv", ".json", ".jsonl")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mkgc.data.examples import SPLITS
 from mkgc.inspect.published import Published
-from mkgc.inspect.report import Cell, Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
+from mkgc.reports.table import Cell, Table
 
 MOST = 30
 """Classes that are listed one by one."""

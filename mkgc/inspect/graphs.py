@@ -13,8 +13,9 @@ from mkgc.data.notes import triple_codes
 from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
-from mkgc.inspect.report import Cell, Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.sentence_checks import spread
+from mkgc.reports.table import Cell, Share, Table
 
 INVERSE_LEAK = 0.1
 """Share of reversed pairs from which a rule that turns triples around beats many models."""
@@ -61,7 +62,7 @@ def find_leaks(graph: Graph) -> Section:
             continue
         same = int(np.isin(_pairs(graph, triples), forward).sum())
         back = int(np.isin(_pairs(graph, triples[:, ::-1]), forward).sum())
-        rows.append((split, len(triples), loops, same, _share(same, triples), back, _share(back, triples)))
+        rows.append((split, len(triples), loops, same, _share(same, len(triples)), back, _share(back, len(triples))))
         if back:
             findings.append(_inverse(split, back, len(triples)))
     columns = ("split", "triples", "self-loops", "(h, t) in train", "share", "(t, h) in train", "share")
@@ -72,8 +73,8 @@ def _pairs(graph: Graph, triples: Triples) -> Int[np.ndarray, " n"]:
     return triples[:, 0] * len(graph.entities) + triples[:, 2]
 
 
-def _share(part: int, triples: Triples) -> float:
-    return part / len(triples) if len(triples) else 0.0
+def _share(part: int, whole: int) -> Share:
+    return Share(part / max(1, whole))
 
 
 def _inverse(split: str, back: int, of: int) -> Finding:
@@ -95,7 +96,7 @@ def find_unseen(graph: Graph) -> Section:
         unseen, strange = ~np.isin(ends, train[:, [0, 2]]), ~np.isin(kinds, train[:, 1])
         entities, relations = len(np.unique(ends[unseen])), len(np.unique(kinds[strange]))
         touched = int((unseen.any(1) | strange).sum())
-        rows.append((split, entities, relations, touched, _share(touched, triples)))
+        rows.append((split, entities, relations, touched, _share(touched, len(triples))))
         if touched:
             new = f"entities {entities:,}, relations {relations:,}"
             findings.append(Finding("warning", f"{touched:,} triples of {split} name what train does not have: {new}"))
@@ -112,10 +113,10 @@ def look_at_texts(graph: Graph) -> Section:
     shared, sharing = _shared(graph.names)
     same, meaning = _shared(graph.relation_names)
     rows: tuple[tuple[Cell, ...], ...] = (
-        ("entities without a text", bare, bare / max(1, len(named))),
-        ("entities with a name only", short, short / max(1, len(named))),
-        (f"entities that share {shared:,} names", sharing, sharing / max(1, len(named))),
-        (f"relations that share {same:,} texts", meaning, meaning / max(1, len(graph.relations))),
+        ("entities without a text", bare, _share(bare, len(named))),
+        ("entities with a name only", short, _share(short, len(named))),
+        (f"entities that share {shared:,} names", sharing, _share(sharing, len(named))),
+        (f"relations that share {same:,} texts", meaning, _share(meaning, len(graph.relations))),
     )
     findings = [Finding("warning", f"{bare:,} entities have no text: their id stands in for it")] if bare else []
     if short:

@@ -10,7 +10,8 @@ from mkgc.data.examples import Illustrated
 from mkgc.data.settings import DataSettings
 from mkgc.images.coverage import Coverage
 from mkgc.images.decode import KINDS, ImageError
-from mkgc.inspect.report import Cell, Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
+from mkgc.reports.table import Cell, Share, Table
 
 NAMED = 5
 """Broken files that are named, of each kind."""
@@ -27,7 +28,7 @@ def inspect_images(coverage: Coverage, problems: Problems, settings: DataSetting
 def cover(coverage: Coverage) -> Table:
     """How many examples (or entities) have a usable image, and how many images are there at all."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (row.split, row.group, row.examples, row.covered, float(row.share), row.named, row.usable)
+        (row.split, row.group, row.examples, row.covered, Share(row.share), row.named, row.usable)
         for row in coverage.rows
     )
     columns = ("of", "images", "examples", "with one", "share", "named", "usable")

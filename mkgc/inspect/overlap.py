@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 
-from mkgc.inspect.report import Cell, Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
+from mkgc.reports.table import Cell, Table
 
 Keys = Mapping[str, Sequence[Hashable]]
 """Of each split what its examples are compared by."""

@@ -7,22 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from mkgc.errors import one_line, printable
+from mkgc.reports.table import Table
 from mkgc.terminal import say
 
 Severity = Literal["fatal", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("fatal", "warning", "info")
-
-Cell = str | int | float | None
-"""A float is a share between 0 and 1; None is a cell where nothing applies."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows as wide as ``columns``."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for ``report.json``."""
-        return {"fatal": self.fatal, **asdict(self)}
+        tables = [{"title": one.title, "columns": one.columns, "rows": one.rows} for one in self.tables]
+        findings = [asdict(finding) for finding in self.findings]
+        return {"fatal": self.fatal, "title": self.title, "tables": tables, "findings": findings}
 
 
 def collect(title: str, sections: Iterable[Section]) -> Report:
@@ -74,15 +65,6 @@ def collect(title: str, sections: Iterable[Section]) -> Report:
 def _cut(table: Table) -> Table:
     rows = (tuple(one_line(cell, 200) if isinstance(cell, str) else cell for cell in row) for row in table.rows)
     return Table(printable(table.title), tuple(map(printable, table.columns)), tuple(rows))
-
-
-def shown(cell: Cell) -> str:
-    """A cell as text: ``1,234``, ``93.9 %``; nothing where nothing applies."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float):
-        return f"{cell:.1%}".replace("%", " %")
-    return f"{cell:,}" if isinstance(cell, int) else cell
 
 
 def verdict(report: Report) -> str:

@@ -13,8 +13,9 @@ from mkgc.data.processor import Processor
 from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
-from mkgc.inspect.report import Cell, Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.unknown_pieces import measure_vocabulary
+from mkgc.reports.table import Cell, Table
 
 if TYPE_CHECKING:
     from mkgc.data.sentences import SentenceSource

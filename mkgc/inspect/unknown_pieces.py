@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mkgc.data.tokens import Tokenizer
-from mkgc.inspect.report import Cell, Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
+from mkgc.reports.table import Cell, Share, Table
 
 UNKNOWN = 0.01
 """Share of unknown pieces from which they are more than a rare character."""
@@ -18,7 +19,7 @@ def measure_vocabulary(tokenizer: Tokenizer, texts: Mapping[str, Sequence[Sequen
     for name, part in texts.items():
         pieces = sum(map(len, part))
         unknown = sum(list(ids).count(tokenizer.unknown) for ids in part)
-        rows.append((name, pieces, unknown, unknown / max(1, pieces)))
+        rows.append((name, pieces, unknown, Share(unknown / max(1, pieces))))
         if unknown:
             text = f"{unknown:,} of {pieces:,} pieces of {name} ({unknown / pieces:.1%}) are unknown to the tokeniser"
             findings.append(Finding("warning" if unknown > UNKNOWN * pieces else "info", text))

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from mkgc.errors import MkgcError
 from mkgc.reports.systems import list_systems
-from mkgc.reports.tables import show, write
+from mkgc.reports.terminal import show
+from mkgc.reports.writers import write
 from mkgc.terminal import say
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkgc.reports.tables import Table
+from mkgc.reports.table import Table
 
 if TYPE_CHECKING:
     from mkgc.analysis.confidence import Comparison

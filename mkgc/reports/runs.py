@@ -15,7 +15,7 @@ from typing import Any
 
 from mkgc.errors import DataError
 from mkgc.reports.saved import Run, read_run
-from mkgc.reports.tables import Cell, Spread, Table
+from mkgc.reports.table import Cell, Spread, Table
 from mkgc.reports.varied import varied
 from mkgc.training.run import REPLACED
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mkgc.errors import DataError
 from mkgc.reports.runs import common, grouped, read_jobs, system
 from mkgc.reports.saved import Run
-from mkgc.reports.tables import Cell, Table
+from mkgc.reports.table import Cell, Table
 
 if TYPE_CHECKING:
     from mkgc.analysis.queries import Queries

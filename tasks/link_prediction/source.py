@@ -11,9 +11,10 @@ from mkgc.data.dataset import Dataset
 from mkgc.data.graph_source import GraphSource
 from mkgc.data.settings import DataSettings
 from mkgc.inspect.published import Published
-from mkgc.inspect.report import Cell, Section, Table
+from mkgc.inspect.report import Section
 from mkgc.inspect.sentence_checks import spread
 from mkgc.inspect.unknown_pieces import measure_vocabulary
+from mkgc.reports.table import Cell, Table
 from tasks.link_prediction import atlas
 
 

@@ -14,8 +14,9 @@ from mkgc.data.formats.labelled import labelled
 from mkgc.data.sentences import SentenceSource
 from mkgc.data.settings import DataSettings
 from mkgc.inspect.published import Published
-from mkgc.inspect.report import Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
 from mkgc.nn.crf import repair_bio
+from mkgc.reports.table import Table
 from tasks.mner import atlas, twitter
 from tasks.mner.example import TaggedExample, parse_labelled
 from tasks.mner.schemes import in_one_scheme

@@ -14,7 +14,8 @@ from mkgc.data.formats.labelled import labelled
 from mkgc.data.sentences import SentenceSource
 from mkgc.data.settings import DataSettings
 from mkgc.inspect.published import Published
-from mkgc.inspect.report import Finding, Section, Table
+from mkgc.inspect.report import Finding, Section
+from mkgc.reports.table import Table
 from tasks.mre import atlas, mnre
 from tasks.mre.example import RelationExample, parse_labelled
 

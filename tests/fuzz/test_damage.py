@@ -18,7 +18,7 @@ from mkgc.data.formats import feature_tables, tsv
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
 from mkgc.reports.runs import list_runs, read_runs
-from mkgc.reports.tables import markdown
+from mkgc.reports.writers import markdown
 from mkgc.tools import archive
 from mkgc.training.checkpoint import read
 from tasks.mner import twitter

@@ -13,6 +13,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
 from mkgc.images.coverage import Coverage, Row, check_minimum
 from mkgc.images.policy import load_graph_images, load_images
+from mkgc.reports.terminal import drawn
 from tasks.mner.example import TaggedExample
 
 SIZES = {"image": 16, "crops": 8}
@@ -75,7 +76,7 @@ def test_what_is_there_is_counted_for_each_split_and_group(examples: dict[str, l
 def test_every_figure_is_printed() -> None:
     rows = (Row("train", "image", 12_247, 6_000, 7_356, 7_300, {"truncated": 2, "missing": 50, "huge": 4}), DEV_IMAGE)
     console = Console(width=120, file=io.StringIO(), record=True)
-    console.print(Coverage(rows).table())
+    console.print(drawn(Coverage(rows).table()))
     lines = console.export_text().splitlines()
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert " ".join(lines[1].replace("┃", " ").split()) == HEADS

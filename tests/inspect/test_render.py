@@ -5,13 +5,14 @@ from html.parser import HTMLParser
 from rich.console import Console
 
 from mkgc.inspect.html import page
-from mkgc.inspect.report import Finding, Report, Section, Table, collect, shown, verdict
+from mkgc.inspect.report import Finding, Report, Section, collect, verdict
 from mkgc.inspect.terminal import show
+from mkgc.reports.table import Share, Table, shown
 
 EVIL = "<script>alert('&')</script>"
 REPORT = Report(
     EVIL,
-    (Table("[bold]Counts", (EVIL, "n", "share"), ((EVIL, 1234, 0.5), ("[red]x[/red]", None, None))),),
+    (Table("[bold]Counts", (EVIL, "n", "share"), ((EVIL, 1234, Share(0.5)), ("[red]x[/red]", None, None))),),
     (Finding("fatal", EVIL), Finding("info", "fine")),
 )
 
@@ -76,4 +77,5 @@ def test_the_gravest_finding_comes_first_and_empty_tables_are_left_out() -> None
 
 
 def test_cells_are_shown_as_a_reader_expects() -> None:
-    assert [shown(cell) for cell in (1234, 0.939, "x", None, 0, 0.0)] == ["1,234", "93.9 %", "x", "", "0", "0.0 %"]
+    cells = (1234, Share(0.939), "x", None, 0, Share(0))
+    assert [shown(cell) for cell in cells] == ["1,234", "93.9 %", "x", "", "0", "0.0 %"]

@@ -1,19 +1,18 @@
-"""Tables of figures: how a cell reads, and the forms that tables are written in."""
+"""The forms that tables are written in: Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from rich.console import Console
+from typing import Any
 
 from mkgc.app.files import is_plain, json_text, write_whole
 from mkgc.errors import ConfigError, printable
-from mkgc.terminal import grid, plain
+from mkgc.reports.table import Cell, Table, shown
 
 TEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -21,55 +20,22 @@ TEX = str.maketrans(
 )
 
 
-class Spread(NamedTuple):
-    """A figure over several seeds; ``sd`` is of a sample."""
-
-    mean: float
-    sd: float
-
-
-Cell = str | int | float | tuple[float, ...] | None
-"""A tuple is a Spread, or an Interval; None is a cell where nothing applies."""
-
-
-class Table(NamedTuple):
-    """Rows are as wide as ``columns``; ``best`` are cells (row, column) that stand out where the form allows it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-    best: frozenset[tuple[int, int]] = frozenset()
-
-    def texts(self, escape: Callable[[str], str], emphasis: str) -> list[list[str]]:
-        """The rows' cells as text; ``emphasis`` has the place, ``{}``, of a cell that stands out."""
-        texts = [[escape(shown(cell)) for cell in row] for row in self.rows]
-        for row, column in self.best:
-            texts[row][column] = emphasis.format(texts[row][column])
-        return texts
-
-    def numeric(self, column: int) -> bool:
-        """Whether a column has figures."""
-        return any(not isinstance(row[column], str | None) for row in self.rows)
-
-
-def shown(cell: Cell) -> str:
-    """A cell as text: ``0.9244 ± 0.0041``, ``0.3380 [0.3321, 0.3442]``; nothing where nothing applies."""
-    if isinstance(cell, tuple):
-        value, *rest = (f"{part:.4f}" if abs(cell[0]) < 10 else f"{part:,.1f}" for part in cell)
-        return f"{value} ± {rest[0]}" if isinstance(cell, Spread) else f"{value} [{', '.join(rest)}]"
-    if isinstance(cell, float):
-        return f"{cell:.4f}" if abs(cell) < 10 else f"{cell:,.1f}"
-    return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else printable(cell)
+def texts(table: Table, escape: Callable[[str], str], emphasis: str) -> list[list[str]]:
+    """The rows' cells as text; ``emphasis`` has the place, ``{}``, of a cell that stands out."""
+    rows = [[escape(shown(cell)) for cell in row] for row in table.rows]
+    for row, column in table.best:
+        rows[row][column] = emphasis.format(rows[row][column])
+    return rows
 
 
 def markdown(tables: list[Table]) -> str:
     """The tables under their titles."""
-    return "\n".join(f"{printable(table.title)}\n\n{_grid(table)}" for table in tables)
+    return "\n".join(f"{printable(table.title)}\n\n{markdown_table(table)}" for table in tables)
 
 
-def _grid(table: Table) -> str:
-    cells = table.texts(lambda text: text.replace("|", "\\|"), "**{}**")
-    head = map(printable, table.columns)
+def markdown_table(table: Table, escape: Callable[[str], str] = lambda text: text.replace("|", "\\|")) -> str:
+    """One table without its title; ``escape`` is for text in cells."""
+    cells, head = texts(table, escape, "**{}**"), map(printable, table.columns)
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(table.columns), *cells))
 
 
@@ -80,7 +46,9 @@ def latex(tables: list[Table]) -> str:
 
 def _tabular(table: Table) -> str:
     sides = "".join("r" if table.numeric(i) else "l" for i in range(len(table.columns)))
-    head, *body = (" & ".join(row) + r" \\" for row in (map(_tex, table.columns), *table.texts(_tex, r"\textbf{{{}}}")))
+    head, *body = (
+        " & ".join(row) + r" \\" for row in (map(_tex, table.columns), *texts(table, _tex, r"\textbf{{{}}}"))
+    )
     lines = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
     return "".join(f"{line}\n" for line in lines)
 
@@ -111,7 +79,7 @@ def as_csv(tables: list[Table]) -> str:
     if len({table.columns for table in tables}) > 1:
         raise ConfigError("tables of different columns do not fit a .csv: choose output=FILE.md or FILE.json")
     if len(tables) > 1:
-        tables = [t._replace(columns=("table", *t.columns), rows=[(t.title, *row) for row in t.rows]) for t in tables]
+        tables = [replace(t, columns=("table", *t.columns), rows=[(t.title, *row) for row in t.rows]) for t in tables]
     rows = [_flat(dict(zip(table.columns, row, strict=True))) for table in tables for row in table.rows]
     out = io.StringIO()
     writer = csv.DictWriter(out, [*dict.fromkeys(chain.from_iterable(rows))], lineterminator="\n")
@@ -154,16 +122,3 @@ def write(tables: list[Table], output: Path) -> None:
     """
     check_form(output)
     write_whole(output, WRITERS.get(output.suffix, markdown)(tables))
-
-
-def show(tables: list[Table], console: Console) -> None:
-    """Prints tables on a terminal, and Markdown into a file or a pipe; no name is taken for markup."""
-    if not console.is_terminal:
-        console.file.write(markdown(tables))
-        return
-    for table in tables:
-        rich = grid(table.title, table.columns, map(table.numeric, range(len(table.columns))))
-        for i, row in enumerate(table.rows):
-            styles = ["bold green" if (i, j) in table.best else "" for j in range(len(row))]
-            rich.add_row(*(plain(shown(cell), style) for cell, style in zip(row, styles, strict=True)))
-        console.print(rich)

@@ -1,0 +1,17 @@
+"""HTML pages from the templates beside; whatever the data hold is escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mkgc.reports.table import Share, shown
+
+
+def render(name: str, **values: Any) -> str:
+    """The page that a template makes of values; a name that it does not know is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(loader=PackageLoader("mkgc.reports"), autoescape=True, undefined=StrictUndefined)
+    pages.filters["shown"] = shown
+    pages.tests["share"] = lambda cell: isinstance(cell, Share)
+    return pages.get_template(name).render(values)
