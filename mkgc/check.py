@@ -49,10 +49,10 @@ def check_data(config: DictConfig) -> Report:
 
 def write(report: Report, folder: Path) -> None:
     """Writes ``report.html`` and ``report.json``."""
-    from mkgc.inspect import html
+    from mkgc.inspect.render import page
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "report.html", html.page(report))
+    write_whole(folder / "report.html", page(report))
     write_whole(folder / "report.json", json_text(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
@@ -61,7 +61,7 @@ def write(report: Report, folder: Path) -> None:
 def _main(config: DictConfig) -> None:
     from rich.console import Console
 
-    from mkgc.inspect.terminal import show
+    from mkgc.inspect.render import show
 
     report, folder = check_data(config), Path(config.output)
     write(report, folder)

@@ -14,10 +14,10 @@ from mkgc.app.files import check_output, only_contents
 from mkgc.app.keys import REPORT
 from mkgc.errors import ConfigError
 from mkgc.reports.comparison import compare_runs
+from mkgc.reports.console import show
 from mkgc.reports.runs import list_runs, read_runs, run_files
 from mkgc.reports.systems import list_systems
 from mkgc.reports.table import Table
-from mkgc.reports.terminal import show
 from mkgc.reports.writers import check_form, write
 
 

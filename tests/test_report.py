@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from mkgc.analysis.queries import RECORD, Queries
+from mkgc.reports.console import show
 from mkgc.reports.runs import list_runs, read_runs
 from mkgc.reports.systems import list_systems
 from mkgc.reports.table import Spread, Table, shown
-from mkgc.reports.terminal import show
 from tests.conftest import said
 
 TOO_DEEP = "is nested more than 50 levels deep, which the settings of a run are not"

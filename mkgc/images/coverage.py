@@ -13,8 +13,8 @@ from rich.console import Console
 from mkgc.data.examples import ImagePaths
 from mkgc.errors import DataError
 from mkgc.images.decode import ImageError
+from mkgc.reports.console import drawn
 from mkgc.reports.table import Table
-from mkgc.reports.terminal import drawn
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mkgc.errors import MkgcError
+from mkgc.reports.console import show
 from mkgc.reports.systems import list_systems
-from mkgc.reports.terminal import show
 from mkgc.reports.writers import write
 from mkgc.terminal import say
 

@@ -13,7 +13,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.errors import DataError
 from mkgc.images.coverage import Coverage, Row, check_minimum
 from mkgc.images.policy import load_graph_images, load_images
-from mkgc.reports.terminal import drawn
+from mkgc.reports.console import drawn
 from tasks.mner.example import TaggedExample
 
 SIZES = {"image": 16, "crops": 8}

@@ -4,9 +4,8 @@ from html.parser import HTMLParser
 
 from rich.console import Console
 
-from mkgc.inspect.html import page
+from mkgc.inspect.render import page, show
 from mkgc.inspect.report import Finding, Report, Section, collect, verdict
-from mkgc.inspect.terminal import show
 from mkgc.reports.table import Share, Table, shown
 
 EVIL = "<script>alert('&')</script>"

@@ -1,4 +1,4 @@
-"""A report on a terminal."""
+"""A report on a terminal, and as one HTML page that needs nothing else: no script, no font, no address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mkgc.inspect.report import Report, verdict
-from mkgc.reports.terminal import drawn
+from mkgc.reports.console import drawn
+from mkgc.reports.pages import render
 from mkgc.terminal import plain
 
 STYLES = {"fatal": "bold red", "warning": "yellow", "info": "dim"}
@@ -20,3 +21,8 @@ def show(report: Report, console: Console) -> None:
     for finding in report.findings:
         console.print(Text.assemble((f"{finding.severity:<8}", STYLES[finding.severity]), plain(finding.text)))
     console.print(Text(verdict(report), style="bold"))
+
+
+def page(report: Report) -> str:
+    """The page of a report."""
+    return render("report.html", report=report, verdict=verdict(report))
