@@ -14,7 +14,7 @@ from benchmarks.runs import composed
 from mkgc.data.dataset import read_dataset
 from mkgc.tools.archive import unpack
 from mkgc.training.checkpoint import build_task
-from mkgc.training.datamodule import LengthBatches
+from mkgc.training.samplers import LengthBatches
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.queries import QuerySet
 from tasks.link_prediction.task import LinkPrediction

@@ -27,7 +27,7 @@ from mkgc.images import store
 from mkgc.images.decode import read_image
 from mkgc.images.loaded import LoadedImages
 from mkgc.tools.archive import unpack
-from mkgc.training.datamodule import LengthBatches
+from mkgc.training.samplers import LengthBatches
 
 RESULTS = Path("benchmarks/input_pipeline.json")
 PAGE = Path("docs/benchmarks.md")

@@ -167,7 +167,7 @@ def ours(root: Path, row: Row) -> Cost:
     task.before_fit(dataset)
     clock = Clock()
     trainer = instantiate(
-        config.trainer,
+        {key: value for key, value in config.trainer.items() if key != "compile"},
         max_epochs=2,
         limit_train_batches=row.steps,
         limit_val_batches=0,

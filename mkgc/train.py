@@ -43,7 +43,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.training.frozen import keep_states
     from mkgc.training.ledger import Ledger
     from mkgc.training.start import Start
-    from mkgc.training.trainer import logged, telling_the_way_on
+    from mkgc.training.trainer import compile_task, logged, telling_the_way_on
 
     _check(config)
     trainer = build_trainer(config, folder)
@@ -59,6 +59,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     task = build_task(config, dataset.processor)
     task.metadata = describe(config, dataset.processor)
     notes = [] if start is None else start.enter(task)
+    if config.trainer.compile:
+        compile_task(task)
     if trainer.is_global_zero:
         _claim(run, config)
         dataset.show()

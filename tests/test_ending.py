@@ -28,21 +28,21 @@ def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
 ) -> None:
     from tasks.mre.task import RelationExtraction
 
-    loss = RelationExtraction.loss
+    losses = RelationExtraction.losses
 
     def told_in_the_second_epoch(self, batch):
         if self.current_epoch == 1:
             os.kill(os.getpid(), number)
-        return loss(self, batch)
+        return losses(self, batch)
 
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(RelationExtraction, "loss", told_in_the_second_epoch)
+    monkeypatch.setattr(RelationExtraction, "losses", told_in_the_second_epoch)
     ended, _, err = run("train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here")
     assert ended == code
     word = "terminated" if number == signal.SIGTERM else "interrupted"
     assert said(err) == f"{word}; 1 epoch is saved: go on with 'resume=\"{tmp_path}/here/last.ckpt\"'"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-    monkeypatch.setattr(RelationExtraction, "loss", loss)
+    monkeypatch.setattr(RelationExtraction, "losses", losses)
     again, _, err = run(
         "train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here", *shlex.split(err)[-1:]
     )
@@ -53,7 +53,7 @@ def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
 def test_a_run_that_is_told_to_end_before_its_first_epoch_is_over_says_that_nothing_is_saved(
     run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.mre.task.RelationExtraction.loss", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("tasks.mre.task.RelationExtraction.losses", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     arguments = ("train", f"data.root={mre_root}", *TINY, "task.epochs=2", "hydra.run.dir=here")
     code, _, err = run(*arguments)
     assert code == 143
@@ -154,7 +154,7 @@ def test_a_bug_is_one_line_that_says_where_its_traceback_is(
     def broken(*_: object) -> None:
         raise KeyError("a bug\x1b[31m")
 
-    monkeypatch.setattr(RelationExtraction, "loss", broken)
+    monkeypatch.setattr(RelationExtraction, "losses", broken)
     code, _, err = run("train", f"data.root={mre_root}", *TINY, "hydra.run.dir=here")
     assert code == 1
     assert "\x1b" not in err

@@ -26,6 +26,8 @@ OWN = ("mkgc.", "tasks.")
 PLAIN = (str, int, float, bool, type(None))
 UNIONS = (typing.Union, types.UnionType)
 ABSENT = object()
+COMPILE = "trainer.compile"
+"""A key that is ours, and no setting of Lightning's trainer."""
 DECLARED = "backbone.inputs"
 """A key that says what its node needs, and is no setting of it."""
 LONGEST = 200
@@ -154,7 +156,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
     hints = _hints(target)
     for key in node:
         place = f"{path}.{key!s}"
-        if key in GIVEN or place == DECLARED or place in missing:
+        if key in GIVEN or place in (DECLARED, COMPILE) or place in missing:
             continue
         if key not in parameters and not open_ended:
             known = ", ".join(name for name in parameters if name != "self")

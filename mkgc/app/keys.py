@@ -19,6 +19,7 @@ TRAIN: Keys = {
     "patience": Natural | None,
     "nonfinite": Literal["stop", "skip"],
     "trainer.check_val_every_n_epoch": Count,
+    "trainer.compile": bool,
     "weights": str | None,
     "resume": str | None,
     "data.images": dict[str, Count],

@@ -29,7 +29,7 @@ class KeepBest(Checkpoint):
 
     def __init__(self, folder: Path, patience: int | None) -> None:
         self.folder, self.patience = folder, patience
-        self.best: dict[str, Any] = {"score": -float("inf"), "waited": 0}
+        self.best: dict[str, Any] = {"score": None, "waited": 0}
         self.saved: Path | None = None
         self.epochs = 0
 
@@ -43,7 +43,8 @@ class KeepBest(Checkpoint):
         if task.monitor not in trainer.callback_metrics:
             raise ConfigError(f"no {task.monitor} was computed, so no epoch is the best: dev must be scored")
         score = float(trainer.callback_metrics[task.monitor])
-        if score > self.best["score"]:
+        before = self.best["score"]
+        if before is None or (score > before if task.mode == "max" else score < before):
             trainer.save_checkpoint(self.folder / BEST, weights_only=True)
             weights = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
             place = {"epoch": trainer.current_epoch, "global_step": trainer.global_step}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -23,8 +23,8 @@ from mkgc.encoders.frozen import FrozenPrefix
 from mkgc.errors import CheckpointError, ConfigError, DivergedError
 from mkgc.images.augment import augment
 from mkgc.images.loaded import LoadedImages
-from mkgc.training.datamodule import LengthBatches
 from mkgc.training.optim import Optim, build_optimizer, linear_schedule
+from mkgc.training.samplers import LengthBatches
 from mkgc.training.steps import LargeBatch
 
 Rows = dict[re.Pattern[str], tuple[str, int]]
@@ -50,10 +50,14 @@ class Encoder(Protocol):
 class Task(pl.LightningModule, ABC):
     """Loss, predictions and metrics are the task's; the steps below are final.
 
-    The checkpoint with the highest ``monitor`` on dev is the one that is tested; test is read once.
+    The checkpoint with the best ``monitor`` on dev is the one that is tested; test is read once.
     """
 
     monitor: ClassVar[str]
+    mode: ClassVar[Literal["max", "min"]] = "max"
+    """Whether more of what is monitored is better, or less."""
+    loss_weights: ClassVar[Mapping[str, float]] = {}
+    """What parts of the loss count for; 1 where nothing is said."""
     rows: ClassVar[Rows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
     """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
 
@@ -80,8 +84,8 @@ class Task(pl.LightningModule, ABC):
         """An empty metric; what it computes is logged under its split's name."""
 
     @abstractmethod
-    def loss(self, batch: Any) -> Tensor:
-        """The scalar to be minimised: a mean over what :meth:`weight` counts."""
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """The parts of what is minimised, by name: each a mean over what :meth:`weight` counts."""
 
     @abstractmethod
     def scores(self, batch: Any) -> Any:
@@ -89,7 +93,7 @@ class Task(pl.LightningModule, ABC):
 
     @abstractmethod
     def weight(self, batch: Any) -> Tensor:
-        """How much a batch counts beside others of the same step of the optimiser: what :meth:`loss` is a mean over."""
+        """How much a batch counts beside others of the same step: what :meth:`losses` are means over."""
 
     @abstractmethod
     def update_metric(self, batch: Any, metric: Any) -> None:
@@ -151,9 +155,23 @@ class Task(pl.LightningModule, ABC):
         """Whether there is a network to be trained after :meth:`before_fit`."""
         return True
 
+    def loss(self, batch: Any) -> Tensor:
+        """The scalar to be minimised: the weighted sum of its parts."""
+        return self._total(self.losses(batch))
+
+    def _total(self, parts: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([self.loss_weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
+
+    def compile_methods(self) -> None:
+        """Compiles losses and scores, for batches of any size; what else calls them calls the compiled ones."""
+        self.losses, self.scores = (torch.compile(one, dynamic=True) for one in (self.losses, self.scores))  # type: ignore[method-assign]
+
     def training_step(self, batch: Any, _: int) -> Tensor:
-        loss = self.loss(self._varied(batch))
+        parts = self.losses(self._varied(batch))
+        loss = self._total(parts)
         self.log("train/loss", loss, prog_bar=True)
+        if len(parts) > 1:
+            self.log_dict({f"train/{name}": part for name, part in parts.items()})
         return self.large_batch.summed(loss, self.weight(batch), self._batches_of_a_step())
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

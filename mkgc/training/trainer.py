@@ -11,12 +11,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from mkgc.app.signals import Ended
+from mkgc.errors import ConfigError
 from mkgc.training.values import refused
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
     from mkgc.training.run import Run
+    from mkgc.training.task import Task
 
 
 def build_trainer(config: DictConfig, folder: Path) -> Any:
@@ -36,11 +38,12 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     precision, plugins = precision_settings(config.trainer.precision)
+    lightning = {key: value for key, value in config.trainer.items() if key != "compile"}
     with refused("logger"):
         logger = instantiate(config.logger, save_dir=str(folder))
     with refused("trainer"):
         return instantiate(
-            config.trainer,
+            lightning,
             precision=precision,
             callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether()],
             logger=logger,
@@ -48,6 +51,22 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
             default_root_dir=str(folder),
             use_distributed_sampler=False,
         )
+
+
+def compile_task(task: Task) -> None:
+    """Compiles the losses and scores of a task, as ``trainer.compile=true`` asks for.
+
+    Raises:
+        ConfigError: There is no compiler.
+    """
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        raise ConfigError("trainer.compile=true needs a C++ compiler (g++ or clang++), and there is none") from None
+    task.compile_methods()
 
 
 @contextmanager

@@ -144,12 +144,12 @@ class SequencePrediction(Ranked):
         states = self.dropout(self.backbone(self.sequences(triples, width, entities)))
         return full_products(states, self.classifier.weight, self.classifier.bias)[:, 0]
 
-    def loss(self, batch: SequenceBatch) -> Tensor:
+    def losses(self, batch: SequenceBatch) -> dict[str, Tensor]:
         """Cross-entropy of one true triple a query and its corrupted ones, a mean over all of them."""
         scores = self.judge(batch.triples(paired(batch.candidates)), batch.width).view(batch.candidates.shape)
         right = torch.zeros_like(scores)
         right[:, 0] = 1.0
-        return F.binary_cross_entropy_with_logits(scores, right)
+        return {"triple": F.binary_cross_entropy_with_logits(scores, right)}
 
     def queries(self, batch: SequenceBatch) -> SequenceBatch:
         """The batch itself, as only whole triples are read; the known entities are rows of texts."""

@@ -141,14 +141,14 @@ class StructurePrediction(Ranked):
             return Calibration("sigmoid", bias=self.structure.margin)
         return Calibration("sigmoid" if self.structure.objective == "kvsall" else "softmax")
 
-    def loss(self, batch: TripleBatch) -> Tensor:
+    def losses(self, batch: TripleBatch) -> dict[str, Tensor]:
         triples = batch.triples(batch.targets)
         weights = self._weights(batch, triples)
         if self.structure.draws:
             total = (weights * self._sampled(batch, triples)).sum()
         else:
             total = self._among_all(batch)
-        return (total + (weights * self._auxiliary(triples)).sum()) / weights.sum()
+        return {"triples": (total + (weights * self._auxiliary(triples)).sum()) / weights.sum()}
 
     def weight(self, batch: TripleBatch) -> Tensor:
         """Of all triples that answer the batch's queries."""

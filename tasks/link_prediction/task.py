@@ -106,11 +106,12 @@ class LinkPrediction(Ranked):
     def build_index(self, approximate: bool) -> EntityIndex:
         return EntityIndex(self.entities(), "product", approximate, self.excluded)
 
-    def loss(self, batch: LinkBatch) -> Tensor:
+    def losses(self, batch: LinkBatch) -> dict[str, Tensor]:
         """Every entity is scored as an answer, against all answers of the training split."""
         scores = self.scores(self._partly_hidden(batch) if self.hide else batch).float()
         answers = batch.targets[:, 0], batch.targets[:, 1]
-        return {"bce": binary_kvsall, "softmax": softmax_kvsall}[self.objective](scores, answers, self.smoothing)
+        objective = {"bce": binary_kvsall, "softmax": softmax_kvsall}[self.objective]
+        return {"entity": objective(scores, answers, self.smoothing)}
 
     def _partly_hidden(self, batch: LinkBatch) -> LinkBatch:
         """The batch with token and text of some entities masked, drawn among those that have an image."""

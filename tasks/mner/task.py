@@ -72,9 +72,9 @@ class EntityRecognition(Task):
         """Where there is a word (or piece)."""
         return batch.text.mask if self.pooling == "pieces" else batch.word_mask
 
-    def loss(self, batch: TaggedBatch) -> Tensor:
+    def losses(self, batch: TaggedBatch) -> dict[str, Tensor]:
         tags = batch.tags if self.pooling == "words" else self._piece_states(batch)
-        return self.head.crf(self.scores(batch), tags, self.mask(batch))
+        return {"tags": self.head.crf(self.scores(batch), tags, self.mask(batch))}
 
     def weight(self, batch: TaggedBatch) -> Tensor:
         """The number of sentences that the CRF reads anything of."""

@@ -45,12 +45,12 @@ class RelationExtraction(Task):
         """A score for each relation."""
         return self.head(self.backbone(batch.text, batch.images).text, batch.markers)
 
-    def loss(self, batch: RelationBatch) -> Tensor:
-        return F.cross_entropy(self.scores(batch), batch.labels)
+    def losses(self, batch: RelationBatch) -> dict[str, Tensor]:
+        return {"relation": F.cross_entropy(self.scores(batch), batch.labels)}
 
     def weight(self, batch: RelationBatch) -> Tensor:
         """The number of examples."""
-        return torch.tensor(float(len(batch.labels)), device=batch.labels.device)
+        return batch.labels.new_full((), len(batch.labels), dtype=torch.float)
 
     def update_metric(self, batch: RelationBatch, metric: RelationF1) -> None:
         metric.update(self.scores(batch).argmax(-1), batch.labels)

@@ -57,13 +57,14 @@ def _nan_at(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int = 0) -> None
     """Makes the loss of a batch NaN."""
     from tasks.link_prediction.structure import StructurePrediction
 
-    loss = StructurePrediction.loss
+    losses = StructurePrediction.losses
 
     def broken(task, part):
         place = (task.trainer.current_epoch, task.trainer.fit_loop.epoch_loop.batch_idx)
-        return loss(task, part) * (torch.nan if place == (epoch, batch) else 1.0)
+        factor = torch.nan if place == (epoch, batch) else 1.0
+        return {name: loss * factor for name, loss in losses(task, part).items()}
 
-    monkeypatch.setattr(StructurePrediction, "loss", broken)
+    monkeypatch.setattr(StructurePrediction, "losses", broken)
 
 
 def test_weights_that_the_last_step_of_an_epoch_broke_are_noticed(quick, monkeypatch, tmp_path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from mkgc.training.datamodule import LengthBatches
+from mkgc.training.samplers import LengthBatches
 
 LENGTHS = [3, 9, 4, 4, 12, 7, 5, 5, 8, 6, 3, 10, 11]
 

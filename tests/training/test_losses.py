@@ -1,0 +1,58 @@
+"""Parts of a loss are weighted, summed and logged by the base of all tasks, and compiled where that is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mkgc.errors import ConfigError
+from mkgc.training.trainer import compile_task
+from tasks.mre.task import RelationExtraction
+from tests.steps import built, collated
+
+
+class TwoParts(RelationExtraction):
+    """The loss of relations, and the size of their scores."""
+
+    loss_weights = {"size": 0.25}
+
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        return super().losses(batch) | {"size": self.scores(batch).square().mean()}
+
+
+@pytest.fixture
+def model(mre_root, tiny):
+    task, dataset = built(tiny("mre", mre_root, "backbone=text_only"))
+    return task, collated(task, dataset, range(4))
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts_and_each_is_logged(model, monkeypatch) -> None:
+    task, batch = model
+    task.__class__, logged = TwoParts, {}
+    monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: value}))
+    monkeypatch.setattr(TwoParts, "_batches_of_a_step", lambda _: 1)
+    parts = task.losses(batch)
+    torch.testing.assert_close(task.training_step(batch, 0), parts["relation"] + 0.25 * parts["size"])
+    torch.testing.assert_close(task.loss(batch), logged["train/loss"])
+    assert logged.keys() == {"train/loss", "train/relation", "train/size"}
+    torch.testing.assert_close(logged["train/size"], parts["size"])
+
+
+def test_no_compiler_is_one_line(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("none-such",))
+    with pytest.raises(ConfigError, match=r"trainer\.compile=true needs a C\+\+ compiler"):
+        compile_task(model[0])
+
+
+@pytest.mark.slow
+def test_a_compiled_task_learns_what_the_same_does_as_it_is(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, batch = model
+    expected = task.loss(batch)
+    compiles = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **how: compiles(function, backend="aot_eager", **how))
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+    compile_task(task)
+    torch.testing.assert_close(task.loss(batch), expected)
