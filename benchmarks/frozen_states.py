@@ -29,7 +29,7 @@ from mkgc.training.frozen import keep_states
 PAGE = Path("docs/benchmarks.md")
 BEGIN, END = "<!-- table: python -m benchmarks.frozen_states -->", "<!-- end of frozen states table -->"
 BERT = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 12}
-VIT = {"img_size": 56, "embed_dim": 384, "depth": 12, "num_heads": 6, "patch_size": 14}
+VIT: dict[str, Any] = {"img_size": 56, "embed_dim": 384, "depth": 12, "num_heads": 6, "patch_size": 14}
 SETTINGS = ("task=mner", "data.fraction=0.1", "data.images.image=56", "task.epochs=1", "size.fused=3")
 SEEDS = (0, 1, 2)
 
