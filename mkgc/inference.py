@@ -10,9 +10,8 @@ import torch
 from omegaconf import DictConfig
 
 from mkgc.app.devices import find_device
-from mkgc.data.dataset import found_again, read_settings, read_source
+from mkgc.data.dataset import DataSource, found_again, read_settings, read_source
 from mkgc.data.settings import DataSettings
-from mkgc.data.source import DataSource
 from mkgc.errors import ConfigError, DataError, one_line
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mkgc.data.dataset import Dataset
+from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph, Triples
 from mkgc.data.notes import note_graph
 from mkgc.data.settings import DataSettings
-from mkgc.data.source import DataSource
 from mkgc.data.subsets import subset_rows
 from mkgc.images.policy import entity_images
 from mkgc.inspect.graphs import inspect_graph

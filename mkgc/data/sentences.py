@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mkgc.data.cutting import note_cuts
-from mkgc.data.dataset import Dataset
+from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import SPLITS, ImagePaths, Sentence
 from mkgc.data.formats import SentenceFormat, chosen
 from mkgc.data.formats.locate import find_unnamed
 from mkgc.data.formats.text_files import note_unmatched
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
-from mkgc.data.source import DataSource
 from mkgc.data.subsets import subset_rows
 from mkgc.data.tokens import Tokenizer
 from mkgc.errors import ConfigError, DataError

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from mkgc.app.files import atomic_write
+from mkgc.data.dataset import DataSource
 from mkgc.data.formats.text_files import read_lines
 from mkgc.data.settings import DataSettings
-from mkgc.data.source import DataSource
 from mkgc.errors import DataError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,16 +17,26 @@ from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.unknown_pieces import measure_vocabulary
 from mkgc.reports.table import Cell, Table
 
-if TYPE_CHECKING:
-    from mkgc.data.sentences import SentenceSource
-
 Splits = Mapping[str, Sequence[Sentence]]
 
 BOUNDARIES = 2
 """[CLS] and [SEP]."""
 
 
-def inspect_sentences(source: SentenceSource, processor: Processor, published: Published | None) -> list[Section]:
+@runtime_checkable
+class Labelled(Protocol):
+    """Sentences of each split, and what a task's source says of one."""
+
+    kinds: ClassVar[str]
+    splits: Splits
+    labels: Any
+
+    def occurring(self, example: Any) -> list[str]: ...
+
+    def asked(self, example: Any) -> Hashable: ...
+
+
+def inspect_sentences(source: Labelled, processor: Processor, published: Published | None) -> list[Section]:
     """What there is to say of sentences whatever is asked of them."""
     return [
         count_labels(source, published),
@@ -35,7 +45,7 @@ def inspect_sentences(source: SentenceSource, processor: Processor, published: P
     ]
 
 
-def compared(source: SentenceSource) -> dict[str, dict[str, list[Hashable]]]:
+def compared(source: Labelled) -> dict[str, dict[str, list[Hashable]]]:
     """What examples are compared by: words; these with the mentions; these with labels and names of images."""
 
     def keys(of: Callable[[Any], Hashable]) -> dict[str, list[Hashable]]:
@@ -55,7 +65,7 @@ def _names(example: Sentence) -> list[str]:
     return [path.name for paths in example.images.values() for path in paths]
 
 
-def count_labels(source: SentenceSource, published: Published | None) -> Section:
+def count_labels(source: Labelled, published: Published | None) -> Section:
     """Sentences and labels of each split; labels that train never shows, and splits without an example."""
     found = {s: Counter(label for e in part for label in source.occurring(e)) for s, part in source.splits.items()}
     sizes = {split: len(part) for split, part in source.splits.items()}

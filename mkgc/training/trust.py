@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 
 from torch import nn, optim
 
-from mkgc.data.dataset import Dataset
+from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
-from mkgc.data.source import DataSource
 from mkgc.errors import CheckpointError
 from mkgc.kge.model import KGEModel
 from mkgc.training.optim import Optim
