@@ -125,7 +125,7 @@ def graph(root: Path) -> dict[str, Any]:
 
     import mkgc
     from mkgc.data.dataset import read_dataset
-    from mkgc.training.checkpoint import build_task, describe
+    from mkgc.training.checkpoint import build_task
     from mkgc.training.datamodule import DataModule
     from mkgc.training.trainer import build_trainer
 
@@ -133,7 +133,6 @@ def graph(root: Path) -> dict[str, Any]:
     config, stages = composed(*OVERRIDES, f"data.root={root}"), Stages()
     dataset = stages("read", lambda: read_dataset(config))
     task = stages("build", lambda: build_task(config, dataset.processor))
-    task.metadata = describe(config, dataset.processor)
     data = DataModule(dataset, config.data.batch_size, config.seed)
     trainer: Any = build_trainer(config, root / "run")
     watch = _watch(pl)

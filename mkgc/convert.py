@@ -37,7 +37,7 @@ def convert(config: DictConfig) -> None:
     from mkgc.data.dataset import read_dataset
     from mkgc.released.conversion import sizes
     from mkgc.released.weights import load_strictly
-    from mkgc.training.checkpoint import build_task, describe, save
+    from mkgc.training.checkpoint import build_task, save
 
     check_output(config.output, Path(config.input))
     released = instantiate(config.released)
@@ -57,7 +57,6 @@ def convert(config: DictConfig) -> None:
     )
     config.backbone = _backbone(found)
     model: Any = build_task(config, dataset.processor)
-    model.metadata = describe(config, dataset.processor)
     state, orders = released.arranged(state, model, Path(config.data.root))
     load_strictly(model, released.renamed(state, new_tokens, orders), f"'{config.input}'")
     save(model, config.output)

@@ -37,7 +37,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     import torch
 
     from mkgc.data.dataset import read_dataset
-    from mkgc.training.checkpoint import build_task, describe
+    from mkgc.training.checkpoint import build_task
     from mkgc.training.datamodule import DataModule
     from mkgc.training.diverged import check_weights
     from mkgc.training.frozen import keep_states
@@ -57,7 +57,6 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     dataset = read_dataset(config)
     task = build_task(config, dataset.processor)
-    task.metadata = describe(config, dataset.processor)
     notes = [] if start is None else start.enter(task)
     if config.trainer.compile:
         compile_task(task)

@@ -72,13 +72,12 @@ def tiny() -> Callable[..., DictConfig]:
 def made(tiny) -> Callable[..., tuple[Any, ...]]:
     """A task's network as it is before training, with its data and its configuration."""
     from mkgc.data.dataset import read_dataset
-    from mkgc.training.checkpoint import build_task, describe
+    from mkgc.training.checkpoint import build_task
 
     def make(task: str, root: Path, *overrides: str) -> tuple[Any, ...]:
         config = tiny(task, root, *overrides)
         dataset = read_dataset(config)
         model = build_task(config, dataset.processor).eval()
-        model.metadata = describe(config, dataset.processor)
         return model, dataset, config
 
     return make

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from mkgc.data.dataset import Dataset, read_dataset
 from mkgc.kge.negatives import NegativeSampler
-from mkgc.training.checkpoint import build_task, describe
+from mkgc.training.checkpoint import build_task
 from mkgc.training.steps import LargeBatch
 from mkgc.training.task import Task
 from tasks.link_prediction import sequence_processor
@@ -58,7 +58,6 @@ def built(config: DictConfig) -> tuple[Task, Dataset]:
     torch.manual_seed(0)
     dataset = read_dataset(config)
     task = build_task(config, dataset.processor)
-    task.metadata = describe(config, dataset.processor)
     if isinstance(task, StructurePrediction):
         task.before_fit(dataset)
     return task.eval(), dataset

@@ -177,12 +177,10 @@ def _dataset(config):
 
 
 def _built(config):
-    from mkgc.training.checkpoint import describe
     from mkgc.training.datamodule import DataModule
 
     dataset = _dataset(config)
     model = build_task(config, dataset.processor)
-    model.metadata = describe(config, dataset.processor)
     return model, DataModule(dataset, config.data.batch_size, seed=0)
 
 

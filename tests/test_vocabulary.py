@@ -12,7 +12,7 @@ from mkgc.encoders.text import check_length, pretrained_text, random_text
 from mkgc.errors import ConfigError
 from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.train import train
-from mkgc.training.checkpoint import build_task, describe, restore
+from mkgc.training.checkpoint import build_task, restore
 from tests.conftest import said
 
 KEYS = {"生": "born", "爱": "loves", "恨": "hates", "师": "teaches"}
@@ -80,7 +80,6 @@ def test_an_alphabet_larger_than_the_vocabulary_leaves_every_token_its_own_row(t
     pieces = {i for text in ("一", "师") for i in dataset.processor.tokenizer.ids(text)}
     assert max(pieces) < size
 
-    model.metadata = describe(config, dataset.processor)
     contents = {"state_dict": model.state_dict()}
     model.on_save_checkpoint(contents)
     again, _ = restore(contents)

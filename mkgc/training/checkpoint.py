@@ -38,6 +38,9 @@ DESCRIBED = {
 }
 """What a checkpoint says of itself, and how."""
 
+SAID = ("format", "config", "processor_kind", "seed", "fitted")
+"""Of these, what the network that is read says again."""
+
 SPARE = 1_000_000
 """Numbers that a network may have while it is built and not afterwards: heads of encoders, layers that are left out."""
 
@@ -55,10 +58,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return read(path)
 
 
-def build_task(config: DictConfig, processor: Processor) -> Task:
+def build_task(config: DictConfig, processor: Processor, metadata: dict[str, Any] | None = None) -> Task:
     """The network of a configuration, with random or pretrained weights as it says.
 
-    Its text encoder has the vocabulary of the processor's tokeniser.
+    Its text encoder has the vocabulary of the processor's tokeniser. ``metadata`` is what its checkpoints say of
+    themselves; :func:`describe` makes it where none is given.
 
     Raises:
         ConfigError: The parts do not fit one another.
@@ -67,7 +71,8 @@ def build_task(config: DictConfig, processor: Processor) -> Task:
     build = instantiate(config.task.model)
     parts = {key: {"vocabulary": processor.tokenizer.size} for key in text_parts(config.backbone)}
     backbone = build_backbone(config, **parts)
-    return build(backbone=backbone, processor=processor, optim=instantiate(config.optim))
+    metadata = describe(config, processor) if metadata is None else metadata
+    return build(backbone=backbone, processor=processor, optim=instantiate(config.optim), metadata=metadata)
 
 
 def build_backbone(config: DictConfig, **parts: Any) -> Any:
@@ -86,7 +91,7 @@ def describe(config: DictConfig, processor: Processor) -> dict[str, Any]:
 
 
 def save(task: Task, path: Path | str) -> None:
-    """Writes a network that was not trained here as a checkpoint; :func:`describe` has said what it is."""
+    """Writes a network that was not trained here as a checkpoint."""
     contents: dict[str, Any] = {"state_dict": task.state_dict(), "epoch": 0, "global_step": 0}
     task.on_save_checkpoint(contents)
     AtomicCheckpointIO().save_checkpoint(contents, path)
@@ -204,13 +209,11 @@ def _restored(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Ta
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
     with no_larger_than(sum(storages.values()) + SPARE):
         config = OmegaConf.create(parts)
-        task = build_task(config, processor)
+        task = build_task(config, processor, {key: metadata[key] for key in SAID})
     task.to(_precision(state))
     task.load_state_dict(state)
     if diverged := next((name for name, value in task.named_parameters() if not value.isfinite().all()), None):
         raise CheckpointError(f"the checkpoint's weights are NaN or infinite ('{diverged}'): its training diverged")
-    task.take_fitted(metadata["fitted"])
-    task.metadata |= {key: metadata[key] for key in ("format", "config", "processor_kind", "seed")}
     return task.eval(), config
 
 

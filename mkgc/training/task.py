@@ -50,6 +50,9 @@ class Encoder(Protocol):
 class Task(pl.LightningModule, ABC):
     """Loss, predictions and metrics are the task's; the steps below are final.
 
+    ``metadata`` is what a checkpoint says of itself (:func:`mkgc.training.checkpoint.describe`): of the one that it was
+    read from also what was ``fitted``, which a constructor may check; values that cannot be used raise anything.
+
     The checkpoint with the best ``monitor`` on dev is the one that is tested; test is read once.
     """
 
@@ -64,15 +67,14 @@ class Task(pl.LightningModule, ABC):
     backbone: Any
     metrics: Any
 
-    def __init__(self, backbone: Encoder, processor: Processor, optim: Optim) -> None:
+    def __init__(self, backbone: Encoder, processor: Processor, optim: Optim, metadata: dict[str, Any]) -> None:
         super().__init__()
         if backbone.keeps_images and (processor.settings.flip or processor.settings.translate):
             raise ConfigError(
                 "data.flip and data.translate make every image a new one, and this backbone looks at each but once: "
                 "unset them, or backbone.side_trainable_layers where it is set"
             )
-        self.backbone, self.processor, self.optim = backbone, processor, optim
-        self.metadata: dict[str, Any] = {}
+        self.backbone, self.processor, self.optim, self.metadata = backbone, processor, optim, metadata
         self.large_batch = LargeBatch()
 
     def build_metrics(self) -> None:
@@ -143,10 +145,6 @@ class Task(pl.LightningModule, ABC):
         """
         raise ConfigError(f"index={kind} finds entities, and this task has none")
 
-    def take_fitted(self, fitted: dict[str, Any]) -> None:
-        """Takes what :meth:`after_fit` once returned, from a checkpoint; values that cannot be used raise anything."""
-        self.metadata["fitted"] = fitted
-
     def after_test(self, dataset: Dataset, folder: Path) -> None:  # most tasks have nothing to keep
         """What a run keeps of its test beside the figures; called in every process."""
 
@@ -198,7 +196,7 @@ class Task(pl.LightningModule, ABC):
 
     def on_train_batch_start(self, batch: Part, batch_idx: int) -> None:
         # Dropout then depends on seed and place alone, so that a resumed run equals an uninterrupted one.
-        place = (int(self.metadata.get("seed", 0)), self.current_epoch, batch_idx, self.global_rank)
+        place = (int(self.metadata["seed"]), self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(hash(place) % 2**31)
 
     def on_validation_epoch_end(self) -> None:

@@ -49,10 +49,14 @@ class Ranked(Task):
     processor: TripleProcessor
     excluded: Tensor
 
-    def __init__(self, backbone: Encoder, processor: TripleProcessor, optim: Optim, top_k: int) -> None:
-        super().__init__(backbone, processor, optim)
+    def __init__(
+        self, backbone: Encoder, processor: TripleProcessor, optim: Optim, metadata: dict[str, Any], top_k: int
+    ) -> None:
+        super().__init__(backbone, processor, optim, metadata)
         if top_k < 1:
             raise ConfigError(f"task.model.top_k={top_k} must be at least 1")
+        for name in metadata.get("fitted", {}):
+            self.calibration(name)
         self.top_k = top_k
         self.entity_index: EntityIndex | None = None
         self.ranked: list[tuple[Ranks, Tensor, Tensor]] = []
@@ -137,11 +141,6 @@ class Ranked(Task):
         """Calibrates the scores on a sample of dev."""
         self.eval()
         return calibrated(self, dataset)
-
-    def take_fitted(self, fitted: dict[str, Any]) -> None:
-        super().take_fitted({name: dict(values) for name, values in fitted.items()})
-        for name in fitted:
-            self.calibration(name)
 
     def calibration(self, name: str) -> Calibration | None:
         """What :meth:`after_fit` has found, or nothing yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -129,8 +129,15 @@ class SequencePrediction(Ranked):
     backbone: CrossEncoder
     processor: SequenceProcessor
 
-    def __init__(self, backbone: CrossEncoder, processor: SequenceProcessor, optim: Optim, top_k: int = 10) -> None:
-        super().__init__(backbone, processor, optim, top_k)
+    def __init__(
+        self,
+        backbone: CrossEncoder,
+        processor: SequenceProcessor,
+        optim: Optim,
+        metadata: dict[str, Any],
+        top_k: int = 10,
+    ) -> None:
+        super().__init__(backbone, processor, optim, metadata, top_k)
         processor.negatives = backbone.negatives
         self.sequences = Sequences(processor)
         dropout = float(backbone.text.config.hidden_dropout_prob)

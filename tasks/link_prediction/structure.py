@@ -96,6 +96,7 @@ class StructurePrediction(Ranked):
         backbone: Callable[..., KGEModel],
         processor: TripleProcessor,
         optim: Optim,
+        metadata: dict[str, Any],
         structure: Structure,
         top_k: int = 10,
     ) -> None:
@@ -105,7 +106,7 @@ class StructurePrediction(Ranked):
             raise ConfigError("backbone.sparse=true needs task.model.structure.objective=negatives or margin")
         if kge.sparse != optim.sparse:
             raise ConfigError("backbone.sparse=true and optim.optimizer=torch.optim.SparseAdam need each other")
-        super().__init__(KGEEncoder(kge), processor, optim, top_k)
+        super().__init__(KGEEncoder(kge), processor, optim, metadata, top_k)
         self.kge, self.structure = kge, structure
         self.negatives = NegativeSampler(entities, relations, structure.negatives)
         self.subsampling: Subsampling | None = None

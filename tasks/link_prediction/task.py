@@ -55,6 +55,7 @@ class LinkPrediction(Ranked):
         backbone: FusionEncoder,
         processor: LinkProcessor,
         optim: Optim,
+        metadata: dict[str, Any],
         stage1: Stage1,
         stages: Sequence[int] = (1, 2),
         objective: Literal["bce", "softmax"] = "bce",
@@ -62,7 +63,7 @@ class LinkPrediction(Ranked):
         smoothing: float = 0.0,
         top_k: int = 10,
     ) -> None:
-        super().__init__(backbone, processor, optim, top_k)
+        super().__init__(backbone, processor, optim, metadata, top_k)
         if not 0 <= hide <= 1:
             raise ConfigError(f"task.model.hide={hide} must lie between 0 and 1")
         if not 0 <= smoothing < 1:
@@ -136,6 +137,7 @@ def build(
     backbone: FusionEncoder | CrossEncoder | Callable[..., KGEModel],
     processor: TripleProcessor,
     optim: Optim,
+    metadata: dict[str, Any],
     stage1: Stage1,
     structure: Structure,
     stages: Sequence[int] = (1, 2),
@@ -154,14 +156,14 @@ def build(
     if not isinstance(processor, LinkProcessor):
         assert not isinstance(backbone, FusionEncoder | CrossEncoder)
         _check_used(settings, {"structure"})
-        return StructurePrediction(backbone, processor, optim, structure, top_k)
+        return StructurePrediction(backbone, processor, optim, metadata, structure, top_k)
     if isinstance(backbone, CrossEncoder):
         assert isinstance(processor, SequenceProcessor)
         _check_used(settings, set())
-        return SequencePrediction(backbone, processor, optim, top_k)
+        return SequencePrediction(backbone, processor, optim, metadata, top_k)
     assert isinstance(backbone, FusionEncoder)
     _check_used(settings, USERS.keys() - {"structure"})
-    return LinkPrediction(backbone, processor, optim, stage1, stages, objective, hide, smoothing, top_k)
+    return LinkPrediction(backbone, processor, optim, metadata, stage1, stages, objective, hide, smoothing, top_k)
 
 
 def _check_used(settings: dict[str, Any], used: Set[str]) -> None:

@@ -42,10 +42,11 @@ class EntityRecognition(Task):
         backbone: FusionEncoder,
         processor: TaggingProcessor,
         optim: Optim,
+        metadata: dict[str, Any],
         pooling: Literal["words", "pieces"] = "words",
         dropout: float = 0.1,
     ) -> None:
-        super().__init__(backbone, processor, optim)
+        super().__init__(backbone, processor, optim, metadata)
         if pooling not in ("words", "pieces"):
             raise ConfigError(f"task.model.pooling={pooling}: choose words or pieces")
         self.pooling = pooling

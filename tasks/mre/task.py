@@ -30,9 +30,10 @@ class RelationExtraction(Task):
         backbone: FusionEncoder,
         processor: RelationProcessor,
         optim: Optim,
+        metadata: dict[str, Any],
         pooling: Literal["markers", "cls"] = "markers",
     ) -> None:
-        super().__init__(backbone, processor, optim)
+        super().__init__(backbone, processor, optim, metadata)
         backbone.text.add_tokens(processor.new_tokens())
         self.head = PairClassifier(backbone.width, len(processor.labels), pooling)
         self.build_metrics()

@@ -18,7 +18,7 @@ from mkgc.fusion.coattention import CoAttention
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.models.single_stream import SingleStream
 from mkgc.nn.streams import Streams
-from mkgc.training.checkpoint import build_task, describe, restore
+from mkgc.training.checkpoint import build_task, restore
 from tests.nn.test_fusion import GROUPS, LENGTHS, images, only, words
 
 near = {"rtol": 0, "atol": 1e-5}
@@ -232,7 +232,6 @@ def test_every_task_trains_it_and_gets_it_back_without_weights(
     before = task.loss(batch)
     before.backward()
     optimiser.step()
-    task.metadata = describe(config, dataset.processor)
     contents = {"state_dict": task.state_dict()}
     task.on_save_checkpoint(contents)
     again, _ = restore(contents)

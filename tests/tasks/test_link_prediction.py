@@ -14,7 +14,7 @@ from PIL import Image
 from mkgc.data.dataset import read_dataset
 from mkgc.data.formats import kg
 from mkgc.errors import ConfigError, DataError
-from mkgc.training.checkpoint import build_backbone, build_task, describe
+from mkgc.training.checkpoint import build_backbone, build_task
 from tasks.link_prediction.link_query import InductiveEntity
 from tasks.link_prediction.stage1 import mask_vectors
 from tasks.link_prediction.task import LinkPrediction
@@ -70,7 +70,6 @@ def test_stage_1_asks_for_each_entity_without_naming_it(dataset) -> None:
 def test_mask_vectors_computed_once_are_those_of_every_epoch(dataset, kg_root, tiny) -> None:
     config = tiny("link_prediction", kg_root)
     model = build_task(config, dataset.processor)
-    model.metadata = describe(config, dataset.processor)
     once = mask_vectors(model, dataset, size=5)
     model.before_fit(dataset)
     assert torch.equal(once, mask_vectors(model, dataset, size=5))
@@ -130,7 +129,7 @@ def test_smoothing_that_leaves_nothing_of_the_labels_is_refused(smoothing: float
     model = build_task(tiny("link_prediction", kg_root), dataset.processor)
     backbone = build_backbone(tiny("link_prediction", kg_root))
     with pytest.raises(ConfigError, match=rf"task\.model\.smoothing={smoothing} must lie in \[0, 1\)"):
-        LinkPrediction(backbone, dataset.processor, model.optim, model.stage1, smoothing=smoothing)
+        LinkPrediction(backbone, dataset.processor, model.optim, {}, model.stage1, smoothing=smoothing)
 
 
 def _long_texts(root: Path) -> Path:

@@ -10,7 +10,7 @@ import mkgc
 from mkgc.data.dataset import found_again, read_dataset
 from mkgc.errors import ConfigError, DataError
 from mkgc.evaluate import evaluate
-from mkgc.training.checkpoint import build_task, describe, read, save
+from mkgc.training.checkpoint import build_task, read, save
 from tests.conftest import composed
 
 ASKED = [{"head": "e/0", "relation": "near"}, {"head": "e/1", "relation": "near"}, {"head": "e/2", "tail": "e/4"}]
@@ -128,7 +128,6 @@ def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint, kg_ro
 def test_a_checkpoint_answers_where_no_path_of_its_training_exists(task, asked, roots, tiny, tmp_path) -> None:
     config = tiny(task, roots[task])
     model = build_task(config, read_dataset(config).processor).eval()
-    model.metadata = describe(config, model.processor)
     save(model, tmp_path / "model.ckpt")
     here = mkgc.load(tmp_path / "model.ckpt").predict([asked])
     carried = read(tmp_path / "model.ckpt")["mkgc"]

@@ -15,7 +15,7 @@ from mkgc.encoders.text import random_text
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.models.cross_encoder import CrossEncoder
-from mkgc.training.checkpoint import build_task, describe, restore
+from mkgc.training.checkpoint import build_task, restore
 from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import QueryArrays
 from tasks.link_prediction.processor import LinkProcessor
@@ -54,7 +54,7 @@ def encoder(segments: int = 2, **options) -> CrossEncoder:
 
 
 def model(processor: LinkProcessor, **options) -> SequencePrediction:
-    return SequencePrediction(encoder(**options), processor, Optim(lr=1e-3))
+    return SequencePrediction(encoder(**options), processor, Optim(lr=1e-3), metadata={})
 
 
 def batch(processor: LinkProcessor, queries: list[tuple[int, int, str, list[int]]]) -> SequenceBatch:
@@ -251,7 +251,6 @@ def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tin
     config = tiny("link_prediction", kg_root, "backbone=kg_bert")
     dataset = read_dataset(config)
     task = build_task(config, dataset.processor)
-    task.metadata = describe(config, dataset.processor)
     contents = {"state_dict": task.state_dict()}
     task.on_save_checkpoint(contents)
     given = dataset.processor.collate(dataset.features["test"][:3], dataset.store)

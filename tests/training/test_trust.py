@@ -13,7 +13,7 @@ import torch
 import mkgc
 from mkgc.data.dataset import read_dataset
 from mkgc.errors import CheckpointError, MkgcError
-from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, build_task, describe, read, restore, save
+from mkgc.training.checkpoint import FORMAT, AtomicCheckpointIO, build_task, read, restore, save
 
 Contents = dict[str, Any]
 
@@ -23,7 +23,6 @@ def contents(mre_root: Path, tiny, tmp_path: Path) -> Contents:
     """What an honest checkpoint holds, as it was written and read."""
     config = tiny("mre", mre_root)
     task = build_task(config, read_dataset(config).processor)
-    task.metadata = describe(config, task.processor)
     save(task, tmp_path / "honest.ckpt")
     return read(tmp_path / "honest.ckpt")
 
