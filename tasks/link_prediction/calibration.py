@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from mkgc.analysis.calibration import Answered, Calibration, calibrate, reliability, sample
 from mkgc.data.dataset import Dataset
-from mkgc.data.graph_source import GraphSource
+from mkgc.data.graph import Graph
 from mkgc.metrics import EmptyMetricError
 from mkgc.metrics.ranking import filter_splits
-from tasks.link_prediction import relations
+from tasks.link_prediction.batch import PairFeatures, TripleBatch, pairs
+from tasks.link_prediction.chunks import cached_rows
 from tasks.link_prediction.known import Relations
-from tasks.link_prediction.scoring import CACHED, Scoring
+from tasks.link_prediction.processor import TripleProcessor
 
 MOST = 2000
 """Queries of a sample: more teach two parameters nothing."""
@@ -32,18 +33,13 @@ READ = 1 << 15
 """Prompts or sequences that a network reads for a sample: a fifth of an epoch's of MKGformer on FB15k-237."""
 
 
-@torch.no_grad()
-def calibrated(model: Scoring, dataset: Dataset) -> dict[str, Any]:
-    """The calibrations of a model's scores of entities and of relations, with what they mend on the sample.
+def calibrated(answered: Mapping[str, tuple[Sequence[Answered], Calibration]]) -> dict[str, Any]:
+    """The calibrations of scores, by what they are of, and what they mend of the probabilities without them.
 
     There is none where no answer of the sample has a competitor, as with a single relation.
     """
-    entities, between = list(_entities(model, dataset)), list(_relations(model, dataset))
-    found = {
-        "calibration": _fitted(entities, model.uncalibrated),
-        "relation_calibration": _fitted(between, Calibration("softmax")),
-    }
-    return {name: values for name, values in found.items() if values}
+    fitted = {name: _fitted(chunks, before) for name, (chunks, before) in answered.items()}
+    return {name: values for name, values in fitted.items() if values}
 
 
 def restored(values: dict[str, Any] | None) -> Calibration | None:
@@ -61,31 +57,30 @@ def _fitted(chunks: Sequence[Answered], before: Calibration) -> dict[str, Any]:
     return {**asdict(after), "queries": count, "before": without, "after": reliability(chunks, after)}
 
 
-def _entities(model: Scoring, dataset: Dataset) -> Iterator[Answered]:
+def sampled_queries(processor: TripleProcessor, dataset: Dataset, reads: int) -> Iterator[TripleBatch]:
+    """Batches of queries of dev, of each of which a network ``reads`` so many prompts or sequences."""
     features: Any = dataset.features["dev"]
-    most = min(SCORES // len(model.processor.entities), READ // model.reads)
-    rows = sample(len(features), min(MOST, max(most, LEAST)))
-    size = min(model.processor.settings.batch_size, max(CACHED // len(model.processor.entities), 1))
-    for part in _parts(rows, size):
-        batch = model.processor.collate(features.__getitems__(part.tolist()), dataset.store).to(model.device)
-        scores = model.scores(batch).float()
-        scores[:, model.excluded] = -torch.inf
-        yield Answered(scores, batch.targets, batch.known)
+    count = len(processor.entities)
+    rows = sample(len(features), min(MOST, max(min(SCORES // count, READ // reads), LEAST)))
+    for part in _parts(rows, min(processor.settings.batch_size, cached_rows(count))):
+        yield processor.collate(features.__getitems__(part.tolist()), dataset.store)
 
 
-def _relations(model: Scoring, dataset: Dataset) -> Iterator[Answered]:
-    """Whether train and dev know of further relations between two entities is asked of them alone."""
-    assert isinstance(dataset.source, GraphSource)
-    graph = dataset.source.graph
+def sampled_pairs(processor: TripleProcessor, graph: Graph) -> list[tuple[PairFeatures, int]]:
+    """Pairs of entities of dev and the relation that is asked for.
+
+    Whether train and dev know of further relations between two entities is asked of them alone.
+    """
     known = Relations([graph.triples[split] for split in filter_splits("strict", "dev")], len(graph.entities))
     rows = sample(len(graph.triples["dev"]), min(MOST, max(READ // (2 * len(graph.relations)), LEAST)))
-    size = model.processor.settings.batch_size
-    for part in _parts(rows, size):
-        triples = graph.triples["dev"][part].tolist()
-        scores = relations.scores(model, [model.processor.pair(h, t) for h, _, t in triples], dataset.store, size)
-        targets = [(row, relation) for row, (_, relation, _) in enumerate(triples)]
-        others = [(row, r) for row, (h, _, t) in enumerate(triples) for r in known.between(h, t)]
-        yield Answered(scores, *(torch.tensor(pairs, device=scores.device) for pairs in (targets, others)))
+    triples = graph.triples["dev"][rows].tolist()
+    return [(replace(processor.pair(h, t), known=known.between(h, t)), r) for h, r, t in triples]
+
+
+def answered_pairs(scores: Float[Tensor, "Q R"], sampled: Sequence[tuple[PairFeatures, int]]) -> Answered:
+    """The scores of relations between sampled pairs, with the relations that are right."""
+    rows: list[list[tuple[int, ...]]] = [[(relation,) for _, relation in sampled], [pair.known for pair, _ in sampled]]
+    return Answered(scores, *(pairs(of_all).to(scores.device) for of_all in rows))
 
 
 def _parts(rows: Int[np.ndarray, " n"], size: int) -> list[Int[np.ndarray, " _"]]:

@@ -8,31 +8,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from mkgc.analysis.breakdown import judged
-from mkgc.analysis.calibration import Calibration
-from mkgc.analysis.queries import Records, record
+from mkgc.analysis.calibration import Answered, Calibration
 from mkgc.data.dataset import Dataset
+from mkgc.data.graph import Graph
 from mkgc.data.graph_source import GraphSource
+from mkgc.data.source import DataSource
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
-from mkgc.metrics.ranking import RankingMetrics, Ranks, ranks_by_chunks
+from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
 from mkgc.training.optim import Optim
 from mkgc.training.task import Encoder, Task
 from tasks.link_prediction import prediction
 from tasks.link_prediction.batch import PairFeatures, TripleBatch
-from tasks.link_prediction.calibration import calibrated, restored
+from tasks.link_prediction.calibration import answered_pairs, calibrated, restored, sampled_pairs, sampled_queries
+from tasks.link_prediction.chunks import entity_chunks
 from tasks.link_prediction.known import Known
 from tasks.link_prediction.processor import TripleProcessor
-from tasks.link_prediction.scoring import CACHED
-
-AT_ONCE = 1 << 25
-"""Scores that are in memory at a time while answers are ranked: 128 MiB of them, whatever the graph's size."""
+from tasks.link_prediction.recorded import RankedTriples, save_ranked
+from tasks.link_prediction.relations import Side, sides
 
 
 class Ranked(Task):
@@ -59,7 +57,7 @@ class Ranked(Task):
             self.calibration(name)
         self.top_k = top_k
         self.entity_index: EntityIndex | None = None
-        self.ranked: list[tuple[Ranks, Tensor, Tensor]] = []
+        self.ranked: list[RankedTriples] = []
         self.register_buffer("excluded", torch.tensor(processor.excluded, dtype=torch.long), persistent=False)
 
     def make_metric(self) -> RankingMetrics:
@@ -104,12 +102,30 @@ class Ranked(Task):
         """The score of every entity as the answer to every query."""
         return self.score_candidates(self.queries(batch), slice(None))
 
+    def _scores_of_candidates(self, batch: Any) -> Float[Tensor, "B N"]:
+        """The scores of all entities: -inf of those that are no candidates."""
+        return self.scores(batch).float().index_fill_(1, self.excluded, -torch.inf)
+
+    def relation_scores(self, pair: PairFeatures, store: LoadedImages, size: int) -> Float[Tensor, " R"]:
+        """The score of every relation between two entities (:mod:`tasks.link_prediction.relations`).
+
+        ``size`` queries are run at once.
+        """
+        return torch.stack([self._side_scores(one, store, size) for one in sides(self.processor, pair)]).mean(0)
+
+    def _side_scores(self, side: Side, store: LoadedImages, size: int) -> Float[Tensor, " R"]:
+        """For each relation the score of one answer to its query."""
+        parts = [side.queries[start : start + size] for start in range(0, len(side.queries), size)]
+        batches = (self.processor.collate(part, store).to(self.device) for part in parts)
+        answer = slice(side.answer, side.answer + 1)
+        return torch.cat([self.score_candidates(self.queries(one), answer)[:, 0].float() for one in batches])
+
     def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> None:
         """Ranks each target of each query among the candidates that are no other known answer."""
         queries, (rows, targets) = self.queries(batch), batch.targets.unbind(1)
         found = ranks_by_chunks(
             lambda entities: self.score_candidates(queries, entities)[rows],
-            self._chunks(rows),
+            entity_chunks(len(self.processor.entities), len(rows), rows.device.type == "cpu"),
             targets,
             (batch.filtered[:, 0], batch.filtered[:, 1]),
             self.excluded,
@@ -119,28 +135,29 @@ class Ranked(Task):
         if metric is self.metrics["test"]:
             self.ranked.append((found, batch.triples(batch.targets), tail))
 
-    def _chunks(self, rows: Int[Tensor, " K"]) -> list[slice]:
-        """The entities in parts of which so many rows of scores fit into memory."""
-        count, height = len(self.processor.entities), max(len(rows), 1)
-        most = CACHED if rows.device.type == "cpu" and count * height > AT_ONCE else AT_ONCE
-        size = max(most // height, 1)
-        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
     def on_test_start(self) -> None:
         self.ranked = []
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
-        source, parts = dataset.source, self._all_recorded()
-        assert isinstance(source, GraphSource)
-        graph = source.graph
-        if self.trainer.is_global_zero:
-            judged(np.concatenate(parts), graph.relations, graph.triples["train"]).save(folder / "queries.npz")
+        trainer, graph = self.trainer, _graph(dataset.source)
+        save_ranked(self.ranked, self.processor, graph, folder, trainer.world_size, trainer.is_global_zero)
 
+    @torch.no_grad()
     def after_fit(self, dataset: Dataset) -> dict[str, Any]:
-        """Calibrates the scores on a sample of dev."""
+        """Calibrates the scores of entities and of relations on a sample of dev."""
         self.eval()
-        return calibrated(self, dataset)
+        batches = (one.to(self.device) for one in sampled_queries(self.processor, dataset, self.reads))
+        entities = [Answered(self._scores_of_candidates(one), one.targets, one.known) for one in batches]
+        sampled, size = sampled_pairs(self.processor, _graph(dataset.source)), self.processor.settings.batch_size
+        scores = torch.stack([self.relation_scores(pair, dataset.store, size) for pair, _ in sampled])
+        relations = [answered_pairs(scores, sampled)]
+        return calibrated(
+            {
+                "calibration": (entities, self.uncalibrated),
+                "relation_calibration": (relations, Calibration("softmax")),
+            }
+        )
 
     def calibration(self, name: str) -> Calibration | None:
         """What :meth:`after_fit` has found, or nothing yet."""
@@ -152,24 +169,30 @@ class Ranked(Task):
 
     def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
         """The ``top_k`` entities or relations of each question, with their probabilities."""
-        asked = iter(
-            super().predict_items([item for item in features if not isinstance(item, PairFeatures)], store, size)
-        )
+        queries = [item for item in features if not isinstance(item, PairFeatures)]
+        answers = iter(super().predict_items(queries, store, size))
         return [
-            prediction.between(self, item, store, size) if isinstance(item, PairFeatures) else next(asked)
+            self._predict_pair(item, store, size) if isinstance(item, PairFeatures) else next(answers)
             for item in features
         ]
 
     def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
         """The ``top_k`` entities of each query, with their probabilities."""
-        return prediction.entities(self, batch)
+        named = prediction.Candidates(self.processor.entities, self.processor.names, self.top_k)
+        if self.entity_index is not None:
+            asked = self.queries(batch).float()
+            return prediction.found(
+                batch, *self.entity_index.search(asked, self.top_k, batch.known.unique(dim=0)), named
+            )
+        learned = self.calibration("calibration")
+        return prediction.entities(batch, self._scores_of_candidates(batch), named, learned, self.uncalibrated)
 
-    def _all_recorded(self) -> list[Records]:
-        """The records of all processes: each has tested its share."""
-        imaged = np.array([any(groups.values()) for groups in self.processor.images], dtype=bool)
-        own = [record(*part, imaged) for part in self.ranked]
-        if self.trainer.world_size == 1:
-            return own
-        shares: list[Any] = [None] * self.trainer.world_size
-        torch.distributed.all_gather_object(shares, own)
-        return [part for share in shares for part in share]
+    def _predict_pair(self, pair: PairFeatures, store: LoadedImages, size: int) -> dict[str, Any]:
+        named = prediction.Candidates(self.processor.relations, self.processor.relation_names, self.top_k)
+        scores = self.relation_scores(pair, store, size)
+        return prediction.relations(pair, scores, named, self.calibration("relation_calibration"))
+
+
+def _graph(source: DataSource) -> Graph:
+    assert isinstance(source, GraphSource)
+    return source.graph

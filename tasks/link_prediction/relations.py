@@ -11,40 +11,30 @@ be an answer, and the score is that of the other alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from mkgc.images.loaded import LoadedImages
 from mkgc.kge.model import Target
-from tasks.link_prediction.batch import EncodedEntity, PairFeatures
-from tasks.link_prediction.scoring import Scoring
+from tasks.link_prediction.batch import EncodedEntity, PairFeatures, QueryFeatures
+from tasks.link_prediction.processor import TripleProcessor
 
 
-def scores(model: Scoring, pairs: Sequence[PairFeatures], store: LoadedImages, size: int) -> Float[Tensor, "Q R"]:
-    """The score of every relation between the entities of each pair; ``size`` queries are run at once."""
-    return torch.stack([_between(model, pair, store, size) for pair in pairs])
+@dataclass(frozen=True)
+class Side:
+    """A pair seen from one of its entities: for each relation a query, and the other entity as its ``answer``."""
+
+    queries: list[QueryFeatures]
+    answer: int
 
 
-def _between(model: Scoring, pair: PairFeatures, store: LoadedImages, size: int) -> Float[Tensor, " R"]:
-    sides: list[Tensor] = []
+def sides(processor: TripleProcessor, pair: PairFeatures) -> list[Side]:
+    """What is asked of a pair: its tail and its head, as far as the graph has them."""
+    found = []
     if not isinstance(pair.tail, EncodedEntity):
-        sides.append(_read_at(model, pair.head, pair.tail, "tail", store, size))
+        found.append(_side(processor, pair.head, pair.tail, "tail"))
     if not isinstance(pair.head, EncodedEntity):
-        sides.append(_read_at(model, pair.tail, pair.head, "head", store, size))
-    return torch.stack(sides).mean(0)
+        found.append(_side(processor, pair.tail, pair.head, "head"))
+    return found
 
 
-def _read_at(
-    model: Scoring, anchor: int | EncodedEntity, answer: int, target: Target, store: LoadedImages, size: int
-) -> Float[Tensor, " R"]:
-    """For each relation the score of one answer to its query."""
-    processor, here = model.processor, slice(answer, answer + 1)
-    parts = []
-    for relations in torch.arange(len(processor.relations)).split(size):
-        asked = [processor.query(anchor, relation, target) for relation in relations.tolist()]
-        queries = model.queries(processor.collate(asked, store).to(model.device))
-        parts.append(model.score_candidates(queries, here)[:, 0].float())
-    return torch.cat(parts)
+def _side(processor: TripleProcessor, anchor: int | EncodedEntity, answer: int, target: Target) -> Side:
+    return Side([processor.query(anchor, relation, target) for relation in range(len(processor.relations))], answer)

@@ -171,8 +171,8 @@ def test_no_more_scores_are_made_at_a_time_than_the_bound_and_ranks_do_not_depen
     batch = task.processor.collate(dataset.features["dev"][:], dataset.store)
     whole, parts, made = task.make_metric(), task.make_metric(), []
     task.update_metric(batch, whole)
-    monkeypatch.setattr("tasks.link_prediction.ranked.AT_ONCE", most)
-    monkeypatch.setattr("tasks.link_prediction.ranked.CACHED", most)
+    monkeypatch.setattr("tasks.link_prediction.chunks.AT_ONCE", most)
+    monkeypatch.setattr("tasks.link_prediction.chunks.CACHED", most)
     against = task.score_candidates
     monkeypatch.setattr(task, "score_candidates", lambda *asked: made.append(against(*asked)) or made[-1])
     task.update_metric(batch, parts)
