@@ -16,7 +16,7 @@ from mkgc.errors import ConfigError, DataError, one_line
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
 from mkgc.training.checkpoint import open_trained
-from mkgc.training.task import Task
+from mkgc.training.task import GraphTask, Task
 
 
 class Predictor:
@@ -58,7 +58,7 @@ class Predictor:
                 ``bad_records=skip`` does (``skip``), or a record that cannot be used (``fail``); None: as trained.
 
         Raises:
-            ConfigError: ``exclude_known`` is for link prediction, and needs the graph.
+            ConfigError: ``exclude_known`` is for tasks that are asked of a graph, and needs it.
             DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
         if root is not None and not (exclude_known or self.task.processor.illustrates):
@@ -72,7 +72,7 @@ class Predictor:
         if bad_records == "fail" and policy == "fail":
             _raise_first(parsed)
         features = [item for item in parsed if not isinstance(item, DataError)]
-        asked = self.task.exclude_known(features, lambda: self._source(root)) if exclude_known else features
+        asked = self._without_known(features, root) if exclude_known else features
         answers = iter(self.task.predict_items(asked, store, batch_size))
         return [
             {"error": str(item)} if isinstance(item, DataError) else next(answers) | self._told(item, store, unseen)
@@ -125,6 +125,11 @@ class Predictor:
         self._shown = root
         return None
 
+    def _without_known(self, features: list[Any], root: Path | str | None) -> list[Any]:
+        if not isinstance(self.task, GraphTask):
+            raise ConfigError("exclude_known=true leaves out what a graph knows, and this task asks nothing of one")
+        return self.task.exclude_known(features, self._source(root))
+
     def _source(self, root: Path | str | None) -> DataSource:
         """The data set that the model was trained on, or the one at ``root``."""
         config = found_again(self.config, root)
@@ -151,7 +156,7 @@ def _problems(item: Any, store: LoadedImages) -> list[str]:
 def load(checkpoint: Path | str, device: str = "cpu", index: str | None = None) -> Predictor:
     """A predictor from a checkpoint of `mkgc.train` or `mkgc.convert`.
 
-    With an ``index`` ("faiss" or "approximate") the entities of link prediction are found by one.
+    With an ``index`` ("faiss" or "approximate") the entities of a graph are found by one.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
@@ -160,5 +165,7 @@ def load(checkpoint: Path | str, device: str = "cpu", index: str | None = None) 
     find_device(device)  # before anything is read
     predictor = Predictor(*open_trained(checkpoint), device=device)
     if index is not None:
-        predictor.task.index(index)
+        if not isinstance(predictor.task, GraphTask):
+            raise ConfigError(f"index={index} finds entities, and this task has none")
+        predictor.task.use_index(index)
     return predictor

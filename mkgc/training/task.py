@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,21 @@ class Encoder(Protocol):
 
     def architecture_configs(self) -> dict[str, Any]:
         """Configurations, by key of the backbone's, that build its parts again without weights and without a hub."""
+
+
+@runtime_checkable
+class GraphTask(Protocol):
+    """A task that is asked of a graph, as far as others are not."""
+
+    def exclude_known(self, features: Sequence[Any], source: Any) -> list[Any]:
+        """The same questions, to be answered without what the model's own data set, its ``source``, knows."""
+
+    def use_index(self, kind: str) -> None:
+        """Lets answers be found by an index from now on.
+
+        Raises:
+            ConfigError: The model has nothing to be indexed.
+        """
 
 
 class Task(pl.LightningModule, ABC):
@@ -128,22 +143,6 @@ class Task(pl.LightningModule, ABC):
         parts = (features[start : start + size] for start in range(0, len(features), size))
         batches = (self.processor.collate(part, store).to(self.device) for part in parts)
         return [answer for batch in batches for answer in self.predict(batch)]
-
-    def exclude_known(self, features: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
-        """The same questions, to be answered without what is known; ``source`` reads the model's own data set.
-
-        Raises:
-            ConfigError: The task's questions have no such answers.
-        """
-        raise ConfigError("exclude_known=true leaves out what a graph knows, and this task asks nothing of one")
-
-    def index(self, kind: str) -> None:
-        """Lets answers be found by an index from now on.
-
-        Raises:
-            ConfigError: The task, or its model, has nothing to be indexed.
-        """
-        raise ConfigError(f"index={kind} finds entities, and this task has none")
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:  # most tasks have nothing to keep
         """What a run keeps of its test beside the figures; called in every process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mkgc.analysis.calibration import Answered, Calibration
-from mkgc.data.dataset import Dataset
+from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.graph import Graph
 from mkgc.data.graph_source import GraphSource
-from mkgc.data.source import DataSource
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
@@ -89,7 +88,7 @@ class Ranked(Task):
         """
         raise ConfigError(f"{type(self).__name__} compares no vectors that an index could hold: leave out index")
 
-    def index(self, kind: str) -> None:
+    def use_index(self, kind: str) -> None:
         if kind not in ("faiss", "approximate"):
             raise ConfigError(f"index={kind}: choose faiss or approximate, or null for none")
         self.entity_index = self.build_index(approximate=kind == "approximate")
@@ -163,8 +162,8 @@ class Ranked(Task):
         """What :meth:`after_fit` has found, or nothing yet."""
         return restored(self.metadata.get("fitted", {}).get(name))
 
-    def exclude_known(self, features: Sequence[Any], source: Callable[[], Any]) -> list[Any]:
-        known = Known(source().ordered(self.processor.entities, self.processor.relations).graph)
+    def exclude_known(self, features: Sequence[Any], source: Any) -> list[Any]:
+        known = Known(source.ordered(self.processor.entities, self.processor.relations).graph)
         return [known.beside(item) for item in features]
 
     def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def test_an_exact_index_names_the_same_entities_in_the_same_order(
 ) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=4")
     plain = model.predict(ASKED, exclude_known=exclude_known)
-    model.task.index("faiss")
+    model.task.use_index("faiss")
     found = model.predict(ASKED, exclude_known=exclude_known)
     assert named(found) == named(plain)
     assert [answer["side"] for answer in found] == ["tail", "head", "relation", "tail"]
@@ -39,14 +39,14 @@ def test_an_exact_index_names_the_same_entities_in_the_same_order(
 def test_euclidean_distances_have_an_index_too(predictor) -> None:
     model = predictor("backbone=kge/transe", "backbone.norm=2", "task.model.top_k=4")
     plain = named(model.predict(ASKED))
-    model.task.index("faiss")
+    model.task.use_index("faiss")
     assert named(model.predict(ASKED)) == plain
 
 
 def test_an_approximate_index_over_few_entities_misses_none(predictor) -> None:
     model = predictor("backbone=kge/distmult", "task.model.top_k=4")
     plain = named(model.predict(ASKED))
-    model.task.index("approximate")
+    model.task.use_index("approximate")
     assert named(model.predict(ASKED)) == plain
 
 
@@ -60,7 +60,7 @@ def test_an_approximate_index_over_few_entities_misses_none(predictor) -> None:
 )
 def test_what_has_no_index_says_so(predictor, keys: list[str], kind: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        predictor(*keys).task.index(kind)
+        predictor(*keys).task.use_index(kind)
     assert str(caught.value).startswith(said)
 
 
