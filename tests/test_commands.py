@@ -145,7 +145,7 @@ def test_commands_run_outside_the_checkout(tmp_path, mre_root) -> None:
         ("report", "resamples=many", "resamples=many: must be a whole number of at least 1"),
         ("report", "seed=-1", "seed=-1: must be a whole number between 0 and 4294967295"),
         ("prepare", "subset_seeds=0", "subset_seeds=0: must be a whole number of at least 1 or null"),
-        ("prepare", "weights=big", "weights=big: must be one of small, mini or null"),
+        ("prepare", "weights=big", "weights=big: must be one of e5_dino, minilm_dino or null"),
         ("convert", "heads=0", "heads=0: must be a whole number of at least 1"),
         ("check", "seed=null", "seed=null: must be a whole number between 0 and 4294967295"),
         ("train", "patience=-1", "patience=-1: must be a whole number of at least 0 or null"),

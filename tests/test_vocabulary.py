@@ -123,14 +123,15 @@ def test_an_encoder_of_another_vocabulary_than_the_tokenisers_is_an_error(tmp_pa
 )
 def test_the_longest_text_is_what_the_encoder_itself_can_read(kind: str, most: int) -> None:
     config = SIZES | {"model_type": kind, "vocab_size": 30, "max_position_embeddings": 40, "embedding_size": 8}
-    check_length({"text": {"config": config}}, most)
+    backbone = {"text": {"_target_": "mkgc.encoders.text.random_text", "config": config}}
+    check_length(backbone, most)
     encoder = random_text(config)
     ids = torch.full((1, most + 1), 7)
     encoder.embeddings(input_ids=ids[:, :most])
     with pytest.raises((IndexError, RuntimeError)):
         encoder.embeddings(input_ids=ids)
     with pytest.raises(ConfigError) as caught:
-        check_length({"text": {"config": config}}, most + 1)
+        check_length(backbone, most + 1)
     assert str(caught.value) == (
         f"data.max_length={most + 1} is more than the {most} tokens that the text encoder has positions for: "
         f"set data.max_length={most}, or less"

@@ -29,7 +29,7 @@ def dataset(kg_root: Path, tiny):
 
 def test_every_query_shows_the_known_entity_and_hides_the_answer(dataset) -> None:
     processor = dataset.processor
-    for split in processor.splits:
+    for split in dataset.features:
         for item in dataset.features[split]:
             anchor = processor.tokenizer.size + item.anchor
             entities = [

