@@ -3,6 +3,7 @@ import io
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tests.conftest import said
 
 TOO_DEEP = "is nested more than 50 levels deep, which the settings of a run are not"
 BESIDE = "cannot be read: a run's folder has its settings beside metrics.json"
-HYBRID = {
+HYBRID: dict[str, Any] = {
     "_target_": "mkgc.models.fusion_encoder.FusionEncoder",
     "text": {},
     "fusion": {"_target_": "mkgc.fusion.prefix.PrefixFusion", "_partial_": True, "pgi": True, "caf": False},

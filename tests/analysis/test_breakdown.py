@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,14 +52,14 @@ def test_nothing_is_clean_or_not_where_there_is_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_wn18_leaks_nearly_all_of_its_test_triples(real) -> None:
+def test_wn18_leaks_nearly_all_of_its_test_triples(real: Any) -> None:
     graph = kg.read(real("wn18"), ())
     clean = clean_subset(graph.triples["test"], graph.triples["train"])
     assert (len(clean), int((~clean).sum())) == (5000, 4698)
 
 
 @pytest.mark.slow
-def test_the_test_triples_of_public_graphs_fall_on_the_categories_as_published(real) -> None:
+def test_the_test_triples_of_public_graphs_fall_on_the_categories_as_published(real: Any) -> None:
     # Percentages of test triples by category: Vu et al. (2019), CapsE, figures 4 and 5.
     for name, published in {"wn18rr": (1.34, 15.16, 47.45, 36.06), "fb15k237": (0.94, 6.32, 22.03, 70.72)}.items():
         graph = kg.read(real(name), ())

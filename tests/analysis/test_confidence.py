@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from mkgc.analysis.queries import RECORD, Queries
 from mkgc.metrics import EmptyMetricError, MetricError
 
 
-def asked(ranks, sides: int = 1) -> Queries:
+def asked(ranks: Any, sides: int = 1) -> Queries:
     """Queries with these ranks, ``sides`` of them in a row from one triple."""
     table = np.zeros(len(ranks), RECORD)
     table["head"], table["side"] = np.divmod(np.arange(len(ranks)), sides)
@@ -17,7 +18,7 @@ def asked(ranks, sides: int = 1) -> Queries:
     return Queries(table, ("r",), ("N-N",), np.ones(len(table), bool))
 
 
-def drawn(count: int, seed: int = 0, scale: float = 2.0):
+def drawn(count: int, seed: int = 0, scale: float = 2.0) -> Any:
     """Ranks as models have them: many first places, a long tail."""
     return np.floor(np.exp(np.random.default_rng(seed).exponential(scale, count)))
 
@@ -58,7 +59,9 @@ def test_a_narrower_level_gives_a_narrower_interval_inside() -> None:
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
-def test_intervals_depend_on_the_seed_alone_and_not_on_the_order_or_how_much_is_drawn_at_a_time(monkeypatch) -> None:
+def test_intervals_depend_on_the_seed_alone_and_not_on_the_order_or_how_much_is_drawn_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     queries = asked(drawn(100), 2)
     expected = intervals(queries, 200, 3)
     shuffled = queries.chosen(np.random.default_rng(0).permutation(100))

@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -18,7 +19,7 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def composed(*overrides: str):
+def composed(*overrides: str) -> Any:
     with initialize_config_module("conf", version_base="1.3"):
         return compose("train", list(overrides))
 

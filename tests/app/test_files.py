@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def refused(output: object, *read: Path) -> str:
     return str(caught.value).removeprefix(f"output={output}: ")
 
 
-def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path) -> None:
+def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_text("before")
     path.chmod(0o640)
@@ -32,7 +33,7 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path) -> None:
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path) -> None:
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "out").write_text("before")
     (tmp_path / "link").symlink_to("real/out")
@@ -44,7 +45,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path) -> None:
         assert (tmp_path / "real" / target).read_text() == "after"
 
 
-def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path) -> None:
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     pipe, read = tmp_path / "pipe", []
     os.mkfifo(pipe)
     check_output(str(pipe))
@@ -56,7 +57,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_reader_that_hangs_up_has_all_it_wants(tmp_path) -> None:
+def test_a_reader_that_hangs_up_has_all_it_wants(tmp_path: Path) -> None:
     receive, send = os.pipe()
     os.close(receive)
     write_whole(Path(f"/dev/fd/{send}"), "answers")
@@ -70,7 +71,7 @@ def test_a_device_is_written_to_and_stays_a_device() -> None:
 
 
 @pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "link"])
-def test_an_open_file_is_written_to_where_it_stands(tmp_path, name) -> None:
+def test_an_open_file_is_written_to_where_it_stands(tmp_path: Path, name: Any) -> None:
     with (tmp_path / "log").open("w") as log:
         log.write("first\n")
         log.flush()
@@ -84,14 +85,14 @@ def test_an_open_file_is_written_to_where_it_stands(tmp_path, name) -> None:
     assert (tmp_path / "log").read_text() == "first\nsecond\nthird\n"
 
 
-def test_descriptors_that_cannot_be_written_to_are_refused(tmp_path) -> None:
+def test_descriptors_that_cannot_be_written_to_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in").touch()
     with (tmp_path / "in").open() as file:
         assert refused(f"/dev/fd/{file.fileno()}") == "is not open for writing"
     assert refused("/dev/fd/987") == "is not open for writing"
 
 
-def test_no_input_is_overwritten_by_whatever_name(tmp_path, monkeypatch) -> None:
+def test_no_input_is_overwritten_by_whatever_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     source = tmp_path / "in"
     source.touch()
@@ -101,7 +102,7 @@ def test_no_input_is_overwritten_by_whatever_name(tmp_path, monkeypatch) -> None
         assert refused(name, tmp_path / "missing", source) == f"is {source}, which is read: give another file"
 
 
-def test_places_that_cannot_be_written_to_are_one_line_each(tmp_path) -> None:
+def test_places_that_cannot_be_written_to_are_one_line_each(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     for output, fault in (
@@ -120,13 +121,13 @@ def test_places_that_cannot_be_written_to_are_one_line_each(tmp_path) -> None:
     assert refused("a\0b").endswith("cannot be written: embedded null byte")
 
 
-def test_the_longest_name_that_there_can_be_is_written(tmp_path) -> None:
+def test_the_longest_name_that_there_can_be_is_written(tmp_path: Path) -> None:
     path = tmp_path / ("ü" * 127)
     write_whole(path, "x")
     assert path.read_text() == "x"
 
 
-def test_a_folder_for_output_is_no_file(tmp_path) -> None:
+def test_a_folder_for_output_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     check_output_folder(str(tmp_path / "a" / "b"))
     for name in ("file", "file/below"):
@@ -134,12 +135,12 @@ def test_a_folder_for_output_is_no_file(tmp_path) -> None:
             check_output_folder(str(tmp_path / name))
 
 
-def test_what_is_no_text_in_the_name_of_a_file_is_escaped(tmp_path) -> None:
+def test_what_is_no_text_in_the_name_of_a_file_is_escaped(tmp_path: Path) -> None:
     write_whole(tmp_path / "out", '"\udce9.png"')
     assert (tmp_path / "out").read_text() == '"\\udce9.png"'
 
 
-def test_standard_output_is_known_by_any_name(capfd, tmp_path) -> None:
+def test_standard_output_is_known_by_any_name(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert is_stdout(Path("/dev/stdout"))
     assert is_stdout(Path("/dev/fd/1"))
     assert not is_stdout(tmp_path / "out")
@@ -151,13 +152,13 @@ def test_standard_output_is_known_by_any_name(capfd, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_closed_pipe_ends_a_command_quietly(tmp_path) -> None:
+def test_a_closed_pipe_ends_a_command_quietly(tmp_path: Path) -> None:
     command = f"{sys.executable} -m mkgc.train task=mre --cfg job | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert (len(done.stdout), done.stderr) == (1, "")
 
 
-def test_a_full_device_is_named(tmp_path) -> None:
+def test_a_full_device_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="/dev/full"):
         write_whole(Path("/dev/full"), "answers")
 

@@ -1,6 +1,8 @@
 """What is typed behind a command means what it says, and what cannot be read says how to write it."""
 
 import shlex
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -43,7 +45,7 @@ def test_a_quoted_value_may_look_like_an_interpolation() -> None:
 
 @pytest.mark.parametrize("verb", ["train", "check", "prepare", "convert", "evaluate", "predict", "report"])
 @pytest.mark.parametrize("value", ["/a=b", "/Bücher", "/a (copy)"])
-def test_every_command_says_how_a_path_is_quoted(run, verb: str, value: str) -> None:
+def test_every_command_says_how_a_path_is_quoted(run: Callable[..., Any], verb: str, value: str) -> None:
     code, out, err = run(verb, f"output={value}")
     assert (code, out) == (2, "")
     assert said(err) == (
@@ -53,7 +55,7 @@ def test_every_command_says_how_a_path_is_quoted(run, verb: str, value: str) -> 
 
 
 @pytest.mark.parametrize("word", ["data=null", "task=null", "data.root=a,b", "train", "~data.nothing", "task=mri"])
-def test_what_hydra_cannot_compose_is_one_line(run, word: str) -> None:
+def test_what_hydra_cannot_compose_is_one_line(run: Callable[..., Any], word: str) -> None:
     code, out, err = run("check", word)
     assert (code, out) == (2, "")
     assert said(err)

@@ -1,5 +1,8 @@
 """Keys of earlier versions are named with what they are called now."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from mkgc.app.renamed import FLAGS, KEYS, check_renamed
@@ -19,7 +22,7 @@ from tests.conftest import composed, said
         ("backbone=mkgformer,mini", "backbone=mini is called backbone=minilm_dino now"),
     ],
 )
-def test_an_old_key_names_the_new_one(run, typed, line) -> None:
+def test_an_old_key_names_the_new_one(run: Callable[..., Any], typed: Any, line: Any) -> None:
     code, _, err = run("train", "task=mre", typed)
     assert (code, said(err)) == (2, line)
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_those_of_living_processes_and_what_is_somebody_elses_stay(tmp_path: Pat
 def test_a_process_that_is_killed_leaves_what_the_next_one_removes(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from mkgc.app.scratch import scratch\n"
     code += "with scratch(Path(sys.argv[1])) as folder: print(folder, flush=True); sys.stdin.read()"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code, tmp_path / "atlas"], **pipes) as process:
         folder = Path(process.stdout.readline().strip())
         with scratch(tmp_path / "atlas"):
@@ -58,7 +59,7 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_removes(tmp_path: Pat
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
-def test_an_atlas_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, code: int) -> None:
+def test_an_atlas_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path, code: int) -> None:
     def full(folder: Path, *_: object) -> None:
         folder.mkdir(parents=True)
         raise OSError(code, os.strerror(code))

@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def world() -> dict[str, Country]:
 
 
 @pytest.fixture(scope="module")
-def atlas(tmp_path_factory) -> Path:
+def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("atlas") / "atlas"
     build_all(output, seed=0)
     return output
@@ -52,7 +53,7 @@ def graph(atlas: Path) -> dict[str, list[list[str]]]:
     return {split: rows(atlas / "link_prediction" / f"{split}.tsv") for split in ("train", "dev", "test")}
 
 
-def test_facts_are_read_whole(world) -> None:
+def test_facts_are_read_whole(world: Any) -> None:
     assert len(world) == 251
     assert sum(bool(country.rings) for country in world.values()) == 173
     assert world["FR"].capital == "Paris"
@@ -61,7 +62,7 @@ def test_facts_are_read_whole(world) -> None:
     assert all(code in world[other].borders for code, country in world.items() for other in country.borders)
 
 
-def test_the_graph_has_the_promised_entities_and_relations(atlas) -> None:
+def test_the_graph_has_the_promised_entities_and_relations(atlas: Path) -> None:
     entities = [row[0] for row in rows(atlas / "link_prediction" / "entities.txt")]
     kinds = Counter(entity.split("/")[0] for entity in entities)
     assert kinds.keys() == {"country", "city", "language", "currency", "region", "subregion", "zone"}
@@ -71,20 +72,20 @@ def test_the_graph_has_the_promised_entities_and_relations(atlas) -> None:
     assert {entity for part in graph(atlas).values() for h, _, t in part for entity in (h, t)} <= set(entities)
 
 
-def test_no_pair_of_entities_is_in_two_splits(atlas) -> None:
+def test_no_pair_of_entities_is_in_two_splits(atlas: Path) -> None:
     pairs = {split: {frozenset((h, t)) for h, _, t in part} for split, part in graph(atlas).items()}
     assert not pairs["train"] & pairs["dev"]
     assert not pairs["train"] & pairs["test"]
     assert not pairs["dev"] & pairs["test"]
 
 
-def test_every_entity_asked_about_was_seen_in_training(atlas) -> None:
+def test_every_entity_asked_about_was_seen_in_training(atlas: Path) -> None:
     parts = graph(atlas)
     seen = {entity for h, _, t in parts["train"] for entity in (h, t)}
     assert {entity for split in ("dev", "test") for h, _, t in parts[split] for entity in (h, t)} <= seen
 
 
-def test_no_description_gives_away_an_answer(atlas) -> None:
+def test_no_description_gives_away_an_answer(atlas: Path) -> None:
     folder, parts = atlas / "link_prediction", graph(atlas)
     names, texts = dict(rows(folder / "entity2text.txt")), dict(rows(folder / "entity2textlong.txt"))
     assert texts.keys() == names.keys()
@@ -94,7 +95,7 @@ def test_no_description_gives_away_an_answer(atlas) -> None:
         assert names[tail].casefold() not in texts[head].casefold().replace(names[head].casefold(), "")
 
 
-def test_images_are_the_countries_own(atlas, world) -> None:
+def test_images_are_the_countries_own(atlas: Path, world: Any) -> None:
     folders = {path.name for path in (atlas / "link_prediction" / "images").iterdir()}
     assert folders == {f"country.{code}" for code, country in world.items() if country.rings}
     for folder in sorted(folders)[:5]:
@@ -102,7 +103,7 @@ def test_images_are_the_countries_own(atlas, world) -> None:
         assert files == ["locator.png", "outline.png"]
 
 
-def test_triples_whose_answer_the_map_shows_are_listed(atlas) -> None:
+def test_triples_whose_answer_the_map_shows_are_listed(atlas: Path) -> None:
     listed = rows(atlas / "link_prediction" / "image_decides.tsv")
     asked = {(split, *triple) for split, part in graph(atlas).items() for triple in part}
     assert len(listed) > 200
@@ -110,7 +111,7 @@ def test_triples_whose_answer_the_map_shows_are_listed(atlas) -> None:
     assert {row[2] for row in listed} == set(triples.LOCATION)
 
 
-def test_no_country_of_dev_or_test_is_named_in_training_relations(atlas) -> None:
+def test_no_country_of_dev_or_test_is_named_in_training_relations(atlas: Path) -> None:
     named = {split: set() for split in ("train", "dev", "test")}
     for split, found in named.items():
         for e in mnre.read(atlas / "mre", split):
@@ -120,8 +121,8 @@ def test_no_country_of_dev_or_test_is_named_in_training_relations(atlas) -> None
     assert {split: len(mnre.read(atlas / "mre", split)) for split in named} == {"train": 4000, "dev": 500, "test": 500}
 
 
-def test_the_sentence_alone_does_not_tell_the_relation(atlas) -> None:
-    def template(e) -> str:
+def test_the_sentence_alone_does_not_tell_the_relation(atlas: Path) -> None:
+    def template(e: Any) -> str:
         inside = {i for span in (e.head, e.tail) for i in range(*span)}
         starts = {e.head.start, e.tail.start}
         return " ".join("X" if i in starts else t for i, t in enumerate(e.tokens) if i in starts or i not in inside)
@@ -142,7 +143,7 @@ def _middle(pixels: np.ndarray, colour: str) -> np.ndarray:
     return np.argwhere(hit).mean(0) if hit.any() else np.full(2, np.nan)
 
 
-def test_the_label_is_what_the_image_shows(atlas) -> None:
+def test_the_label_is_what_the_image_shows(atlas: Path) -> None:
     agree = []
     for e in mnre.read(atlas / "mre", "test"):
         if not e.relation.endswith("_of"):
@@ -155,7 +156,7 @@ def test_the_label_is_what_the_image_shows(atlas) -> None:
     assert np.mean(agree) > 0.9  # labels are of the boxes, this test of what is filled
 
 
-def test_directions_are_those_of_the_globe(world) -> None:
+def test_directions_are_those_of_the_globe(world: Any) -> None:
     assert relations.direction(world["NO"], world["IT"]) == "north_of"
     assert relations.direction(world["AR"], world["BR"]) == "south_of"
     assert relations.direction(world["PL"], world["DE"]) == "east_of"
@@ -163,7 +164,7 @@ def test_directions_are_those_of_the_globe(world) -> None:
     assert relations.direction(world["PT"], world["DE"]) is None
 
 
-def test_a_name_shared_by_country_and_capital_means_both(atlas, world) -> None:
+def test_a_name_shared_by_country_and_capital_means_both(atlas: Path, world: Any) -> None:
     shared = shared_names(world)
     assert {"Luxembourg", "Singapore", "Panama", "Kuwait", "Mexico"} <= shared.keys()
     decided = _decided(atlas)
@@ -181,7 +182,7 @@ def _decided(atlas: Path) -> set[str]:
     return {row[1] for row in rows(atlas / "mner" / "image_decides.txt")}
 
 
-def test_every_sentence_has_a_image_and_four_types_occur(atlas) -> None:
+def test_every_sentence_has_a_image_and_four_types_occur(atlas: Path) -> None:
     for split in ("train", "dev", "test"):
         examples = twitter.read(atlas / "mner", split)
         assert all(e.images["image"][0].is_file() for e in examples)
@@ -189,14 +190,14 @@ def test_every_sentence_has_a_image_and_four_types_occur(atlas) -> None:
         assert types == {"COUNTRY", "CITY", "LANGUAGE", "CURRENCY"}
 
 
-def test_tags_are_those_of_bio(atlas) -> None:
+def test_tags_are_those_of_bio(atlas: Path) -> None:
     for split in ("train", "dev", "test"):
         for e in twitter.read(atlas / "mner", split):
             for before, tag in zip(["O", *e.tags], e.tags, strict=False):
                 assert tag[0] in "OB" or before in (f"B-{tag[2:]}", tag)
 
 
-def test_spans_hold_the_names_of_the_countries(atlas) -> None:
+def test_spans_hold_the_names_of_the_countries(atlas: Path) -> None:
     for line in (atlas / "mre" / "txt" / "ours_test.txt").read_text(encoding="utf-8").splitlines():
         row = ast.literal_eval(line)
         for end in ("h", "t"):
@@ -208,7 +209,9 @@ def _digest(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(tmp_path, world, monkeypatch) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(
+    tmp_path: Path, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(relations, "COUNTS", {"train": 20, "val": 5, "test": 5})
     monkeypatch.setattr(mentions, "COUNTS", {"train": 20, "valid": 5, "test": 5})
     monkeypatch.setattr(triples, "locator", lambda country, land: triples.outline(country))  # the slowest images
@@ -220,7 +223,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(tmp_path, 
     assert {"link_prediction/test.tsv", "mre/txt/ours_test.txt", "mner/test.txt", "mre/SOURCES.md"} <= changed
 
 
-def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(atlas, monkeypatch, tmp_path) -> None:
+def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(
+    atlas: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     before = (atlas / "mner" / "SOURCES.md").stat().st_mtime_ns
     build(atlas / "mner", "mner", TaggedSource.draw_atlas, seed=0)
     assert (atlas / "mner" / "SOURCES.md").stat().st_mtime_ns == before
@@ -237,7 +242,7 @@ def draw(folder: Path, countries: dict[str, Country], random: Random) -> None:
 
 
 @pytest.mark.parametrize("theirs", ["notes.txt", "images/1.png", "train.txt", "SOURCES.md"])
-def test_a_folder_of_the_users_own_files_is_never_touched(tmp_path, theirs) -> None:
+def test_a_folder_of_the_users_own_files_is_never_touched(tmp_path: Path, theirs: Any) -> None:
     (tmp_path / "own" / theirs).parent.mkdir(parents=True)
     (tmp_path / "own" / theirs).write_text("years of work")
     with pytest.raises(DataError, match=r"own: holds \S+, which is not of an Atlas: .* data=folder"):
@@ -245,7 +250,7 @@ def test_a_folder_of_the_users_own_files_is_never_touched(tmp_path, theirs) -> N
     assert _digest(tmp_path) == {f"own/{theirs}": hashlib.sha256(b"years of work").hexdigest()}
 
 
-def test_what_a_user_put_into_an_atlas_is_not_lost_with_it(tmp_path) -> None:
+def test_what_a_user_put_into_an_atlas_is_not_lost_with_it(tmp_path: Path) -> None:
     build(tmp_path / "atlas", "mner", draw, seed=0)
     (tmp_path / "atlas" / "mine").mkdir()
     build(tmp_path / "atlas", "mner", draw, seed=0)
@@ -253,7 +258,7 @@ def test_what_a_user_put_into_an_atlas_is_not_lost_with_it(tmp_path) -> None:
         build(tmp_path / "atlas", "mner", draw, seed=1)
 
 
-def test_a_file_in_the_way_or_a_closed_place_is_named(tmp_path) -> None:
+def test_a_file_in_the_way_or_a_closed_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("years of work")
     for output in (tmp_path / "file", tmp_path / "file" / "atlas"):
         with pytest.raises(DataError, match=str(output)):
@@ -261,7 +266,7 @@ def test_a_file_in_the_way_or_a_closed_place_is_named(tmp_path) -> None:
     assert (tmp_path / "file").read_text() == "years of work"
 
 
-def test_another_seed_takes_the_place_of_an_atlas_and_leaves_nothing_beside(tmp_path) -> None:
+def test_another_seed_takes_the_place_of_an_atlas_and_leaves_nothing_beside(tmp_path: Path) -> None:
     build(tmp_path / "atlas", "mner", draw, seed=0)
     before = _digest(tmp_path)
     build(tmp_path / "atlas", "mner", draw, seed=1)
@@ -270,7 +275,7 @@ def test_another_seed_takes_the_place_of_an_atlas_and_leaves_nothing_beside(tmp_
     assert after["atlas/train.txt"] != before["atlas/train.txt"]
 
 
-def test_an_atlas_of_the_first_format_which_had_one_page_above_all_data_sets_is_replaced(tmp_path) -> None:
+def test_an_atlas_of_the_first_format_which_had_one_page_above_all_data_sets_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "atlas" / "mner").mkdir(parents=True)
     (tmp_path / "atlas" / "SOURCES.md").write_text("# The Atlas graph\n")
     (tmp_path / "atlas" / "mner" / "train.txt").write_text("old")
@@ -278,13 +283,13 @@ def test_an_atlas_of_the_first_format_which_had_one_page_above_all_data_sets_is_
     assert (tmp_path / "atlas" / "mner" / "train.txt").read_text() != "old"
 
 
-def test_data_sets_of_one_seed_are_drawn_apart(tmp_path) -> None:
+def test_data_sets_of_one_seed_are_drawn_apart(tmp_path: Path) -> None:
     for name in ("mner", "mre"):
         build(tmp_path / name, name, draw)
     assert (tmp_path / "mner" / "train.txt").read_text() != (tmp_path / "mre" / "train.txt").read_text()
 
 
-def test_of_two_processes_that_build_at_once_the_first_to_end_is_kept(tmp_path) -> None:
+def test_of_two_processes_that_build_at_once_the_first_to_end_is_kept(tmp_path: Path) -> None:
     def slow(*arguments: object) -> None:
         build(tmp_path / "atlas", "mner", draw)
         (tmp_path / "atlas" / "read").touch()
@@ -295,7 +300,7 @@ def test_of_two_processes_that_build_at_once_the_first_to_end_is_kept(tmp_path) 
     assert [path.name for path in tmp_path.iterdir()] == ["atlas"]
 
 
-def test_an_atlas_may_be_read_by_whom_other_folders_may(tmp_path) -> None:
+def test_an_atlas_may_be_read_by_whom_other_folders_may(tmp_path: Path) -> None:
     (tmp_path / "ordinary").mkdir()
     build(tmp_path / "atlas", "mner", draw)
     assert (tmp_path / "atlas").stat().st_mode == (tmp_path / "ordinary").stat().st_mode

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tokenizers
@@ -20,7 +21,7 @@ def _saved(folder: Path, kind: str, backend: tokenizers.Tokenizer, roles: dict[s
     """A folder as the hub has it, of a backend whose control tokens are marked as such."""
     backend.add_special_tokens([*roles.values()])
     backend.save(str(folder / "tokenizer.json"))
-    names = {f"{role}_token": token for role, token in roles.items()}
+    names: dict[str, Any] = {f"{role}_token": token for role, token in roles.items()}
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}))
     (folder / "config.json").write_text(json.dumps({"model_type": kind, "vocab_size": backend.get_vocab_size()}))
     return str(folder)

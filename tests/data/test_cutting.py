@@ -1,7 +1,9 @@
 """What is read of a sentence that is too long, and who is told."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +49,7 @@ def tagged(text: str, *marks: str) -> TaggedExample:
 
 @pytest.mark.parametrize("place", range(7))
 @pytest.mark.parametrize("links", [1, 2, 5])
-def test_sentences_that_differ_beside_a_long_word_differ_when_read(place: int, links: int, tokenizer) -> None:
+def test_sentences_that_differ_beside_a_long_word_differ_when_read(place: int, links: int, tokenizer: Any) -> None:
     processor, ids = relations(tokenizer), []
     for word in ("born", "hates"):
         words = ["Ada", "was", word, "in", "old", "Rome"]
@@ -67,7 +69,7 @@ def test_sentences_that_differ_beside_a_long_word_differ_when_read(place: int, l
     assert ids[0] != ids[1]
 
 
-def between(item, processor: RelationProcessor, first: int) -> tuple[int, ...]:
+def between(item: Any, processor: RelationProcessor, first: int) -> tuple[int, ...]:
     """The pieces between a pair of markers."""
     return item.ids[item.ids.index(processor.marker_ids[first]) + 1 : item.ids.index(processor.marker_ids[first + 1])]
 
@@ -83,7 +85,9 @@ def between(item, processor: RelationProcessor, first: int) -> tuple[int, ...]:
         (f"Ada {URL} hates {URL} Rome", (0, 2), (3, 5), ("head", "tail")),
     ],
 )
-def test_a_mention_that_is_too_long_keeps_its_first_pieces(length, text, head, tail, suffers, tokenizer) -> None:
+def test_a_mention_that_is_too_long_keeps_its_first_pieces(
+    length: Any, text: Any, head: Any, tail: Any, suffers: Any, tokenizer: Any
+) -> None:
     processor, example = relations(tokenizer, length), related(text, head, tail)
     item = processor.encode(example)
     assert len(item.ids) <= length
@@ -96,7 +100,7 @@ def test_a_mention_that_is_too_long_keeps_its_first_pieces(length, text, head, t
     assert [item.ids[item.head], item.ids[item.tail]] == [processor.marker_ids[0], processor.marker_ids[2]]
 
 
-def test_of_many_ordinary_words_the_farthest_from_the_mentions_are_left_out(tokenizer) -> None:
+def test_of_many_ordinary_words_the_farthest_from_the_mentions_are_left_out(tokenizer: Any) -> None:
     processor = relations(tokenizer, 16)
     item = processor.encode(related("in in in in Ada hates Rome today new new new new", (4, 5), (6, 7)))
     middle = [processor.marker_ids[0], *tokenizer.ids("Ada"), processor.marker_ids[1], *tokenizer.ids("hates")]
@@ -107,7 +111,7 @@ def test_of_many_ordinary_words_the_farthest_from_the_mentions_are_left_out(toke
     assert item.cut.as_dict() == {"pieces": 2, "unread": [10, 11]}
 
 
-def test_of_many_ordinary_words_a_tagger_leaves_out_the_last(tokenizer) -> None:
+def test_of_many_ordinary_words_a_tagger_leaves_out_the_last(tokenizer: Any) -> None:
     item = tags(tokenizer, 6).encode(tagged("Ada hates old old Rome Rome", "B-PER", "O", "O", "O", "B-LOC", "I-LOC"))
     assert list(item.ids) == [tokenizer.start, *tokenizer.ids("Ada hates old old"), tokenizer.stop]
     assert item.tags == (1, 0, 0, 0)
@@ -115,7 +119,7 @@ def test_of_many_ordinary_words_a_tagger_leaves_out_the_last(tokenizer) -> None:
     assert item.cut.as_dict() == {"pieces": 2, "unread": [4, 5], "mentions": ["LOC"]}
 
 
-def test_what_fits_is_not_cut(tokenizer) -> None:
+def test_what_fits_is_not_cut(tokenizer: Any) -> None:
     assert relations(tokenizer).encode(related("Ada hates Rome", (0, 1), (2, 3))).cut is None
     assert tags(tokenizer).encode(tagged("Ada hates Rome")).cut is None
 
@@ -136,7 +140,7 @@ def test_room_is_never_exceeded_and_hardly_wasted() -> None:
 
 
 @pytest.mark.parametrize(("processor", "least"), [(relations, 8), (tags, 3)])
-def test_a_length_in_which_nothing_can_be_read_is_one_line(processor, least: int, tokenizer) -> None:
+def test_a_length_in_which_nothing_can_be_read_is_one_line(processor: Any, least: int, tokenizer: Any) -> None:
     processor(tokenizer, least)
     with pytest.raises(ConfigError, match=f"data.max_length={least - 1} must be at least {least}: a piece"):
         processor(tokenizer, least - 1)
@@ -152,14 +156,14 @@ def test_how_many_examples_are_cut_is_said_for_each_split() -> None:
     assert note.severity == "info"
 
 
-def asked(task: str, root: Path, tiny, *overrides: str) -> Predictor:
+def asked(task: str, root: Path, tiny: Callable[..., Any], *overrides: str) -> Predictor:
     """An untrained model of a task, ready to be asked."""
     config = tiny(task, root, "backbone=text_only", "data.max_length=32", *overrides)
     return Predictor(build_task(config, read_dataset(config).processor).eval(), config)
 
 
-def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root, tiny) -> None:
-    short = {"tokens": ["Ada", "and", "Bob"], "head": [0, 1], "tail": [2, 3]}
+def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root: Path, tiny: Callable[..., Any]) -> None:
+    short: dict[str, Any] = {"tokens": ["Ada", "and", "Bob"], "head": [0, 1], "tail": [2, 3]}
     link, mention = [{**short, "tokens": words} for words in (["Ada", URL, "Bob"], [URL, "and", "Bob"])]
     answers = asked("mre", mre_root, tiny).predict([short, link, mention])
     assert "cut" not in answers[0]
@@ -169,7 +173,9 @@ def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root, tiny) -> 
 
 
 @pytest.mark.parametrize("pooling", ["words", "pieces"])
-def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(pooling: str, mner_root, tiny) -> None:
+def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(
+    pooling: str, mner_root: Path, tiny: Callable[..., Any]
+) -> None:
     model = asked("mner", mner_root, tiny, f"task.model.pooling={pooling}")
     first, second = model.predict([{"tokens": [URL, "We", "saw", word]} for word in ("Paris", "Hilton")])
     assert first["cut"]["words"] == [0]
@@ -181,7 +187,7 @@ def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(pooling
     assert "cut" not in model.predict([{"tokens": ["We", "saw", "Paris"]}])[0]
 
 
-def test_a_described_entity_whose_text_is_cut_is_named(kg_root, tiny) -> None:
+def test_a_described_entity_whose_text_is_cut_is_named(kg_root: Path, tiny: Callable[..., Any]) -> None:
     long, short = ({"name": "Mu", "description": text} for text in ("thing number " * 40, "thing"))
     model = asked("link_prediction", kg_root, tiny)
     records = [{"head": long, "relation": "near"}, {"relation": "near", "tail": long}, {"head": "e/1", "tail": long}]
@@ -189,7 +195,7 @@ def test_a_described_entity_whose_text_is_cut_is_named(kg_root, tiny) -> None:
     assert [answer.get("cut", {}).get("mentions") for answer in answers] == [["head"], ["tail"], ["tail"], None, None]
 
 
-def test_what_was_cut_is_said_before_training(mre_root, tiny) -> None:
+def test_what_was_cut_is_said_before_training(mre_root: Path, tiny: Callable[..., Any]) -> None:
     dataset = read_dataset(tiny("mre", mre_root, "data.max_length=9"))
     text = "are longer than data.max_length=9 and are cut"
     assert [note.severity for note in dataset.notes if text in note.text] == ["warning"] * 3

@@ -2,6 +2,7 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -168,7 +169,7 @@ def test_links_in_a_circle_and_dead_ones_are_passed_over(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("read", [kg.read, tsv.read, mmkg.read])
-def test_every_format_of_graphs_keeps_the_one_rule(tmp_path: Path, read) -> None:
+def test_every_format_of_graphs_keeps_the_one_rule(tmp_path: Path, read: Any) -> None:
     if read is mmkg.read:
         (tmp_path / "entities.txt").write_text("A/B\nU.S.\nc\n")
         (tmp_path / "relations.txt").write_text("r\n")

@@ -18,12 +18,12 @@ TWO = "give two of head, relation, tail, the third is what is asked for; given:"
 
 
 def sentence(**changes: Any) -> dict[str, Any]:
-    record = {"tokens": list(WORDS), "head": [0, 2], "tail": [5, 6], **changes}
+    record: dict[str, Any] = {"tokens": list(WORDS), "head": [0, 2], "tail": [5, 6], **changes}
     return {key: value for key, value in record.items() if value is not None}
 
 
 def test_a_record_is_a_sentence_with_spans_and_images_beside_the_file(tmp_path: Path) -> None:
-    record = sentence(id="a", image="maps/1.jpg", crops=["2.png", "/elsewhere/3.png"])
+    record: dict[str, Any] = sentence(id="a", image="maps/1.jpg", crops=["2.png", "/elsewhere/3.png"])
     images = {"image": (tmp_path / "maps/1.jpg",), "crops": (tmp_path / "2.png", Path("/elsewhere/3.png"))}
     expected = RelationExample("a", WORDS, Span(0, 2), Span(5, 6), None, images)
     assert parse_relation(record, tmp_path, PLACE) == expected

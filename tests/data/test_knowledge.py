@@ -1,5 +1,7 @@
 """Small graphs around texts become padded batches, in which nothing is left of what is not there."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -67,6 +69,6 @@ def test_knowledge_moves_as_one() -> None:
         ({"spans": (Span(0, 1), Span(1, 2), Span(2, 3))}, "3 mentions of 2 nodes"),
     ],
 )
-def test_what_is_not_there_cannot_be_named(parts, said: str) -> None:
+def test_what_is_not_there_cannot_be_named(parts: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Subgraph(4, (1, 2), **parts)

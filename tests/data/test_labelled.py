@@ -13,7 +13,7 @@ from tasks.mre.source import RelationSource
 
 RELATED_FORMAT, TAGGED_FORMAT = RelationSource.formats["jsonl"], TaggedSource.formats["jsonl"]
 WORDS = ["Ada", "left", "New", "York"]
-RELATED = {"tokens": WORDS, "head": "Ada", "tail": [2, 4], "relation": "left"}
+RELATED: dict[str, Any] = {"tokens": WORDS, "head": "Ada", "tail": [2, 4], "relation": "left"}
 TAGGED = {"tokens": WORDS, "tags": ["B-PER", "O", "B-LOC", "I-LOC"]}
 SPANS = [{"start": 2, "end": 4, "type": "LOC"}, {"start": 0, "end": 1, "type": "PER"}]
 

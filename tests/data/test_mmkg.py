@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ MYGO = {
     "valid.txt": "2\t0\t0\n",
     "test.txt": "0\t1\t0\n",
 }
-MOMOK = {
+MOMOK: dict[str, Any] = {
     "train.txt": "Ada knows Bob .\nBob likes Ada .\n",
     "valid.txt": "Ada likes Bob .\n",
     "test.txt": "Eve knows Ada .\n",

@@ -13,7 +13,7 @@ from mkgc.errors import DataError
 from tasks.mre import mnre
 from tasks.mre.example import RelationExample
 
-LINE = {
+LINE: dict[str, Any] = {
     "token": ["Ada", "Lovelace", "left", "Rome", "."],
     "h": {"name": "Ada Lovelace", "pos": [0, 2]},
     "t": {"name": "Rome", "pos": [3, 4]},

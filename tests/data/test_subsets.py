@@ -121,7 +121,7 @@ def test_a_type_that_a_sentence_has_twice_counts_once_and_a_sentence_without_tag
     assert sentences().classes(EXAMPLES[0]) == {"None"}
 
 
-def test_without_shots_or_a_fraction_train_stays_whole(source) -> None:
+def test_without_shots_or_a_fraction_train_stays_whole(source: Any) -> None:
     assert cut(sentences()) is EXAMPLES
     whole = source()
     assert whole.subset() is whole.graph
@@ -143,7 +143,7 @@ def test_a_share_is_named_in_percent(tmp_path: Path) -> None:
     assert names == ["10percent-42-train.rows", "7percent-42-train.rows", "0.5percent-42-train.rows"]
 
 
-def test_a_graphs_draw_is_written_as_triples_and_read_back_as_they_are(source) -> None:
+def test_a_graphs_draw_is_written_as_triples_and_read_back_as_they_are(source: Any) -> None:
     two = source(shots=2)
     fresh = two.subset()
     (path,) = write_subsets(two, two.settings, [42])
@@ -152,12 +152,12 @@ def test_a_graphs_draw_is_written_as_triples_and_read_back_as_they_are(source) -
     assert np.array_equal(two.subset().triples["train"], fresh.triples["train"])
 
 
-def test_what_a_graph_repeats_is_drawn_once(source) -> None:
+def test_what_a_graph_repeats_is_drawn_once(source: Any) -> None:
     train = source(shots=100).subset().triples["train"]
     assert len(train) == len(np.unique(train, axis=0)) == len(source().graph.triples["train"]) - 1
 
 
-def test_only_train_is_cut_and_all_entities_and_relations_stay(source) -> None:
+def test_only_train_is_cut_and_all_entities_and_relations_stay(source: Any) -> None:
     one = source(shots=1)
     left, whole = one.subset(), one.graph
     assert len(left.triples["train"]) == 2
@@ -165,7 +165,7 @@ def test_only_train_is_cut_and_all_entities_and_relations_stay(source) -> None:
     assert all(left.triples[split] is whole.triples[split] for split in ("dev", "test"))
 
 
-def test_a_file_that_is_there_is_used_in_its_order_and_not_written_over(source, tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_used_in_its_order_and_not_written_over(source: Any, tmp_path: Path) -> None:
     published = tmp_path / "1shot-42-train.tsv"
     published.write_bytes(b"a7\tborders\tb7\r\na2\tspeaks\tc")
     one = source(shots=1)
@@ -187,7 +187,7 @@ def test_a_file_that_is_there_is_used_in_its_order_and_not_written_over(source, 
     ],
 )
 def test_a_file_of_triples_that_train_cannot_give_is_refused(
-    source, tmp_path: Path, content: str, message: str
+    source: Any, tmp_path: Path, content: str, message: str
 ) -> None:
     path = tmp_path / "1shot-42-train.tsv"
     path.write_text(content)

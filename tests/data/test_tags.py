@@ -1,5 +1,6 @@
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from seqeval.scheme import BILOU, IOBES, Entities
@@ -109,7 +110,7 @@ def test_a_data_set_without_entities_has_no_scheme() -> None:
 
 
 @pytest.mark.parametrize(("scheme", "reference"), [(BOUNDED[0], IOBES), (BOUNDED[3], BILOU)])
-def test_mentions_are_those_that_seqeval_finds_in_legal_tags(scheme, reference) -> None:
+def test_mentions_are_those_that_seqeval_finds_in_legal_tags(scheme: Any, reference: Any) -> None:
     rng = random.Random(0)
     for _ in range(50):
         row: list[str] = []

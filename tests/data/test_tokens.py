@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mkgc.data.tokens import Tokenizer, learned, pretrained
@@ -55,7 +57,7 @@ def test_a_vocabulary_of_nothing_is_one_line(size: int) -> None:
         learned(TEXTS, size)
 
 
-def test_a_pretrained_tokeniser_agrees_with_transformers(tmp_path) -> None:
+def test_a_pretrained_tokeniser_agrees_with_transformers(tmp_path: Path) -> None:
     from transformers import AutoTokenizer, BertConfig, BertTokenizer
 
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "vi", "##enna", "the"]
@@ -67,7 +69,7 @@ def test_a_pretrained_tokeniser_agrees_with_transformers(tmp_path) -> None:
     assert (ours.start, ours.stop, ours.mask, ours.size) == (2, 3, 4, 11)
 
 
-def test_a_missing_tokeniser_is_one_line(tmp_path) -> None:
+def test_a_missing_tokeniser_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no tokeniser at '.*nowhere'") as caught:
         pretrained([], str(tmp_path / "nowhere"))
     assert "\n" not in str(caught.value)

@@ -1,12 +1,13 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mkgc.data.formats import tsv
 from mkgc.errors import DataError
 
-FILES = {
+FILES: dict[str, Any] = {
     "train.tsv": "ada\tknows\tbob\nbob\tlikes\tnew york\n",
     "dev.tsv": "ada\tlikes\tbob\n",
     "test.tsv": "bob\tknows\tada\n",

@@ -162,12 +162,12 @@ def tried(kind: str, folder: Path, seed: int, count: int) -> list[str]:
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_file_is_used_or_refused_in_a_line(kind: str, tmp_path) -> None:
+def test_a_damaged_file_is_used_or_refused_in_a_line(kind: str, tmp_path: Path) -> None:
     assert tried(kind, tmp_path, 0, 15) == []
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("kind", KINDS)
-def test_hundreds_of_damaged_files_are_used_or_refused(kind: str, tmp_path) -> None:
+def test_hundreds_of_damaged_files_are_used_or_refused(kind: str, tmp_path: Path) -> None:
     assert tried(kind, tmp_path, 1, 400) == []

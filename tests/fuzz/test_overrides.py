@@ -2,8 +2,9 @@
 
 import random
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import DictConfig
@@ -103,7 +104,7 @@ def words(verb: str, given: list[str], seed: int, count: int) -> Iterator[list[s
 
 
 @pytest.fixture
-def attempt(run, monkeypatch):
+def attempt(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs a command up to where training would begin; a bug is raised instead of being recorded."""
 
     def bug(error: BaseException, *_: object) -> str:
@@ -125,7 +126,7 @@ def attempt(run, monkeypatch):
     return command
 
 
-def tried(verb: str, attempt, root: Path, seed: int, count: int) -> list[str]:
+def tried(verb: str, attempt: Any, root: Path, seed: int, count: int) -> list[str]:
     given = [*VERBS[verb]]
     if verb in TRAINED:
         given += ["task=mre", f"data.root={root}", *TINY]
@@ -134,12 +135,12 @@ def tried(verb: str, attempt, root: Path, seed: int, count: int) -> list[str]:
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("verb", VERBS)
-def test_words_behind_a_command_are_taken_or_refused(verb: str, attempt, mre_root) -> None:
+def test_words_behind_a_command_are_taken_or_refused(verb: str, attempt: Any, mre_root: Path) -> None:
     assert tried(verb, attempt, mre_root, 0, 4) == []
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("verb", VERBS)
-def test_hundreds_of_words_behind_a_command_are_taken_or_refused(verb: str, attempt, mre_root) -> None:
+def test_hundreds_of_words_behind_a_command_are_taken_or_refused(verb: str, attempt: Any, mre_root: Path) -> None:
     assert tried(verb, attempt, mre_root, 1, 200) == []

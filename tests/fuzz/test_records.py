@@ -148,11 +148,11 @@ def test_a_record_is_read_or_refused_in_a_line() -> None:
     assert failures(records(0, 300), parse) == []
 
 
-def test_a_file_of_records_is_read_or_refused_in_a_line(tmp_path) -> None:
+def test_a_file_of_records_is_read_or_refused_in_a_line(tmp_path: Path) -> None:
     assert failures(lines(1, 60), partial(parse_file, path=tmp_path / "in.jsonl")) == []
 
 
 @pytest.mark.slow
-def test_thousands_of_records_are_read_or_refused(tmp_path) -> None:
+def test_thousands_of_records_are_read_or_refused(tmp_path: Path) -> None:
     assert failures(records(2, 20_000), parse) == []
     assert failures(lines(3, 2_000), partial(parse_file, path=tmp_path / "in.jsonl")) == []

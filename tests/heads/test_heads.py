@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise, product
+from typing import Any
 
 import pytest
 import torch
@@ -16,11 +17,16 @@ from mkgc.heads.span import SpanTagger
 from mkgc.losses.contrastive import contrastive_loss
 from mkgc.nn.embeddings import ExtendedEmbedding
 
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 
 
 def test_the_masked_language_model_head_is_transformers_own() -> None:
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
     theirs = BertForMaskedLM(BertConfig(vocab_size=20, **sizes)).eval()
     transform = theirs.cls.predictions.transform
     ours = MaskedLM(16, theirs.bert.embeddings.word_embeddings)

@@ -1,5 +1,9 @@
 """Images are varied whole, each on its own, and only while training."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -34,7 +38,9 @@ def test_no_images_are_no_trouble() -> None:
     assert augment(none, flip=True, translate=0.5).pixels.shape == (0, 3, SIZE, SIZE)
 
 
-def test_training_varies_its_images_and_evaluation_does_not(tiny, mre_root, tmp_path, monkeypatch) -> None:
+def test_training_varies_its_images_and_evaluation_does_not(
+    tiny: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     monkeypatch.setattr(
         "mkgc.training.task.augment", lambda images, flip, translate: calls.append((flip, translate)) or images
@@ -43,6 +49,8 @@ def test_training_varies_its_images_and_evaluation_does_not(tiny, mre_root, tmp_
     assert calls == [(True, 0.1)] * 3
 
 
-def test_kept_states_and_varied_images_exclude_each_other(tiny, mre_root, tmp_path) -> None:
+def test_kept_states_and_varied_images_exclude_each_other(
+    tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=r"^data\.flip and data\.translate make every image a new one"):
         train(tiny("mre", mre_root, "data.flip=true", "backbone.side_trainable_layers=1"), tmp_path)

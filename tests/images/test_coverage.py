@@ -87,7 +87,7 @@ def test_every_figure_is_printed() -> None:
 
 
 def test_the_figures_are_plain_values_for_the_record() -> None:
-    row = {"split": "dev", "group": "image", "examples": 2, "covered": 1, "named": 2, "usable": 1}
+    row: dict[str, Any] = {"split": "dev", "group": "image", "examples": 2, "covered": 1, "named": 2, "usable": 1}
     assert Coverage((DEV_IMAGE,)).as_dict() == [{**row, "broken": {"not an image": 1}}]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -19,7 +20,7 @@ from mkgc.kge.ikrl import IKRL
 from mkgc.kge.rsme import RSME
 
 SIZES = {"image": 32, "crops": 16}
-OPTIONS = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
+OPTIONS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_without_a_class_token_a_image_is_the_mean_of_its_patches(files: list[Pa
     vision = encoder(class_token=False, global_pool="avg")
     vectors, _ = image_vectors([{"image": tuple(files[:1])}], store_of(files), SIZES, vision)
     torch.manual_seed(0)
-    options = {**OPTIONS, "class_token": False, "global_pool": "avg"}
+    options: dict[str, Any] = {**OPTIONS, "class_token": False, "global_pool": "avg"}
     model = timm.create_model("vit_tiny_patch16_224", dynamic_img_size=True, num_classes=0, **options).eval()
     store = store_of(files)
     pixels = normalise(store.take([0], 32), vision.mean, vision.std)

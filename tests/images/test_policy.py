@@ -1,6 +1,7 @@
 """Which of an entity's images are used, and by which group."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def chosen(files: tuple[Path, ...] = FILES, **settings: object) -> dict[str, tup
     """What a graph of one entity with these files shows."""
     triples = {split: np.zeros((0, 3), np.int64) for split in ("train", "dev", "test")}
     graph = Graph(("e",), ("e",), ("",), (), (), ({"image": files},), triples)
-    given = {"root": "", "images": {"image": 8}, **settings}
+    given: dict[str, Any] = {"root": "", "images": {"image": 8}, **settings}
     return dict(entity_images(graph, DataSettings(**given))[0])  # type: ignore[arg-type]
 
 

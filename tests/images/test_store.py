@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,7 +117,9 @@ def damage(sized: store.SizedStore, row: int) -> None:
         pixels.write(bytes(sized.stride))
 
 
-def test_a_damaged_image_is_noticed_when_it_is_taken_and_read_from_its_file(root: Path, capsys) -> None:
+def test_a_damaged_image_is_noticed_when_it_is_taken_and_read_from_its_file(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     damage(prepared(root, files(root)), 1)
     images = LoadedImages({"image": files(root)}, {"image": 8}, root / "store", root)
     expected = torch.stack([torch.from_numpy(read_image(path, 8)) for path in files(root)[:3]])
@@ -135,7 +138,7 @@ def test_a_damaged_image_whose_file_is_gone_is_an_error(root: Path) -> None:
     assert len(images.take([0, 2], 8)) == 2
 
 
-def test_preparing_again_mends_what_is_damaged(root: Path, capsys) -> None:
+def test_preparing_again_mends_what_is_damaged(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sized = prepared(root, files(root))
     damage(sized, 1)
     assert sized.verify() == [os.path.join("images", "1.png")]
@@ -193,7 +196,9 @@ def copy(root: Path, to: Path) -> list[Path]:
     return files(to)
 
 
-def test_a_copy_of_a_data_set_finds_its_images_by_their_content(root: Path, tmp_path_factory, monkeypatch) -> None:
+def test_a_copy_of_a_data_set_finds_its_images_by_their_content(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared(root, files(root))
     to = tmp_path_factory.mktemp("copy") / "data"
     copied = copy(root, to)
@@ -205,7 +210,7 @@ def test_a_copy_of_a_data_set_finds_its_images_by_their_content(root: Path, tmp_
 
 
 def test_preparing_a_copy_doubles_nothing_and_spares_the_digests_from_then_on(
-    root: Path, tmp_path_factory, monkeypatch
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(root, files(root))
     to = tmp_path_factory.mktemp("copy") / "data"
@@ -237,7 +242,9 @@ def test_a_file_of_the_same_length_and_another_content_is_another(root: Path) ->
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
-def test_a_place_that_cannot_be_written_is_one_line_that_names_the_key(root: Path, monkeypatch, code: int) -> None:
+def test_a_place_that_cannot_be_written_is_one_line_that_names_the_key(
+    root: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
@@ -248,7 +255,9 @@ def test_a_place_that_cannot_be_written_is_one_line_that_names_the_key(root: Pat
     assert str(error.value) == f"{said} Give data.store=…, a folder that can be written and has room"
 
 
-def test_what_is_prepared_already_needs_no_place_that_can_be_written(root: Path, monkeypatch) -> None:
+def test_what_is_prepared_already_needs_no_place_that_can_be_written(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared(root, files(root))
     monkeypatch.setattr("mkgc.images.store.appending", lambda *_: pytest.fail("opened for writing"))
     prepared(root, files(root))
@@ -256,14 +265,14 @@ def test_what_is_prepared_already_needs_no_place_that_can_be_written(root: Path,
 
 @pytest.mark.parametrize("after", [0, 1, 3, 4])
 def test_a_disk_that_becomes_full_leaves_what_was_prepared_and_a_later_run_goes_on(
-    root: Path, monkeypatch, after: int
+    root: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     """Full at the image of that number, or, where all fit, at the lines."""
     prepared(root, files(root)[:1])
     before = (root / "store/8.jsonl").read_bytes()
     write, written = appending_module._write, iter(range(99))
 
-    def full(file, data: bytes) -> None:
+    def full(file: Any, data: bytes) -> None:
         if next(written) == after:
             file.write(data[:7])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

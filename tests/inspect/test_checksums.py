@@ -1,6 +1,7 @@
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,12 +44,12 @@ def test_names_of_data_sets_are_known_in_any_case() -> None:
 
 
 @pytest.mark.parametrize(("folder", "name"), [("mnre", "mnre"), ("twitter2015", "twitter2015"), ("wn18rr", "wn18rr")])
-def test_the_released_files_are_recognised(real, folder, name) -> None:
+def test_the_released_files_are_recognised(real: Any, folder: Any, name: Any) -> None:
     section = name_files(real(folder), PUBLISHED[name])
     assert {row[-1] for row in section.tables[0].rows} == {PUBLISHED[name].title}
     assert section.findings == ()
 
 
-def test_a_release_that_lies_under_another_name_is_recognised_all_the_same(real, tmp_path) -> None:
+def test_a_release_that_lies_under_another_name_is_recognised_all_the_same(real: Any, tmp_path: Path) -> None:
     shutil.copy(real("twitter2017") / "test.txt", tmp_path / "dev.txt")
     assert name_files(tmp_path, None).tables[0].rows[0][-1] == "Twitter-2017, UMT's labels"

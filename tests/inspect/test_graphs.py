@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,9 @@ from mkgc.inspect.published import PUBLISHED
 from mkgc.inspect.report import Section, collect
 
 
-def graph(train, dev=((0, 0, 1),), test=((0, 0, 1),), **texts) -> Graph:
+def graph(train: Any, dev: Any = ((0, 0, 1),), test: Any = ((0, 0, 1),), **texts: Any) -> Graph:
     """Four entities and two relations; the texts of both are given by keyword."""
-    fields = {
+    fields: dict[str, Any] = {
         "names": ("Ada", "Bob", "Cyd", "Dan"),
         "descriptions": ("a", "b", "c", "d"),
         "relation_names": ("knows", "likes"),
@@ -90,12 +92,12 @@ def test_a_split_without_triples_and_a_test_split_inside_train_are_fatal() -> No
     ]
 
 
-def read(real, name: str) -> Graph:
+def read(real: Any, name: str) -> Graph:
     return kg.read(real(name), ())
 
 
 @pytest.mark.slow
-def test_fb15k237_is_as_published(real) -> None:
+def test_fb15k237_is_as_published(real: Any) -> None:
     data = read(real, "fb15k237")
     assert count_relations(data, PUBLISHED["fb15k237_img"]).findings == ()
     assert find_leaks(data).tables[0].rows == (
@@ -114,7 +116,9 @@ def test_fb15k237_is_as_published(real) -> None:
         ("wn18rr", "wn18rr", None, [("dev", 198, 0, 210), ("test", 209, 0, 210)]),
     ],
 )
-def test_wordnet_is_as_published_and_leaks(real, name, published, reversed_pairs, unseen) -> None:
+def test_wordnet_is_as_published_and_leaks(
+    real: Any, name: Any, published: Any, reversed_pairs: Any, unseen: Any
+) -> None:
     data = read(real, name)
     assert count_relations(data, PUBLISHED[published]).findings == ()
     leaks = find_leaks(data).tables[0].rows

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from mkgc.data.examples import Span
 from mkgc.data.settings import DataSettings
@@ -12,7 +13,7 @@ ROOT = Path("data")
 HALF = Coverage((Row("train", "image", 4, 2, 4, 2, {"missing": 2}),))
 
 
-def settings(**asked) -> DataSettings:
+def settings(**asked: Any) -> DataSettings:
     return DataSettings(str(ROOT), images={"image": 8}, max_images=2, **asked)
 
 

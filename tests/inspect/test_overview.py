@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from mkgc.check import check_data
 from mkgc.inspect.report import Report
@@ -15,7 +16,7 @@ def rows(report: Report, title: str) -> list[tuple]:
     return [row for table in report.tables if table.title == title for row in table.rows]
 
 
-def test_a_real_graph_is_held_against_its_published_counts(real) -> None:
+def test_a_real_graph_is_held_against_its_published_counts(real: Any) -> None:
     report = umls(real("small") / "umls_kgbert", "++data.name=umls")
     assert rows(report, "Counts")[0] == ("triples", 5216, 652, 661, "5,216 / 652 / 661", "equal")
     assert rows(report, "Sizes") == [("entities", 135, "135", "equal"), ("relations", 46, "46", "equal")]
@@ -24,7 +25,7 @@ def test_a_real_graph_is_held_against_its_published_counts(real) -> None:
     assert report.findings[-1].severity == "info"
 
 
-def test_without_a_name_nothing_is_published(real) -> None:
+def test_without_a_name_nothing_is_published(real: Any) -> None:
     report = umls(real("small") / "umls_kgbert")
     assert rows(report, "Counts")[0] == ("triples", 5216, 652, 661)
     assert "held against" not in str([dataclasses.astuple(finding) for finding in report.findings])

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,12 +32,12 @@ from tests.made import made
 
 def related(
     text: str, head: tuple[int, int] = (0, 1), tail: tuple[int, int] = (2, 3), label: str = "knows", image: str = ""
-):
+) -> Any:
     images = {"image": (Path(image),)} if image else {}
     return RelationExample("0", tuple(text.split()), Span(*head), Span(*tail), label, images)
 
 
-def splits(train, dev=(), test=()) -> dict[str, list]:
+def splits(train: Any, dev: Any = (), test: Any = ()) -> dict[str, list]:
     return {"train": [*train], "dev": [*dev], "test": [*test]}
 
 
@@ -185,7 +186,7 @@ def test_an_inside_tag_that_continues_nothing_is_counted_once() -> None:
     ]
 
 
-def test_mnre_is_as_published(real) -> None:
+def test_mnre_is_as_published(real: Any) -> None:
     root = real("mnre")
     parts = {split: mnre.read(root, split, ()) for split in SPLITS}
     counted = count_labels(made(RelationSource, mnre.read_labels(root), parts), PUBLISHED["mnre"])
@@ -202,7 +203,7 @@ def test_mnre_is_as_published(real) -> None:
 @pytest.mark.parametrize(
     ("name", "shared", "repaired"), [("twitter2015", (2, 4, 3), (186, 53, 135)), ("twitter2017", (1, 0, 0), (0, 0, 0))]
 )
-def test_twitter_is_as_published(real, name, shared, repaired) -> None:
+def test_twitter_is_as_published(real: Any, name: Any, shared: Any, repaired: Any) -> None:
     root = real(name)
     parts = {split: twitter.read(root, split, ()) for split in SPLITS}
     source = made(TaggedSource, twitter.read_labels(root), parts)
@@ -217,7 +218,7 @@ def test_twitter_is_as_published(real, name, shared, repaired) -> None:
 @pytest.mark.parametrize(
     ("kind", "own"), [(RelationSource, "Mentions"), (TaggedSource, "Tags")], ids=["relations", "tags"]
 )
-def test_every_inspection_of_sentences_is_in_the_report_and_that_of_the_task_behind_them(kind, own) -> None:
+def test_every_inspection_of_sentences_is_in_the_report_and_that_of_the_task_behind_them(kind: Any, own: Any) -> None:
     settings, processor = DataSettings("."), RelationProcessor(learned(["a b c"], 50), ("knows",), DataSettings("."))
     tagged = [TaggedExample("0", tuple("abc"), ("B-knows", "O", "O"))]
     parts = splits(*([[related("a b c")]] * 3 if kind is RelationSource else [tagged] * 3))

@@ -1,6 +1,7 @@
 """The best entities by FAISS, against scoring all of them."""
 
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def best(scores: Tensor, k: int) -> list[set[int]]:
 
 @pytest.mark.parametrize("target", ["head", "tail"])
 @pytest.mark.parametrize("name", KNOWN_TO_FAISS)
-def test_scores_and_order_are_those_of_the_model(name: str, target) -> None:
+def test_scores_and_order_are_those_of_the_model(name: str, target: Any) -> None:
     model = built(name)
     asked = queries(target)
     expected = model.score_all(*asked).topk(5)
@@ -93,7 +94,7 @@ def test_where_fewer_are_left_than_asked_for_the_rest_is_minus_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["product", "euclidean"])
-def test_approximately_means_the_right_scores_and_most_of_the_right_entities(kind) -> None:
+def test_approximately_means_the_right_scores_and_most_of_the_right_entities(kind: Any) -> None:
     vectors = grouped(20_000, 200)
     asked = vectors[::400] + 0.1 * torch.randn(50, 16)
     exact, near = (EntityIndex(vectors, kind, approximate).search(asked, 10) for approximate in (False, True))

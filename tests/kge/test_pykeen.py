@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from pykeen.utils import negative_norm
@@ -11,7 +13,7 @@ from torch.testing import assert_close
 from mkgc.kge.model import KGEModel, Target
 from tests.kge.models import INTERACTIONS, built, candidates, queries, representations, triples
 
-TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
+TOLERANCE: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5}
 
 
 def pykeen_scores(name: str, model: KGEModel, target: Target, rows: Tensor) -> Tensor:

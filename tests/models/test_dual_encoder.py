@@ -1,6 +1,7 @@
 """Two towers whose directions are those of their encoders' pooled states, with a temperature that learns in bounds."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from mkgc.losses.contrastive import contrastive_loss
 from mkgc.models.dual_encoder import DualEncoder
 from tests.nn.test_fusion import words
 
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 BERT = {
     "model_type": "bert",
     "vocab_size": 60,
@@ -25,7 +26,7 @@ BERT = {
 LENGTHS = [5, 2, 4]
 
 
-def two_towers(**options) -> DualEncoder:
+def two_towers(**options: Any) -> DualEncoder:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=24, depth=2, num_heads=3)
     return DualEncoder(random_text(BERT), vision, dim=8, **options)
 
@@ -57,7 +58,7 @@ def test_companions_in_a_batch_change_no_direction() -> None:
 
 
 def test_an_encoder_without_a_class_token_is_pooled_to_the_mean_of_its_patches() -> None:
-    options = {"class_token": False, "global_pool": "avg"}
+    options: dict[str, Any] = {"class_token": False, "global_pool": "avg"}
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=24, depth=1, num_heads=3, **options)
     states = torch.randn(2, 4, 24)
     torch.testing.assert_close(vision.pool(states), states.mean(1), **near)

@@ -1,5 +1,6 @@
 """The streams that heads read of a fusion encoder, with images and with a small graph beside the text."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ from mkgc.nn.streams import Streams
 from tests.nn.test_baselines import one_stream
 from tests.nn.test_fusion import GROUPS, LENGTHS, words
 
-near = {"rtol": 0, "atol": 1e-5}
-SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
+SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
 BOTH = frozenset({"text", "side"})
 GRAPHS = [
     Subgraph(6, (4, 9, 2, 7), edges=((0, 3), (3, 1)), spans=(Span(0, 2), Span(4, 6))),
@@ -52,16 +53,16 @@ class GraphEncoder(Encoder):
         return {}
 
 
-def text_encoder():
+def text_encoder() -> Any:
     return random_text({"model_type": "bert", "vocab_size": 60, **SIZES})
 
 
-def with_images(fusion: Any, outputs=BOTH) -> FusionEncoder:
+def with_images(fusion: Any, outputs: Any = BOTH) -> FusionEncoder:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=32, depth=3, num_heads=4)
     return shaken(FusionEncoder(text_encoder(), vision, fusion, fused=2, outputs=outputs))
 
 
-def with_graph(outputs=BOTH) -> FusionEncoder:
+def with_graph(outputs: Any = BOTH) -> FusionEncoder:
     return shaken(FusionEncoder(text_encoder(), GraphEncoder(), CoAttention, fused=1, outputs=outputs))
 
 
@@ -72,7 +73,7 @@ def shaken(model: FusionEncoder) -> FusionEncoder:
 
 
 @pytest.mark.parametrize("fusion", [PrefixFusion, CoAttention])
-def test_a_side_that_is_read_is_finished_and_leaves_the_text_as_it_was(fusion) -> None:
+def test_a_side_that_is_read_is_finished_and_leaves_the_text_as_it_was(fusion: Any) -> None:
     both, given = with_images(fusion), words(LENGTHS)
     text_only = with_images(fusion, outputs={"text"})
     text_only.load_state_dict(both.state_dict())
@@ -95,7 +96,7 @@ MODELS = {
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("outputs", [BOTH, frozenset({"text"})], ids=["both", "text"])
-def test_what_reaches_an_output_learns_and_nothing_else(make, outputs) -> None:
+def test_what_reaches_an_output_learns_and_nothing_else(make: Callable[..., Any], outputs: Any) -> None:
     model = make(outputs)
     inputs = knowledge_batch(GRAPHS) if isinstance(model.side, GraphEncoder) else GROUPS
     out = model(words(LENGTHS), inputs)
@@ -142,7 +143,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("make", READERS.values(), ids=READERS)
-def test_a_visible_matrix_hides_what_it_says_and_nothing_else(make) -> None:
+def test_a_visible_matrix_hides_what_it_says_and_nothing_else(make: Callable[..., Any]) -> None:
     """Two texts in one, which do not see each other, are two texts."""
     model, first, second = make(), words([4]), words([3])
     both = [torch.cat([getattr(one, name) for one in (first, second)], 1) for name in ("ids", "mask", "segments")]
@@ -154,7 +155,7 @@ def test_a_visible_matrix_hides_what_it_says_and_nothing_else(make) -> None:
 
 
 @pytest.mark.parametrize("make", READERS.values(), ids=READERS)
-def test_one_position_under_a_visible_matrix_is_what_it_is_among_all(make) -> None:
+def test_one_position_under_a_visible_matrix_is_what_it_is_among_all(make: Callable[..., Any]) -> None:
     model, given, at = make(), words(LENGTHS, extra=2), torch.tensor([5, 0, 2, 3])
     visible = (torch.rand(4, 8, 8) < 0.5) | torch.eye(8, dtype=torch.bool)
     tree = Text(given.ids, given.mask, given.segments, visible=visible)

@@ -1,6 +1,8 @@
 """Attention, its masks and its weights, against loops over queries and keys."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,14 +14,14 @@ from mkgc.nn.masks import concat_masks, joint_mask, per_query, present
 from mkgc.nn.streams import KeyValue, Streams
 from tests.nn.test_fusion import GROUPS, LENGTHS, hybrid, words
 
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 SHARED = torch.tensor([[True, True, False, True], [True, False, False, False]])
 OWN = torch.tensor(
     [[[True, False, False, True], [True] * 4, [False, True, False, False]], [[False, False, True, True]] * 3]
 )
 
 
-def weights_by_hand(query, key, mask, scale: float):
+def weights_by_hand(query: Any, key: Any, mask: Any, scale: float) -> Any:
     """Softmax weights one query and one key at a time; ``mask`` has a row for each query."""
     out = torch.zeros(*query.shape[:-1], key.shape[-2])
     for *place, q in torch.cartesian_prod(*map(torch.arange, query.shape[:-1])).tolist():
@@ -31,7 +33,7 @@ def weights_by_hand(query, key, mask, scale: float):
 
 
 @pytest.mark.parametrize("mask", [SHARED, OWN], ids=["one row for all", "a row for each query"])
-def test_attention_is_softmax_weights_times_values_whatever_its_mask(mask) -> None:
+def test_attention_is_softmax_weights_times_values_whatever_its_mask(mask: Any) -> None:
     query, key, value = torch.randn(2, 2, 3, 5), torch.randn(2, 2, 4, 5), torch.randn(2, 2, 4, 5)
     expected = weights_by_hand(query, key, per_query(mask).expand(-1, 3, -1), 5**-0.5)
     given = KeyValue(key, value, mask)
@@ -40,7 +42,7 @@ def test_attention_is_softmax_weights_times_values_whatever_its_mask(mask) -> No
 
 
 @pytest.mark.parametrize("mask", [SHARED, OWN], ids=["one row for all", "a row for each query"])
-def test_correlation_is_unscaled_softmax_weights_times_states_whatever_its_mask(mask) -> None:
+def test_correlation_is_unscaled_softmax_weights_times_states_whatever_its_mask(mask: Any) -> None:
     query, side = torch.randn(2, 3, 5), torch.randn(2, 4, 5)
     expected = weights_by_hand(query, side, per_query(mask).expand(-1, 3, -1), 1.0)
     torch.testing.assert_close(Correlation().weights(query, side, mask), expected, **near)
@@ -116,7 +118,7 @@ def test_one_position_under_a_mask_for_each_query_is_what_it_is_among_all() -> N
 
 @pytest.mark.parametrize("make", [PrefixFusion, CoAttention])
 @pytest.mark.parametrize("at", [None, torch.tensor([2, 1])], ids=["all positions", "one position"])
-def test_a_fused_layer_takes_masks_of_either_kind(make, at) -> None:
+def test_a_fused_layer_takes_masks_of_either_kind(make: Callable[..., Any], at: Any) -> None:
     model = hybrid()
     t, v = model.text.layers[-1], model.side.layers[-1]
     fusion = make(t, v).eval()

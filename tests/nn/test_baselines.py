@@ -1,7 +1,9 @@
 """The encoder baselines: two streams with co-attention (ViLBERT), and a single one (VisualBERT)."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +23,7 @@ from mkgc.nn.streams import Streams
 from mkgc.training.checkpoint import build_task, restore
 from tests.nn.test_fusion import GROUPS, LENGTHS, images, only, words
 
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 BERT = {
     "model_type": "bert",
     "vocab_size": 60,
@@ -39,12 +41,12 @@ def shaken(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-def two_streams(fused: int = 2, width: int = 32, heads: int = 4, **options) -> FusionEncoder:
+def two_streams(fused: int = 2, width: int = 32, heads: int = 4, **options: Any) -> FusionEncoder:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=width, depth=3, num_heads=heads)
     return shaken(FusionEncoder(random_text(BERT), vision, CoAttention, fused, **options))
 
 
-def one_stream(width: int = 32, heads: int = 4, **options) -> SingleStream:
+def one_stream(width: int = 32, heads: int = 4, **options: Any) -> SingleStream:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=width, depth=3, num_heads=heads)
     return shaken(SingleStream(random_text(BERT), vision, **options))
 
@@ -60,7 +62,7 @@ MODELS = {
 every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 
 
-def attention_by_hand(part, query, other, mask):
+def attention_by_hand(part: Any, query: Any, other: Any, mask: Any) -> Any:
     """One query at a time, one head at a time, over the states that are not masked."""
     q, k, v = part.query(query), part.key(other), part.value(other)
     size = q.shape[-1] // part.heads
@@ -76,7 +78,7 @@ def attention_by_hand(part, query, other, mask):
     return part.out(context)
 
 
-def network_by_hand(network, x):
+def network_by_hand(network: Any, x: Any) -> Any:
     return F.gelu(x @ network[0].weight.T + network[0].bias) @ network[2].weight.T + network[2].bias
 
 
@@ -137,7 +139,7 @@ def test_one_stream_is_transformers_visualbert() -> None:
 
 
 @every_model
-def test_padding_and_batch_mates_never_change_a_text_state(make) -> None:
+def test_padding_and_batch_mates_never_change_a_text_state(make: Callable[..., Any]) -> None:
     model, given = make(), words(LENGTHS, extra=3)
     together = model(given, GROUPS).text
     wider = [Images(g.group, g.pixels, F.pad(g.slots, (1, 2), value=-1)) for g in GROUPS]
@@ -150,7 +152,7 @@ def test_padding_and_batch_mates_never_change_a_text_state(make) -> None:
 
 
 @every_model
-def test_images_matter_and_a_text_without_any_is_encoded_as_text_alone(make) -> None:
+def test_images_matter_and_a_text_without_any_is_encoded_as_text_alone(make: Callable[..., Any]) -> None:
     model, given = make(), words(LENGTHS)
     alone = FusionEncoder(model.text).eval()(given).text
     change = (model(given, GROUPS).text - alone).abs().amax(2).masked_fill(~given.mask, 0.0)
@@ -165,7 +167,7 @@ def test_images_matter_and_a_text_without_any_is_encoded_as_text_alone(make) -> 
 
 
 @every_model
-def test_one_position_asked_for_alone_is_the_same(make) -> None:
+def test_one_position_asked_for_alone_is_the_same(make: Callable[..., Any]) -> None:
     model, given, at = make(), words(LENGTHS), torch.tensor([4, 0, 2, 1])
     one = model(given, GROUPS, at)
     torch.testing.assert_close(one.text[:, 0], model(given, GROUPS).text[torch.arange(4), at], **near)
@@ -173,7 +175,7 @@ def test_one_position_asked_for_alone_is_the_same(make) -> None:
 
 
 @every_model
-def test_other_pixels_make_other_states(make) -> None:
+def test_other_pixels_make_other_states(make: Callable[..., Any]) -> None:
     model, given = make(), words(LENGTHS)
     other = [Images(g.group, g.pixels.flip(-1), g.slots) for g in GROUPS]
     change = (model(given, GROUPS).text - model(given, other).text).abs().amax((1, 2))
@@ -181,7 +183,7 @@ def test_other_pixels_make_other_states(make) -> None:
 
 
 @every_model
-def test_what_learns_gets_a_finite_gradient_and_what_does_not_cannot_reach_the_text(make) -> None:
+def test_what_learns_gets_a_finite_gradient_and_what_does_not_cannot_reach_the_text(make: Callable[..., Any]) -> None:
     model = make()
     frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
     model(words(LENGTHS), GROUPS).text.pow(2).sum().backward()
@@ -222,7 +224,7 @@ def test_too_few_trained_layers_for_co_attention_is_one_line() -> None:
 @pytest.mark.parametrize("backbone", ["vilbert", "visualbert"])
 @pytest.mark.parametrize("name", ["mre", "mner", "link_prediction"])
 def test_every_task_trains_it_and_gets_it_back_without_weights(
-    name: str, backbone: str, roots: dict[str, Path], tiny
+    name: str, backbone: str, roots: dict[str, Path], tiny: Callable[..., Any]
 ) -> None:
     config = tiny(name, roots[name], f"backbone={backbone}")
     dataset = read_dataset(config)

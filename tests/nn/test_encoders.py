@@ -1,5 +1,9 @@
 """The encoders are the libraries' own networks: the same states, whatever the architecture."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import safetensors.torch
 import timm
@@ -13,8 +17,14 @@ from mkgc.encoders.vision import VisionEncoder, pretrained_vision, random_vision
 from mkgc.errors import ConfigError
 from mkgc.models.fusion_encoder import FusionEncoder
 
-near = {"rtol": 0, "atol": 1e-5}
-SMALL = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
+SMALL: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
 VITS = {
     "class token": ("vit_tiny_patch16_224", {}),
     "CLIP: pre-norm, quick-GELU": ("vit_base_patch32_clip_quickgelu_224", {}),
@@ -52,7 +62,7 @@ def test_the_text_encoder_is_transformers_own(kind: str) -> None:
 @pytest.mark.parametrize("kind", VITS)
 def test_the_vision_encoder_is_timm_s_own(kind: str) -> None:
     name, options = VITS[kind]
-    options = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3, **options}
+    options: dict[str, Any] = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3, **options}
     encoder = shaken(random_vision(name, **options))
     reference = timm.create_model(name, num_classes=0, **options).eval()
     own = {f"stem.{k}": v for k, v in encoder.stem.state_dict().items()}
@@ -64,7 +74,7 @@ def test_the_vision_encoder_is_timm_s_own(kind: str) -> None:
 
 
 def test_images_of_another_size_are_read_as_timm_reads_them() -> None:
-    options = {"img_size": 64, "embed_dim": 48, "depth": 2, "num_heads": 3}
+    options: dict[str, Any] = {"img_size": 64, "embed_dim": 48, "depth": 2, "num_heads": 3}
     encoder = shaken(random_vision("vit_tiny_patch16_224", **options))
     reference = timm.create_model("vit_tiny_patch16_224", num_classes=0, dynamic_img_size=True, **options).eval()
     own = encoder.state_dict()
@@ -85,7 +95,7 @@ def test_bytes_are_normalised_as_the_pretrained_model_wants_them() -> None:
     torch.testing.assert_close(given, encoder.embed([Images("image", (raw / 255 - mean) / std, slots)]).states, **near)
 
 
-def test_a_pretrained_text_encoder_loads_from_a_folder_unchanged(tmp_path) -> None:
+def test_a_pretrained_text_encoder_loads_from_a_folder_unchanged(tmp_path: Path) -> None:
     model = shaken(BertModel(BertConfig(**SMALL)))
     model.save_pretrained(tmp_path)
     ours = pretrained_text(str(tmp_path)).eval()
@@ -94,8 +104,8 @@ def test_a_pretrained_text_encoder_loads_from_a_folder_unchanged(tmp_path) -> No
     torch.testing.assert_close(FusionEncoder(ours).eval()(given).text[given.mask], theirs[given.mask], **near)
 
 
-def test_a_pretrained_vision_encoder_loads_from_a_file_unchanged(tmp_path) -> None:
-    options = {"img_size": 64, "embed_dim": 48, "depth": 2, "num_heads": 3}
+def test_a_pretrained_vision_encoder_loads_from_a_file_unchanged(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"img_size": 64, "embed_dim": 48, "depth": 2, "num_heads": 3}
     model = shaken(timm.create_model("vit_tiny_patch16_224", num_classes=0, **options))
     safetensors.torch.save_file(model.state_dict(), tmp_path / "weights.safetensors")
     ours = pretrained_vision("vit_tiny_patch16_224", file=str(tmp_path / "weights.safetensors"), **options)
@@ -118,7 +128,7 @@ def test_a_pretrained_vision_encoder_loads_from_a_file_unchanged(tmp_path) -> No
         ),
     ],
 )
-def test_what_cannot_be_an_encoder_is_one_line(build, said: str) -> None:
+def test_what_cannot_be_an_encoder_is_one_line(build: Callable[..., Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build()
     assert said in str(caught.value)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,10 +19,18 @@ from mkgc.nn.embeddings import ExtendedEmbedding
 from mkgc.nn.streams import KeyValue
 from mkgc.released.fusion import ReleasedFusion
 
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 
 
-def hybrid(fused=2, width=32, side=32, heads=4, side_heads=4, stacked=False, **fusion) -> FusionEncoder:
+def hybrid(
+    fused: int = 2,
+    width: int = 32,
+    side: int = 32,
+    heads: int = 4,
+    side_heads: int = 4,
+    stacked: bool = False,
+    **fusion: Any,
+) -> FusionEncoder:
     text = random_text(
         {
             "model_type": "bert",
@@ -117,7 +126,7 @@ def test_equal_widths_add_one_matrix_a_layer_and_unequal_ones_their_adapters() -
 
 
 @pytest.mark.parametrize("shape", [{"side": 48, "side_heads": 3}, {"heads": 2, "side_heads": 8}])
-def test_widths_and_heads_may_differ(shape) -> None:
+def test_widths_and_heads_may_differ(shape: Any) -> None:
     out = hybrid(**shape)(words([4, 3]), [images("image", 32, [[0], [1]])])
     assert out.text.shape == (2, 4, 32)
     assert out.text.isfinite().all()
@@ -135,7 +144,7 @@ def only(i: int, groups: list[Images]) -> list[Images]:
 
 
 @pytest.mark.parametrize("options", [{}, {"pgi": False}, {"stacked": True}, {"side": 48, "side_heads": 3}])
-def test_padding_and_batch_mates_never_change_a_text_state(options) -> None:
+def test_padding_and_batch_mates_never_change_a_text_state(options: Any) -> None:
     model = hybrid(**options)
     together = model(words(LENGTHS, extra=3), GROUPS).text
     wider = [Images(g.group, g.pixels, torch.nn.functional.pad(g.slots, (1, 2), value=-1)) for g in GROUPS]
@@ -183,7 +192,7 @@ def test_gradients_are_finite_where_images_are_absent() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"fused": 1}, {"stacked": True}])
-def test_one_position_of_each_text_is_what_it_is_among_all_with_its_gradients(options) -> None:
+def test_one_position_of_each_text_is_what_it_is_among_all_with_its_gradients(options: Any) -> None:
     model, given, at = hybrid(**options), words(LENGTHS), torch.tensor([5, 0, 2, 3])
     whole, only_at = model(given, GROUPS).text[range(len(at)), at], model(given, GROUPS, at)
     assert only_at.text.shape == (len(at), 1, 32)
@@ -246,7 +255,7 @@ def test_examples_with_the_same_images_share_their_lower_layers_and_nothing_else
 
 @pytest.mark.parametrize("fused", [1, 2, 3])
 @pytest.mark.parametrize("options", [{}, {"pgi": False}, {"caf": False}, {"stacked": True}])
-def test_what_is_trainable_gets_a_gradient_and_what_is_frozen_cannot_reach_the_text(fused, options) -> None:
+def test_what_is_trainable_gets_a_gradient_and_what_is_frozen_cannot_reach_the_text(fused: Any, options: Any) -> None:
     model = hybrid(fused=fused, **options)
     unused = {"text.embeddings.position_embeddings"}
     model(words(LENGTHS), GROUPS).text.pow(2).sum().backward()

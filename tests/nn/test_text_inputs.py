@@ -1,5 +1,7 @@
 """What a text may bring beside its tokens: soft positions, a visible matrix, features; against loops over tokens."""
 
+from typing import Any
+
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -8,8 +10,14 @@ from mkgc.batch import Text
 from mkgc.encoders.text import TextEncoder, random_text
 from mkgc.errors import ConfigError
 
-near = {"rtol": 0, "atol": 1e-5}
-SIZES = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
+SIZES: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
 FAMILIES = {
     "bert": {"model_type": "bert", "pad_token_id": 0, "max_position_embeddings": 12, **SIZES},
     "roberta": {
@@ -37,7 +45,7 @@ def text(family: str) -> Text:
     return Text(ids, mask, torch.randint(0, 2, (2, 7)) * mask)
 
 
-def embedded(model: TextEncoder, ids, segments, positions, features) -> torch.Tensor:
+def embedded(model: TextEncoder, ids: Any, segments: Any, positions: Any, features: Any) -> torch.Tensor:
     """Embeddings one token at a time, rows of the tables added up and normed."""
     parts, first = model.embeddings, 0 if model.config.model_type == "bert" else 2
     out = torch.zeros(*ids.shape, 32)

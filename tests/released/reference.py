@@ -5,27 +5,29 @@ Written from the description of zjunlp/MKGformer's modeling_unimo.py; checked ag
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
 FUSED_FROM = 8
 
 
-def linear(s, name, x):
+def linear(s: Any, name: Any, x: Any) -> Any:
     return x @ s[f"{name}.weight"].T + s[f"{name}.bias"]
 
 
-def norm(s, name, x, eps):
+def norm(s: Any, name: Any, x: Any, eps: Any) -> Any:
     mean, var = x.mean(-1, keepdim=True), x.var(-1, unbiased=False, keepdim=True)
     return (x - mean) / torch.sqrt(var + eps) * s[f"{name}.weight"] + s[f"{name}.bias"]
 
 
-def heads_of(x, heads):
+def heads_of(x: Any, heads: Any) -> Any:
     b, n, d = x.shape
     return x.view(b, n, heads, d // heads).permute(0, 2, 1, 3)
 
 
-def self_attention(q, k, v, bias=None):
+def self_attention(q: Any, k: Any, v: Any, bias: Any = None) -> Any:
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     if bias is not None:
         scores = scores + bias
@@ -33,21 +35,21 @@ def self_attention(q, k, v, bias=None):
     return out.permute(0, 2, 1, 3).flatten(2)
 
 
-def text_embeddings(s, ids, segments):
+def text_embeddings(s: Any, ids: Any, segments: Any) -> Any:
     x = s["text_embeddings.word_embeddings.weight"][ids]
     x = x + s["text_embeddings.position_embeddings.weight"][: ids.shape[1]]
     x = x + s["text_embeddings.token_type_embeddings.weight"][segments]
     return norm(s, "text_embeddings.LayerNorm", x, 1e-12)
 
 
-def patches(s, images):
+def patches(s: Any, images: Any) -> Any:
     """Images [B, I, 3, S, S] as patch embeddings [B, I * n, D]."""
     b = len(images)
     x = F.conv2d(images.flatten(0, 1), s["vision_embeddings.patch_embedding.weight"], stride=32)
     return x.flatten(2).transpose(1, 2).reshape(b, -1, x.shape[1])
 
 
-def vision_embeddings(s, image, crops, objects, linking):
+def vision_embeddings(s: Any, image: Any, crops: Any, objects: Any, linking: Any) -> Any:
     v = "vision_embeddings."
     if linking:
         return torch.cat([patches(s, image), patches(s, crops), patches(s, objects)], 1)
@@ -57,7 +59,9 @@ def vision_embeddings(s, image, crops, objects, linking):
     return torch.cat([cls, crops, objects], 1)
 
 
-def run(s, heads, ids, mask, segments, image, crops, objects, linking=False):
+def run(
+    s: Any, heads: Any, ids: Any, mask: Any, segments: Any, image: Any, crops: Any, objects: Any, linking: bool = False
+) -> Any:
     """All intermediate tensors by the names of the recordings; ``s`` is without the task's prefix."""
     out = {"out.text_embeddings": text_embeddings(s, ids, segments)}
     out["mid.vision_embeddings"] = vision_embeddings(s, image, crops, objects, linking)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,14 +69,16 @@ def test_the_short_texts_number_where_there_are_no_long_ones(kg_root: Path) -> N
         (("b", "a", "b", "c"), "entity2text.txt:3: 'b' stands here a second time"),
     ],
 )
-def test_names_that_are_missing_surplus_or_double_are_said_in_a_line(tmp_path, written, message) -> None:
+def test_names_that_are_missing_surplus_or_double_are_said_in_a_line(
+    tmp_path: Path, written: Any, message: Any
+) -> None:
     lines(tmp_path / "entity2text.txt", *written)
     with pytest.raises(MkgcError, match=message) as caught:
         row_orders(tmp_path, {"entities": ("a", "b", "c")})
     assert "\n" not in str(caught.value)
 
 
-def test_a_layout_that_has_no_such_file_is_said(tmp_path) -> None:
+def test_a_layout_that_has_no_such_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(MkgcError, match="no such file, nor entity2text.txt"):
         row_orders(tmp_path, {"entities": ("a",)})
 

@@ -1,6 +1,7 @@
 """The inputs of the released PKG-Bert through our text encoder, against recordings of the authors' code."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -9,7 +10,7 @@ from mkgc.batch import Text
 from mkgc.encoders.text import TextEncoder, random_text
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 
 
 class UnbiasedNorm(torch.nn.LayerNorm):
@@ -40,7 +41,12 @@ RENAMED = {
 
 
 def released_pkg_bert(recorded: dict[str, torch.Tensor]) -> TextEncoder:
-    sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128}
+    sizes: dict[str, Any] = {
+        "hidden_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 128,
+    }
     config = {"model_type": "bert", "vocab_size": 133, "type_vocab_size": 3, "max_position_embeddings": 512, **sizes}
     model = random_text(config, feature_dim=6)
     for module in model.modules():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ FORMS: dict[str, ReleasedTask] = {
     "link_prediction": ReleasedLinkPrediction(),
 }
 PREFIX = {task: form.prefix for task, form in FORMS.items()}
-near = {"rtol": 0, "atol": 1e-5}
+near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 
 
 def form_of(state: dict[str, torch.Tensor]) -> ReleasedTask:
@@ -42,7 +43,7 @@ def form_of(state: dict[str, torch.Tensor]) -> ReleasedTask:
 def backbone(state: dict[str, torch.Tensor]) -> FusionEncoder:
     """A backbone of the sizes and with the weights of a released state dictionary."""
     form = form_of(state)
-    found = sizes(state, form, HEADS)
+    found: dict[str, Any] = sizes(state, form, HEADS)
     text = random_text(found["text"])
     model = FusionEncoder(text, ReleasedVision(**found["side"]), ReleasedFusion, FUSED)
     own = without_prefix(state, form.prefix)
@@ -79,10 +80,10 @@ def traced(model: FusionEncoder, text: Text, images: list[Images]) -> dict[str, 
     return out
 
 
-def _record(patch, out, side, i, layer) -> None:
+def _record(patch: pytest.MonkeyPatch, out: Any, side: Any, i: Any, layer: Any) -> None:
     self_attention, feed_forward = layer.self_attention, layer.feed_forward
 
-    def attended(*args, **options):
+    def attended(*args: Any, **options: Any) -> Any:
         done = self_attention(*args, **options)
         if side == "text":
             out[f"mid.text_layer.{i:02d}.key"], out[f"mid.text_layer.{i:02d}.value"] = (
@@ -92,7 +93,7 @@ def _record(patch, out, side, i, layer) -> None:
             out[f"mid.text_layer.{i:02d}.context"] = done.context
         return done
 
-    def fed(*args):
+    def fed(*args: Any) -> Any:
         out[f"out.{side}_layer.{i:02d}"] = feed_forward(*args)
         return out[f"out.{side}_layer.{i:02d}"]
 
@@ -105,7 +106,7 @@ def recorded() -> dict[str, torch.Tensor]:
     return load_file(GOLDEN / "mkgformer_mre.safetensors")
 
 
-def given(recorded):
+def given(recorded: Any) -> Any:
     """The recorded inputs: text, images, and the foreign weights."""
     ids, mask = recorded["in.input_ids"].long(), recorded["in.attention_mask"].bool()
     text = Text(ids, mask, recorded["in.token_type_ids"].long())
@@ -113,7 +114,7 @@ def given(recorded):
     return text, crops, objects, without_prefix(recorded, "w.")
 
 
-def test_the_reference_is_the_recorded_system(recorded) -> None:
+def test_the_reference_is_the_recorded_system(recorded: Any) -> None:
     text, crops, objects, state = given(recorded)
     own = without_prefix(state, "model.")
     ours = reference.run(own, HEADS, text.ids, text.mask, text.segments, None, crops, objects)
@@ -122,7 +123,7 @@ def test_the_reference_is_the_recorded_system(recorded) -> None:
             torch.testing.assert_close(value, recorded[name], **near)
 
 
-def test_every_recorded_tensor_is_reproduced(recorded) -> None:
+def test_every_recorded_tensor_is_reproduced(recorded: Any) -> None:
     text, crops, objects, state = given(recorded)
     model = backbone(state)
     ours = traced(model, text, images(crops, objects))
@@ -132,7 +133,7 @@ def test_every_recorded_tensor_is_reproduced(recorded) -> None:
         torch.testing.assert_close(ours[name], recorded[name], msg=lambda m, n=name: f"{n}: {m}", **near)
 
 
-def test_recorded_logits_loss_and_gradients_are_reproduced(recorded) -> None:
+def test_recorded_logits_loss_and_gradients_are_reproduced(recorded: Any) -> None:
     text, crops, objects, state = given(recorded)
     meta = json.loads((GOLDEN / "mkgformer_mre.json").read_text())
     model = backbone(state)
@@ -151,7 +152,7 @@ def test_recorded_logits_loss_and_gradients_are_reproduced(recorded) -> None:
     _compare_gradients(model, classifier, recorded, meta["grad_norms"])
 
 
-def _compare_gradients(model, classifier, recorded, norms) -> None:
+def _compare_gradients(model: Any, classifier: Any, recorded: Any, norms: Any) -> None:
     """Our gradients under the foreign names: each norm as recorded, and none where there was none."""
     found = {f"classifier.{name}": p.grad for name, p in classifier.named_parameters()}
     ours = {name.replace("word_embeddings.words", "word_embeddings"): p.grad for name, p in model.named_parameters()}
@@ -174,19 +175,21 @@ def _compare_gradients(model, classifier, recorded, norms) -> None:
             torch.testing.assert_close(found[name.removeprefix("grad.")], value, **near)
 
 
-def random_state(task: str, width=32, hidden_dim=64, words=50, labels=5) -> dict[str, torch.Tensor]:
+def random_state(
+    task: str, width: int = 32, hidden_dim: int = 64, words: int = 50, labels: int = 5
+) -> dict[str, torch.Tensor]:
     """A state dictionary with the names of the released code and random values."""
     draw = torch.Generator().manual_seed(7)
 
-    def tensor(*shape, std=0.1):
+    def tensor(*shape: Any, std: float = 0.1) -> Any:
         return torch.randn(*shape, generator=draw) * std
 
     s: dict[str, torch.Tensor] = {}
 
-    def layer(name, out, inputs):
+    def layer(name: Any, out: Any, inputs: Any) -> None:
         s[f"{name}.weight"], s[f"{name}.bias"] = tensor(out, inputs), tensor(out)
 
-    def norm(name):
+    def norm(name: Any) -> None:
         s[f"{name}.weight"], s[f"{name}.bias"] = 1 + tensor(width), tensor(width)
 
     v = "vision_embeddings."
@@ -223,13 +226,13 @@ def random_state(task: str, width=32, hidden_dim=64, words=50, labels=5) -> dict
 
 
 @pytest.mark.parametrize("file", ["klmo_t2", "mkgformer_mre", "pkgbert_encoder"])
-def test_recordings_are_the_bytes_that_were_recorded(file) -> None:
+def test_recordings_are_the_bytes_that_were_recorded(file: Any) -> None:
     said = json.loads((GOLDEN / f"{file}.json").read_text())["sha256"]
     assert hashlib.sha256((GOLDEN / f"{file}.safetensors").read_bytes()).hexdigest() == said
 
 
 @pytest.mark.parametrize(("task", "key"), [("mner", "mkgformer_mner"), ("link_prediction", "mkgformer_mkg")])
-def test_names_are_those_of_the_released_code(task, key) -> None:
+def test_names_are_those_of_the_released_code(task: Any, key: Any) -> None:
     names = json.loads((GOLDEN / "state_dict_names.json").read_text())[key]
     ours = random_state(task)
     assert {n for n in names if "position_ids" not in n} <= ours.keys() | {"cls.predictions.decoder.bias"}
@@ -237,7 +240,7 @@ def test_names_are_those_of_the_released_code(task, key) -> None:
 
 
 @pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
-def test_any_weights_give_the_reference_s_states(task) -> None:
+def test_any_weights_give_the_reference_s_states(task: Any) -> None:
     state = random_state(task)
     model, own = backbone(state), without_prefix(state, PREFIX[task])
     ids = torch.randint(0, 50, (3, 11))
@@ -297,7 +300,7 @@ class Holder(torch.nn.Module):
         super().__init__()
         self.tensors = tensors
 
-    def state_dict(self):
+    def state_dict(self) -> Any:
         return self.tensors
 
 
@@ -363,7 +366,7 @@ def test_an_output_layer_that_is_not_the_words_is_refused() -> None:
         ({"model.encoder.vision_layers.x.mlp.fc1.weight": torch.zeros(1)}, 4, None),
     ],
 )
-def test_sizes_that_cannot_be_are_a_line(changes, heads, message) -> None:
+def test_sizes_that_cannot_be_are_a_line(changes: Any, heads: Any, message: Any) -> None:
     state = {**random_state("mre"), **changes}
     if message is None:
         assert sizes(state, ReleasedRelations(), heads)["side"]["depth"] == 12
@@ -399,7 +402,7 @@ def test_the_type_that_twitter_2015_calls_other_is_misc_in_the_weights() -> None
     assert torch.equal(moved["fc.weight"][ours.index("I-OTHER")], state["fc.weight"][place])
 
 
-def test_recorded_logits_need_the_padding_and_not_the_batch(recorded) -> None:
+def test_recorded_logits_need_the_padding_and_not_the_batch(recorded: Any) -> None:
     text, crops, objects, state = given(recorded)
     meta = json.loads((GOLDEN / "mkgformer_mre.json").read_text())
     model = backbone(state)
@@ -443,9 +446,9 @@ def test_entities_and_relations_become_tables() -> None:
     assert torch.equal(out["head.bias"], state["cls.predictions.bias"][41:47])
 
 
-def test_weights_are_read_without_running_code(tmp_path) -> None:
+def test_weights_are_read_without_running_code(tmp_path: Path) -> None:
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return (print, ("run",))
 
     torch.save({"state_dict": {"module.a": torch.ones(2)}}, tmp_path / "good.ckpt")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -144,7 +145,7 @@ def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
 
 def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path, monkeypatch) -> None:
     path = tmp_path / "best.ckpt"
-    stored = {"format": FORMAT, "seed": 0}
+    stored: dict[str, Any] = {"format": FORMAT, "seed": 0}
     AtomicCheckpointIO().save_checkpoint({"mkgc": stored, "state_dict": {}}, path)
 
     def killed(*_: object) -> None:

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from mkgc.errors import DataError
 from mkgc.tools.archive import Limits, unpack
 from tests.conftest import ARCHIVES
 
-FILES = {"data/train.txt": b"IMGID:1\n" * 100, "data/images/1.jpg": b"\xff\xd8", "empty.txt": b""}
+FILES: dict[str, Any] = {"data/train.txt": b"IMGID:1\n" * 100, "data/images/1.jpg": b"\xff\xd8", "empty.txt": b""}
 DAMAGED = "is damaged, cut off or not what its name says: get it again; nothing was unpacked"
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     ".tar": bytes,

@@ -28,8 +28,8 @@ from tests.conftest import composed
 
 Config = Callable[..., DictConfig]
 FROZEN = ("size.trainable_layers=1", "size.side_trainable_layers=1", "data.batch_size=8", "task.epochs=1")
-VIT = {"img_size": 32, "embed_dim": 32, "depth": 2, "num_heads": 2, "patch_size": 16}
-BERT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+VIT: dict[str, Any] = {"img_size": 32, "embed_dim": 32, "depth": 2, "num_heads": 2, "patch_size": 16}
+BERT: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def pretrained(config: DictConfig, folder: Path, vocabulary: int) -> DictConfig:

@@ -43,7 +43,7 @@ def calls(target: str, **arguments: Any) -> dict[str, Any]:
     return {"_target_": target, **arguments}
 
 
-WRITE = {"self": calls("pathlib.Path", _args_=["owned"]), "data": "owned"}
+WRITE: dict[str, Any] = {"self": calls("pathlib.Path", _args_=["owned"]), "data": "owned"}
 OPTIM, BACKBONE, TEXT, SIDE = (
     ("config", "optim"),
     ("config", "backbone"),
