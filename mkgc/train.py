@@ -80,6 +80,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     figures |= {"before": ledger.before, "epochs": trainer.fit_loop.epoch_progress.current.processed}
     figures |= {"seconds": round(ledger.seconds, 1), "run": run.id}
     figures |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
+    figures |= {"metric": task.monitor.removeprefix("dev/")}
     if trainer.is_global_zero:
         write_json(folder / "metrics.json", figures)
     return figures
@@ -163,7 +164,7 @@ def _size(task: Task) -> str:
 @exit_on_user_error
 def _main(config: DictConfig) -> float:
     figures = train(config, command.folder())
-    metric = config.task.metric
+    metric = figures["metric"]
     if is_first():
         say(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
     return float(figures["dev"][metric])

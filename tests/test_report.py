@@ -31,7 +31,7 @@ ROTATE = {"_target_": "mkgc.kge.RotatE", "dimension": 8}
 def begun(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre", **more: object) -> Path:
     """A run's folder, with what training leaves before it trains."""
     folder.mkdir(parents=True)
-    settings = {"task": {"name": task, "metric": "f1"}, "seed": seed, "backbone": backbone or TEXT, "resume": None}
+    settings = {"task": {"name": task}, "seed": seed, "backbone": backbone or TEXT, "resume": None}
     OmegaConf.save(settings | more, folder / "config.yaml")
     return folder
 
@@ -39,7 +39,7 @@ def begun(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre
 def finished(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre", **test: float) -> Path:
     """A run's folder, with the files that training leaves."""
     begun(folder, seed, backbone, task)
-    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": task, "seed": seed}))
+    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": task, "seed": seed, "metric": "f1"}))
     return folder
 
 

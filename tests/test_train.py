@@ -41,6 +41,7 @@ def test_a_run_leaves_a_checkpoint_figures_and_its_configuration(task, roots, ti
         figures["test"], abs=1e-6
     )
     assert {"dev", "test", "coverage", "seconds", "seed"} <= written.keys()
+    assert written["metric"] == METRIC[task]
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -25,7 +25,6 @@ TRAIN: Keys = {
     "data.images": dict[str, Count],
     "backbone.inputs": list[Literal["text", "images", "triples"]],
     "task.name": str,
-    "task.metric": str,
     "task.epochs": Count,
     "task.vocab_size": Count,
     "size.lr": Positive,

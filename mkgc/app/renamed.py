@@ -30,6 +30,9 @@ KEYS = {
 }
 """An entry stands for all keys below it, too."""
 
+GONE = {"task.metric": "a task says itself what is monitored (Task.monitor)"}
+"""Keys that nothing reads any more, and why."""
+
 VALUES = {
     "backbone": {"small": "e5_dino", "mini": "minilm_dino"},
     "weights": {"small": "e5_dino", "mini": "minilm_dino"},
@@ -50,6 +53,8 @@ def check_renamed(words: Iterable[str]) -> None:
             raise ConfigError(f"{word} is called {FLAGS[word]} now")
         key, _, value = word.partition("=")
         key = key.lstrip("+~")
+        if key in GONE:
+            raise ConfigError(f"{key} is no key any more: {GONE[key]}")
         for old, new in KEYS.items():
             if f"{key}.".startswith(f"{old}."):
                 raise ConfigError(f"{key} is called {new}{key.removeprefix(old)} now")

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torchmetrics import Metric
 
+from mkgc.batch import IGNORED
 from mkgc.metrics import EmptyMetricError, precision_recall_f1
 
 
@@ -32,13 +33,13 @@ class RelationF1(Metric):
             self.add_state(name, torch.tensor(0), "sum")
 
     def update(self, predicted: Int[Tensor, " B"], target: Int[Tensor, " B"]) -> None:
-        """Adds a batch of predicted and of right relations, as indices."""
-        equal = predicted == target
+        """Adds a batch of predicted and of right relations, as indices; where ``target`` is -100, none is known."""
+        labelled, equal = target != IGNORED, predicted == target
         self.true_positives += (equal & self._counts(target)).sum()
-        self.predicted += self._counts(predicted).sum()
-        self.gold += self._counts(target).sum()
+        self.predicted += (labelled & self._counts(predicted)).sum()
+        self.gold += (labelled & self._counts(target)).sum()
         self.accurate += equal.sum()
-        self.count += len(target)
+        self.count += labelled.sum()
 
     def compute(self) -> dict[str, float]:
         """``precision``, ``recall``, ``f1``, ``accuracy``, and ``support``, the number of gold relations.

@@ -153,7 +153,7 @@ def _class(one: Run, key: str) -> str:
 def _measures(one: Run) -> list[str]:
     """The test measures of everything together, the task's own first."""
     names = [name for name in one.figures["test"] if "/" not in name and name not in SIZES]
-    return sorted(names, key=lambda name: name != one.setting("task.metric"))
+    return sorted(names, key=lambda name: name != one.figures.get("metric"))
 
 
 def _spreads(figures: list[dict[str, float]], names: list[str]) -> dict[str, Cell]:

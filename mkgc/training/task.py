@@ -72,6 +72,7 @@ class Task(pl.LightningModule, ABC):
     """
 
     monitor: ClassVar[str]
+    """What chooses the checkpoint, ends training and comes first in reports: a figure of dev, ``dev/NAME``."""
     mode: ClassVar[Literal["max", "min"]] = "max"
     """Whether more of what is monitored is better, or less."""
     loss_weights: ClassVar[Mapping[str, float]] = {}
@@ -128,13 +129,19 @@ class Task(pl.LightningModule, ABC):
         """What precedes gradient training of the network, with its figures; most tasks have nothing to do here.
 
         ``resumed``: the weights will be those of an interrupted run, so that none need to be learned.
+
+        No hook of Lightning serves: what is learned here must be there before the weights of a resumed run are read
+        and an optimiser is built, which leaves ``setup``; that is called for each of fit, validate and test, also by
+        `mkgc.evaluate`, where nothing is to be learned. A task that has nothing else to learn is never fitted.
         """
         return {}
 
     def after_fit(self, dataset: Dataset) -> dict[str, Any]:
         """What the best weights tell of themselves on dev, as plain values: kept in the checkpoint and the figures.
 
-        Called in every process with the whole data set, which must give all of them the same.
+        Called in every process with the whole data set, which must give all of them the same. It is no hook of
+        Lightning's, as in ``on_fit_end`` the weights are the last epoch's, and a task that has only
+        :meth:`before_fit` is never fitted.
         """
         return {}
 
@@ -145,7 +152,10 @@ class Task(pl.LightningModule, ABC):
         return [answer for batch in batches for answer in self.predict(batch)]
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:  # most tasks have nothing to keep
-        """What a run keeps of its test beside the figures; called in every process."""
+        """What a run keeps of its test beside the figures; called in every process.
+
+        ``on_test_end`` would be called by `mkgc.evaluate`, too, which has no run to keep anything of.
+        """
 
     @property
     def trains(self) -> bool:

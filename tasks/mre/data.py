@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mkgc.batch import Images, Part, Text
+from mkgc.batch import IGNORED, Images, Part, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
 from mkgc.data.examples import ImagePaths
@@ -39,7 +39,7 @@ Markers = Literal["new", "punctuation", "released"]
 
 @dataclass(frozen=True)
 class RelationFeatures:
-    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -1 if unknown.
+    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -100 if unknown.
 
     ``cut`` says what of it is not read.
     """
@@ -119,7 +119,7 @@ class RelationProcessor(SentenceProcessor):
                 opened[marker] = len(ids)
                 ids.append(self.marker_ids[marker])
             ids += own[: kept[word]] if own else []
-        label = -1 if example.relation is None else self.labels.index(example.relation)
+        label = IGNORED if example.relation is None else self.labels.index(example.relation)
         cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True))
         return RelationFeatures((*ids, tokenizer.stop), opened[0], opened[2], label, example.images, cut)
 

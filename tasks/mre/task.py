@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mkgc.batch import IGNORED
 from mkgc.heads.pair import PairClassifier
 from mkgc.metrics.relation import RelationF1
 from mkgc.models.fusion_encoder import FusionEncoder
@@ -47,11 +47,12 @@ class RelationExtraction(Task):
         return self.head(self.backbone(batch.text, batch.images).text, batch.markers)
 
     def losses(self, batch: RelationBatch) -> dict[str, Tensor]:
-        return {"relation": F.cross_entropy(self.scores(batch), batch.labels)}
+        total = F.cross_entropy(self.scores(batch), batch.labels, ignore_index=IGNORED, reduction="sum")
+        return {"relation": total / self.weight(batch).clamp(min=1)}
 
     def weight(self, batch: RelationBatch) -> Tensor:
-        """The number of examples."""
-        return batch.labels.new_full((), len(batch.labels), dtype=torch.float)
+        """The number of examples that have a label."""
+        return (batch.labels != IGNORED).sum().float()
 
     def update_metric(self, batch: RelationBatch, metric: RelationF1) -> None:
         metric.update(self.scores(batch).argmax(-1), batch.labels)

@@ -18,6 +18,7 @@ from tests.conftest import composed, said
         ("~data.pictures", "data.pictures is called data.images now"),
         ("+size.trained=2", "size.trained is called size.trainable_layers now"),
         ("--novel-only", "--novel-only is called --exclude-known now"),
+        ("task.metric=f1", "task.metric is no key any more: a task says itself what is monitored (Task.monitor)"),
         ("backbone=small", "backbone=small is called backbone=e5_dino now"),
         ("backbone=mkgformer,mini", "backbone=mini is called backbone=minilm_dino now"),
     ],

@@ -2,6 +2,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
+from mkgc.batch import IGNORED
 from mkgc.metrics import EmptyMetricError
 from mkgc.metrics.relation import RelationF1
 
@@ -40,6 +41,12 @@ def test_a_relation_mistaken_for_another_costs_precision_and_recall() -> None:
 def test_without_any_relation_the_measures_are_zero_and_the_support_says_why() -> None:
     found = measured(0, [0, 0], [0, 0])
     assert found == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "accuracy": 1.0, "support": 0}
+
+
+@pytest.mark.parametrize("none", [0, None])
+def test_examples_without_a_label_count_nowhere(none: int | None) -> None:
+    labelled = [0, 2, 1, 1], [0, 0, 1, 2]
+    assert measured(none, [*labelled[0], 1, 0], [*labelled[1], IGNORED, IGNORED]) == measured(none, *labelled)
 
 
 def test_two_devices_together_count_what_one_does() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from mkgc.batch import IGNORED
 from mkgc.errors import ConfigError
 from mkgc.training.trainer import compile_task
 from tasks.mre.task import RelationExtraction
@@ -39,6 +43,20 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_and_each_is_logged(model, mon
     torch.testing.assert_close(task.loss(batch), logged["train/loss"])
     assert logged.keys() == {"train/loss", "train/relation", "train/size"}
     torch.testing.assert_close(logged["train/size"], parts["size"])
+
+
+def test_records_without_a_label_are_scored_and_not_learned_from(model) -> None:
+    task, batch = model
+    record = {"text": "Ada and Bob today", "head": "Ada", "tail": "Bob"}
+    asked = task.processor.parse(record, Path(), "here")
+    assert asked.label == IGNORED
+    labels = batch.labels.index_fill(0, torch.tensor([1, 3]), IGNORED)
+    partly = replace(batch, labels=labels)
+    expected = F.cross_entropy(task.scores(batch)[[0, 2]], batch.labels[[0, 2]])
+    torch.testing.assert_close(task.loss(partly), expected)
+    assert task.weight(partly) == 2
+    without = replace(batch, labels=torch.full_like(labels, IGNORED))
+    assert (task.loss(without), task.weight(without)) == (0, 0)
 
 
 def test_no_compiler_is_one_line(model, monkeypatch: pytest.MonkeyPatch) -> None:
