@@ -50,7 +50,6 @@ class Crf(nn.Module):
 
     illegal_start: Bool[Tensor, " C"]
     illegal_step: Bool[Tensor, "C C"]
-    identity: Float[Tensor, "C C"]
 
     def __init__(self, tags: Sequence[str], bio: bool = True) -> None:
         super().__init__()
@@ -59,8 +58,6 @@ class Crf(nn.Module):
         step = [[bio and not may_follow(before, tag) for tag in tags] for before in tags]
         self.register_buffer("illegal_start", torch.tensor(start), persistent=False)
         self.register_buffer("illegal_step", torch.tensor(step), persistent=False)
-        identity = torch.full((len(tags), len(tags)), FORBIDDEN).fill_diagonal_(0)
-        self.register_buffer("identity", identity, persistent=False)
 
     def weights(self) -> tuple[Float[Tensor, " C"], Float[Tensor, "C C"], Float[Tensor, " C"]]:
         """The scores of a first tag, of a step and of a last tag, with what is forbidden made so."""
@@ -93,19 +90,16 @@ class Crf(nn.Module):
     def log_partition(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> Float[Tensor, " B"]:
         """The logarithm of the summed exponential scores of all paths.
 
-        Steps are matrices of a semiring whose product is associative, so that pairs of them are joined at once, pairs
-        of pairs next: a depth of log W instead of W, and one graph for lengths from 2 ** n to 2 ** (n + 1).
+        A step for each word, on vectors: to join pairs of steps as matrices takes fewer turns, but C times the work,
+        and was 2 to 10 times slower on a CPU.
         """
         start, step, end = self.weights()
-        emissions = emissions.float()
-        identity = self.identity.expand(len(emissions), 1, -1, -1)  # what a word that is none is, too
-        steps = torch.where(mask[:, 1:, None, None], step + emissions[:, 1:, None], self.identity)
-        steps = torch.cat([identity, steps], 1)
-        while steps.shape[1] > 1:
-            pairs = (steps.shape[1] + 1) // 2
-            even = torch.cat([steps, identity], 1)[:, : 2 * pairs]
-            steps = (even[:, 0::2, :, :, None] + even[:, 1::2, None]).logsumexp(-2)
-        return ((start + emissions[:, 0])[:, :, None] + steps[:, 0] + end).flatten(1).logsumexp(1)
+        first, *others = emissions.float().unbind(1)
+        scores = [start + first]
+        for emitted in others:
+            scores.append((scores[-1][:, :, None] + step).logsumexp(1) + emitted)
+        last = (mask.sum(1) - 1).clamp(min=0)[:, None, None].expand(-1, 1, len(start))
+        return (torch.stack(scores, 1).gather(1, last)[:, 0] + end).logsumexp(1)
 
     @torch.no_grad()
     def decode(self, emissions: Float[Tensor, "B W C"], mask: Bool[Tensor, "B W"]) -> Int[Tensor, "B W"]:
