@@ -25,7 +25,7 @@ from tests.conftest import TINY, said
         (["data.bad_images=ignore"], "data.bad_images=ignore: must be one of mask, skip, fail"),
         (["data=folder"], "data.root has no value: give data.root=…"),
         (["data=folder", "data.root=nowhere"], "nowhere"),
-        (["task=link_prediction", "task.stages=[3]"], "task.stages=[3]: choose [1], [2] or [1,2]"),
+        (["task=link_prediction", "task.model.stages=[3]"], "task.model.stages=[3]: choose [1], [2] or [1,2]"),
         (["weights=none.ckpt"], "no checkpoint at 'none.ckpt'"),
     ],
 )

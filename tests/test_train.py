@@ -102,12 +102,14 @@ def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> 
     """Told before data are read, whichever of the two has none."""
     keys = ("task.epochs=1", "task.model.stage1.epochs=1")
     train(tiny("link_prediction", kg_root, *keys), tmp_path / "both")
-    train(tiny("link_prediction", kg_root, *keys, "task.stages=[1]"), tmp_path / "first")
+    train(tiny("link_prediction", kg_root, *keys, "task.model.stages=[1]"), tmp_path / "first")
     for name, said in (
         ("both/last", "task.model.stages=1, 2 there, 1 here"),
         ("first/best", "holds w"),
     ):
-        config = tiny("link_prediction", tmp_path / "none", *keys, "task.stages=[1]", f"resume={tmp_path}/{name}.ckpt")
+        config = tiny(
+            "link_prediction", tmp_path / "none", *keys, "task.model.stages=[1]", f"resume={tmp_path}/{name}.ckpt"
+        )
         with pytest.raises(CheckpointError, match=said):
             train(config, tmp_path / "run")
 

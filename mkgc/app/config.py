@@ -15,6 +15,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mkgc.app.keys import TRAIN, Keys
+from mkgc.app.models import explain_unused
 from mkgc.app.overrides import quoted
 from mkgc.app.ranges import Range
 from mkgc.errors import ConfigError
@@ -160,7 +161,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
             continue
         if key not in parameters and not open_ended:
             known = ", ".join(name for name in parameters if name != "self")
-            yield f"{place}: no such key; {path} has {known}"
+            yield explain_unused(place) or f"{place}: no such key; {path} has {known}"
         elif key in hints and not fits(value := _plain(node[key]), hints[key]):
             yield _misfit(place, value, hints[key])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,19 +17,14 @@ from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError
 from mkgc.heads.masked_lm import MaskedLM
 from mkgc.kge.index import EntityIndex
-from mkgc.kge.model import KGEModel
 from mkgc.losses.kvsall import binary_kvsall
 from mkgc.losses.softmax import softmax_kvsall
-from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import LinkBatch
-from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
+from tasks.link_prediction.processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
-from tasks.link_prediction.sequence_processor import SequenceProcessor
-from tasks.link_prediction.sequences import SequencePrediction
 from tasks.link_prediction.stage1 import Stage1, fit_entities
-from tasks.link_prediction.structure import Structure, StructurePrediction
 
 
 class LinkPrediction(Ranked):
@@ -69,7 +64,7 @@ class LinkPrediction(Ranked):
         if not 0 <= smoothing < 1:
             raise ConfigError(f"task.model.smoothing={smoothing} must lie in [0, 1)")
         if not stages or set(stages) - {1, 2}:
-            raise ConfigError(f"task.stages={list(stages)}: choose [1], [2] or [1,2]")
+            raise ConfigError(f"task.model.stages={list(stages)}: choose [1], [2] or [1,2]")
         if objective not in ("bce", "softmax"):
             raise ConfigError(f"task.model.objective={objective}: choose bce or softmax")
         self.objective, self.hide, self.smoothing = objective, hide, smoothing
@@ -126,51 +121,3 @@ class LinkPrediction(Ranked):
     def uncalibrated(self) -> Calibration:
         """Of each entity on its own (bce) or among all (softmax)."""
         return Calibration("sigmoid" if self.objective == "bce" else "softmax")
-
-
-READERS = "backbones that read prompts (mkgformer, mkgformer_released, text_only, visualbert, vilbert)"
-USERS = dict.fromkeys(("stage1", "stages", "objective", "hide", "smoothing"), READERS)
-USERS["structure"] = "models of vectors (backbone=kge/…)"
-
-
-def build(
-    backbone: FusionEncoder | CrossEncoder | Callable[..., KGEModel],
-    processor: TripleProcessor,
-    optim: Optim,
-    metadata: dict[str, Any],
-    stage1: Stage1,
-    structure: Structure,
-    stages: Sequence[int] = (1, 2),
-    objective: Literal["bce", "softmax"] = "softmax",
-    hide: float = 0.0,
-    smoothing: float = 0.0,
-    top_k: int = 10,
-) -> Ranked:
-    """The task for the backbone that was chosen: prompts or sequences for one that reads, else vectors alone.
-
-    Raises:
-        ConfigError: A setting was changed that the task for this backbone does not have.
-    """
-    settings: dict[str, Any] = {"stages": tuple(stages), "objective": objective, "hide": hide, "smoothing": smoothing}
-    settings |= {"stage1": stage1, "structure": structure}
-    if not isinstance(processor, LinkProcessor):
-        assert not isinstance(backbone, FusionEncoder | CrossEncoder)
-        _check_used(settings, {"structure"})
-        return StructurePrediction(backbone, processor, optim, metadata, structure, top_k)
-    if isinstance(backbone, CrossEncoder):
-        assert isinstance(processor, SequenceProcessor)
-        _check_used(settings, set())
-        return SequencePrediction(backbone, processor, optim, metadata, top_k)
-    assert isinstance(backbone, FusionEncoder)
-    _check_used(settings, USERS.keys() - {"structure"})
-    return LinkPrediction(backbone, processor, optim, metadata, stage1, stages, objective, hide, smoothing, top_k)
-
-
-def _check_used(settings: dict[str, Any], used: Set[str]) -> None:
-    """Checks that what the chosen task does not read is as it was."""
-    usual: dict[str, Any] = {"stages": (1, 2), "objective": "softmax", "hide": 0.0, "smoothing": 0.0}
-    usual |= {"stage1": Stage1(), "structure": Structure()}
-    for name in settings.keys() - used:
-        if settings[name] != usual[name]:
-            key = "task.stages" if name == "stages" else f"task.model.{name}"
-            raise ConfigError(f"{key} was changed, and nothing reads it here: it is for {USERS[name]}")
