@@ -26,6 +26,10 @@ from tests.conftest import TINY, said
         (["data=folder"], "data.root has no value: give data.root=…"),
         (["data=folder", "data.root=nowhere"], "nowhere"),
         (["task=link_prediction", "task.model.stages=[3]"], "task.model.stages=[3]: choose [1], [2] or [1,2]"),
+        (
+            ["task=link_prediction", "backbone=kge/transe", "backbone.sparse=true", "trainer.compile=true"],
+            "backbone.sparse=true makes sparse gradients, which trainer.compile=true cannot",
+        ),
         (["weights=none.ckpt"], "no checkpoint at 'none.ckpt'"),
     ],
 )

@@ -14,7 +14,8 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.images.policy import load_graph_images
 from mkgc.inspect.report import Finding
-from tasks.link_prediction.processor import LinkProcessor, TripleProcessor
+from tasks.link_prediction.processor import TripleProcessor
+from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.queries import QuerySet, query_sets
 from tasks.link_prediction.sequence_processor import SequenceProcessor
 

@@ -19,7 +19,7 @@ from mkgc.data.processor import pad
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.negatives import NegativeSampler
 from tasks.link_prediction.batch import INDUCTIVE, EncodedEntity, QueryArrays, QueryFeatures, TripleBatch
-from tasks.link_prediction.processor import LinkProcessor
+from tasks.link_prediction.prompt_processor import LinkProcessor
 
 MARKS = 4
 """Tokens of a sequence beside its three texts: [CLS] and three [SEP]."""

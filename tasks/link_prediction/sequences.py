@@ -17,7 +17,7 @@ from mkgc.data.processor import pad
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.nn.full_products import full_products
 from mkgc.training.optim import Optim
-from tasks.link_prediction.processor import LinkProcessor
+from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.sequence_processor import MARKS, SequenceBatch, SequenceProcessor, shares
 

@@ -20,7 +20,7 @@ from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError, DivergedError
 from mkgc.heads.masked_lm import MaskedLM
 from tasks.link_prediction.batch import LinkBatch
-from tasks.link_prediction.processor import LinkProcessor
+from tasks.link_prediction.prompt_processor import LinkProcessor
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ from mkgc.losses.softmax import softmax_kvsall
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import LinkBatch
-from tasks.link_prediction.processor import LinkProcessor
+from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.stage1 import Stage1, fit_entities
 

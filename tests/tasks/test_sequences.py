@@ -18,7 +18,7 @@ from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.training.checkpoint import build_task, restore
 from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import QueryArrays
-from tasks.link_prediction.processor import LinkProcessor
+from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.sequence_processor import SequenceBatch, SequenceProcessor, drawn
 from tasks.link_prediction.sequences import SequencePrediction, Sequences, paired
 
