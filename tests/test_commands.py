@@ -28,7 +28,7 @@ from tests.conftest import TINY, said
         (["task=link_prediction", "task.model.stages=[3]"], "task.model.stages=[3]: choose [1], [2] or [1,2]"),
         (
             ["task=link_prediction", "backbone=kge/transe", "backbone.sparse=true", "trainer.compile=true"],
-            "backbone.sparse=true makes sparse gradients, which trainer.compile=true cannot",
+            "backbone.sparse=true and trainer.compile=true do not go together",
         ),
         (["weights=none.ckpt"], "no checkpoint at 'none.ckpt'"),
     ],

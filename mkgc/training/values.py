@@ -22,9 +22,7 @@ def check_values(config: DictConfig) -> None:
     if ranked > epochs:
         raise ConfigError(f"trainer.check_val_every_n_epoch={ranked} must lie between 1 and task.epochs={epochs}")
     if config.trainer.compile and config.backbone.get("sparse", False):
-        raise ConfigError(
-            "backbone.sparse=true makes sparse gradients, which trainer.compile=true cannot: give one alone"
-        )
+        raise ConfigError("backbone.sparse=true and trainer.compile=true do not go together: give one of them")
     for part in ("optim", "data"):
         with refused(part):
             instantiate(config[part])  # what they stand for checks itself
