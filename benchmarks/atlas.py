@@ -171,7 +171,7 @@ def _score(model: Any, dataset: Any, features: Sequence[Any]) -> dict[str, float
     metric = model.make_metric()
     with torch.inference_mode():
         for start in range(0, len(features), 64):
-            model.score(model.processor.collate(features[start : start + 64], dataset.store), metric)
+            model.update_metric(model.processor.collate(features[start : start + 64], dataset.store), metric)
     return metric.compute()
 
 
