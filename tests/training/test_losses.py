@@ -16,6 +16,7 @@ from mkgc.errors import ConfigError
 from mkgc.training.trainer import compile_task
 from tasks.mre.task import RelationExtraction
 from tests.steps import built, collated
+from tests.test_purity import rest_checks
 
 
 class TwoParts(RelationExtraction):
@@ -71,6 +72,6 @@ def test_a_compiled_task_learns_what_the_same_does_as_it_is(model, monkeypatch: 
     expected = task.loss(batch)
     compiles = torch.compile
     monkeypatch.setattr(torch, "compile", lambda function, **how: compiles(function, backend="aot_eager", **how))
-    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+    rest_checks(monkeypatch)
     compile_task(task)
     torch.testing.assert_close(task.loss(batch), expected)
