@@ -69,7 +69,7 @@ def tiny() -> Callable[..., DictConfig]:
 
 
 @pytest.fixture
-def made(tiny) -> Callable[..., tuple[Any, ...]]:
+def made(tiny: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     """A task's network as it is before training, with its data and its configuration."""
     from mkgc.data.dataset import read_dataset
     from mkgc.training.checkpoint import build_task

@@ -15,7 +15,7 @@ def made(
 ) -> Source:
     """A source of sentences with these labels and examples; splits that are not named have none."""
 
-    class Made(kind):  # type: ignore[valid-type, misc]
+    class Made(kind):  # type: ignore[valid-type]
         formats = {
             "made": SentenceFormat(lambda root, split, groups: splits.get(split, ()), lambda root: tuple(labels))
         }

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,15 @@ def tokenizer(folder: Path, words: int) -> str:
     return str(folder)
 
 
-def converted(task: str, root: Path, state: dict, words: int, tmp_path: Path, monkeypatch, *more: str) -> int:
+def converted(
+    task: str,
+    root: Path,
+    state: dict[str, Any],
+    words: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *more: str,
+) -> int:
     torch.save({"state_dict": state}, tmp_path / "released.ckpt")
     keys = {
         "task": task,
@@ -61,7 +70,7 @@ def padded(ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     return row, (torch.arange(LENGTH) < len(ids))[None].float()
 
 
-def of_all_batch_sizes(model: Predictor, records: list[dict]) -> list[dict]:
+def of_all_batch_sizes(model: Predictor, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers, which must not depend on how many are computed at once."""
     answers = model.predict(records, batch_size=len(records))
     for size in (1, 3):
@@ -79,7 +88,9 @@ def near(value: object) -> object:
     return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
 
 
-def test_relation_weights_predict_what_the_released_arithmetic_says(mre_root, tmp_path, monkeypatch) -> None:
+def test_relation_weights_predict_what_the_released_arithmetic_says(
+    mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = random_state("mre", words=50, labels=3)
     assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch) == 0
     model = mkgc.load(tmp_path / "ours.ckpt")
@@ -94,7 +105,9 @@ def test_relation_weights_predict_what_the_released_arithmetic_says(mre_root, tm
     assert list(answer["scores"]) == list(json.loads((mre_root / "ours_rel2id.json").read_text()))
 
 
-def test_entities_are_scored_as_the_released_arithmetic_says(kg_root, tmp_path, monkeypatch) -> None:
+def test_entities_are_scored_as_the_released_arithmetic_says(
+    kg_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = random_state("link_prediction", words=41 + 12 + 2)
     own = without_prefix(state, PREFIX["link_prediction"])
     theirs = [f"e/{i}" for i in (7, 3, 11, 0, 9, 1, 5, 2, 10, 8, 4, 6)]
@@ -128,7 +141,9 @@ def test_entities_are_scored_as_the_released_arithmetic_says(kg_root, tmp_path, 
         assert scores == pytest.approx([expected[entity] for entity in best], abs=1e-5)
 
 
-def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch) -> None:
+def test_tagging_weights_give_the_released_loss(
+    mner_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = random_state("mner")
     for name in ("fc.weight", "fc.bias", "crf.start_transitions", "crf.end_transitions"):
         state[name] = state[name][:9]
@@ -153,27 +168,35 @@ def test_tagging_weights_give_the_released_loss(mner_root, tmp_path, monkeypatch
     torch.testing.assert_close(task.loss(batch), expected, rtol=0, atol=1e-4)
 
 
-def test_weights_of_another_task_are_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
+def test_weights_of_another_task_are_refused(
+    mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert converted("mre", mre_root, random_state("mner"), 46, tmp_path, monkeypatch) == 2
     assert "the weights are not those of MKGformer's task=mre: there is no classifier.weight" in capsys.readouterr().err
     assert not (tmp_path / "ours.ckpt").exists()
 
 
-def test_a_tokeniser_of_another_size_is_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
+def test_a_tokeniser_of_another_size_is_refused(
+    mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert converted("mre", mre_root, random_state("mre", labels=3), 40, tmp_path, monkeypatch) == 2
     assert "vocabulary of 46 word pieces beside {'markers': 4}" in capsys.readouterr().err
 
 
-def test_texts_longer_than_the_weights_positions_are_refused(mre_root, tmp_path, monkeypatch, capsys) -> None:
+def test_texts_longer_than_the_weights_positions_are_refused(
+    mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     state = random_state("mre", words=50, labels=3)
     assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch, "data.max_length=25") == 2
     assert "data.max_length=25: the weights have 24 positions only" in capsys.readouterr().err
 
 
-def test_weights_that_were_cut_short_are_a_line(mre_root, tmp_path, monkeypatch, capsys) -> None:
+def test_weights_that_were_cut_short_are_a_line(
+    mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     save = torch.save
 
-    def cut(contents, path) -> None:
+    def cut(contents: Any, path: Any) -> None:
         save(contents, path)
         path.write_bytes(path.read_bytes()[:-1000])
 
@@ -182,7 +205,9 @@ def test_weights_that_were_cut_short_are_a_line(mre_root, tmp_path, monkeypatch,
     assert said(capsys.readouterr().err).endswith("is damaged, or holds more than tensors and plain values")
 
 
-def test_more_relations_than_the_data_set_has_are_a_line(mre_root, tmp_path, monkeypatch, capsys) -> None:
+def test_more_relations_than_the_data_set_has_are_a_line(
+    mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     state = random_state("mre", words=50, labels=5)
     assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch) == 2
     assert "head.classifier.weight is [5, 64] instead of [3, 64]" in said(capsys.readouterr().err)

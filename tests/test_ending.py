@@ -6,7 +6,9 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -24,13 +26,18 @@ from tests.conftest import TINY, said
     ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
 def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
-    number: signal.Signals, code: int, run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals,
+    code: int,
+    run: Callable[..., Any],
+    mre_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from tasks.mre.task import RelationExtraction
 
     losses = RelationExtraction.losses
 
-    def told_in_the_second_epoch(self, batch):
+    def told_in_the_second_epoch(self: Any, batch: Any) -> Any:
         if self.current_epoch == 1:
             os.kill(os.getpid(), number)
         return losses(self, batch)
@@ -51,7 +58,7 @@ def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
 
 
 def test_a_run_that_is_told_to_end_before_its_first_epoch_is_over_says_that_nothing_is_saved(
-    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.mre.task.RelationExtraction.losses", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     arguments = ("train", f"data.root={mre_root}", *TINY, "task.epochs=2", "hydra.run.dir=here")
@@ -90,7 +97,9 @@ def test_runs_that_start_in_the_same_second_have_folders_of_their_own(monkeypatc
 
 
 @pytest.mark.parametrize("name", ["../../x", "/x", "a/b", "..", ".", "''", "a\tb"])
-def test_a_name_of_a_task_cannot_leave_the_folder_of_runs(name: str, run, mre_root: Path, tmp_path: Path) -> None:
+def test_a_name_of_a_task_cannot_leave_the_folder_of_runs(
+    name: str, run: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     before = {*tmp_path.parent.iterdir()}
     code, _, err = run("train", f"data.root={mre_root}", *TINY, f"task.name={name}")
     assert code == 2
@@ -120,7 +129,7 @@ def test_a_disk_that_takes_no_more_is_told_with_the_name_of_the_file(number: int
 
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(
-    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
     code, _, err = run("train", f"data.root={mre_root}", *TINY, "task.epochs=1", "hydra.run.dir=here")
@@ -147,7 +156,7 @@ def test_only_faults_of_the_disk_are_told_as_such(tmp_path: Path) -> None:
 
 
 def test_a_bug_is_one_line_that_says_where_its_traceback_is(
-    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tasks.mre.task import RelationExtraction
 
@@ -164,7 +173,7 @@ def test_a_bug_is_one_line_that_says_where_its_traceback_is(
 
 
 def test_a_bug_outside_of_a_run_is_kept_in_a_temporary_file(
-    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise KeyError("a bug")
@@ -177,7 +186,7 @@ def test_a_bug_outside_of_a_run_is_kept_in_a_temporary_file(
 
 
 def test_a_job_of_a_sweep_that_fails_is_one_line_with_its_name(
-    run, mre_root: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], mre_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = ("-m", f"data.root={mre_root}", *TINY, "task.epochs=1", "size.fused=9,1", "hydra.sweep.dir=sweep")
     code, out, err = run("train", *sweep)
@@ -188,7 +197,9 @@ def test_a_job_of_a_sweep_that_fails_is_one_line_with_its_name(
     assert sys.exc_info() == (None, None, None)
 
 
-def test_a_sweep_over_several_processes_is_refused_before_anything_is_read(run, tmp_path: Path) -> None:
+def test_a_sweep_over_several_processes_is_refused_before_anything_is_read(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     code, _, err = run("train", "-m", "task=mre", "data=folder", "data.root=nowhere", "trainer.devices=2", "seed=0,1")
     err = err.splitlines()[0]
     assert code == 2
@@ -201,7 +212,7 @@ def _full(path: Path, *_: object) -> None:
 
 
 def test_a_full_disk_is_one_line_in_every_command_and_what_was_there_stays(
-    run, mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = ("task=mre", f"data.root={mre_root}", *TINY)
     assert run("train", *where, "task.epochs=1", "hydra.run.dir=here")[0] == 0

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,12 +39,12 @@ def test_a_text_of_just_the_right_length_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["root", "format", "shots"])
-def test_a_value_of_any_length_is_one_short_line(run, tmp_path: Path, name: str) -> None:
+def test_a_value_of_any_length_is_one_short_line(run: Callable[..., Any], tmp_path: Path, name: str) -> None:
     code, _, err = run("check", "task=mre", "data=jsonl", f"data.root={tmp_path}", f"data.{name}={'z' * 5000}")
     assert (code, len(err) < 2 * LONGEST, err.count("\n")) == (2, True, 1)
 
 
-def test_names_of_any_length_in_the_data_are_cut_in_the_report(run, tmp_path: Path) -> None:
+def test_names_of_any_length_in_the_data_are_cut_in_the_report(run: Callable[..., Any], tmp_path: Path) -> None:
     triples = [("x" * 5000, "r", "b"), ("b", "y" * 5000, "c"), ("c", "r", "x" * 5000)]
     for split, rows in (("train", triples), ("dev", triples[:1]), ("test", triples[2:])):
         (tmp_path / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))

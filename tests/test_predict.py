@@ -3,7 +3,9 @@
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,16 +25,18 @@ BAD = (
 
 
 @pytest.fixture
-def trained(mre_root, tiny, tmp_path) -> str:
+def trained(mre_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> str:
     train(tiny("mre", mre_root, "task.epochs=1"), tmp_path / "run")
     return f"checkpoint={tmp_path}/run/best.ckpt"
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_bad_records_lose_no_answers_where_they_are_to_be_skipped(run, trained, tmp_path) -> None:
+def test_bad_records_lose_no_answers_where_they_are_to_be_skipped(
+    run: Callable[..., Any], trained: Any, tmp_path: Path
+) -> None:
     asked, answers = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     good = json.dumps(GOOD | {"id": "good", "image": None}).encode()
     asked.write_bytes(b"\n".join([good, *BAD, b"", json.dumps(GOOD).encode()]))
@@ -59,7 +63,9 @@ def test_bad_records_lose_no_answers_where_they_are_to_be_skipped(run, trained, 
         (["bad_images=fail", "bad_records=skip"], 0, [False, True, True]),
     ],
 )
-def test_images_that_cannot_be_used_follow_their_own_policy(run, trained, tmp_path, policies, code, errors) -> None:
+def test_images_that_cannot_be_used_follow_their_own_policy(
+    run: Callable[..., Any], trained: Any, tmp_path: Path, policies: Any, code: Any, errors: Any
+) -> None:
     asked, answers = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     images = ("mre/img_org/test/0.png", "none.png", "a" * 300)
     asked.write_text("".join(json.dumps(GOOD | {"image": image}) + "\n" for image in images))
@@ -70,7 +76,7 @@ def test_images_that_cannot_be_used_follow_their_own_policy(run, trained, tmp_pa
         assert "none.png: missing, and bad_images=fail" in said(err)
 
 
-def test_answers_go_through_links_and_into_pipes(run, trained, tmp_path) -> None:
+def test_answers_go_through_links_and_into_pipes(run: Callable[..., Any], trained: Any, tmp_path: Path) -> None:
     asked, real, link, pipe = (tmp_path / name for name in ("asked.jsonl", "real.jsonl", "link.jsonl", "pipe"))
     asked.write_text(json.dumps(GOOD) + "\n")
     real.write_text("before")
@@ -86,7 +92,9 @@ def test_answers_go_through_links_and_into_pipes(run, trained, tmp_path) -> None
     assert (pipe.is_fifo(), read) == (True, [real.read_text()])
 
 
-def test_nothing_but_answers_goes_to_the_standard_output(trained, tmp_path, capfd, monkeypatch) -> None:
+def test_nothing_but_answers_goes_to_the_standard_output(
+    trained: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mkgc import predict
 
     (tmp_path / "asked.jsonl").write_text(json.dumps(GOOD) + "\n")
@@ -99,7 +107,9 @@ def test_nothing_but_answers_goes_to_the_standard_output(trained, tmp_path, capf
 
 
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])
-def test_no_output_takes_the_place_of_what_is_read(run, trained, tmp_path, verb) -> None:
+def test_no_output_takes_the_place_of_what_is_read(
+    run: Callable[..., Any], trained: Any, tmp_path: Path, verb: Any
+) -> None:
     asked = tmp_path / "asked.jsonl"
     asked.write_text(json.dumps(GOOD) + "\n")
     (tmp_path / "hard").hardlink_to(asked)

@@ -2,6 +2,9 @@
 
 import subprocess
 import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.utils import instantiate
@@ -11,7 +14,13 @@ from tests.conftest import TINY, said
 
 
 @pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
-def test_training_decodes_nothing_that_was_prepared(run, roots, task, tiny, monkeypatch) -> None:
+def test_training_decodes_nothing_that_was_prepared(
+    run: Callable[..., Any],
+    roots: dict[str, Path],
+    task: Any,
+    tiny: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     code, out, _ = run("prepare", f"task={task}", f"data.root={roots[task]}", *TINY)
     assert code == 0
     assert "images of 32 pixels; cannot be used: none" in out
@@ -20,14 +29,16 @@ def test_training_decodes_nothing_that_was_prepared(run, roots, task, tiny, monk
     assert store.count(32) == {"mre": 40, "mner": 40, "link_prediction": 6}[task]
 
 
-def test_what_cannot_be_used_is_counted_by_kind(run, mre_root) -> None:
+def test_what_cannot_be_used_is_counted_by_kind(run: Callable[..., Any], mre_root: Path) -> None:
     for name, content in (("0.png", b""), ("1.png", b"text"), ("2.png", b"")):
         (mre_root / "img_org" / "train" / name).write_bytes(content)
     _, out, _ = run("prepare", f"data.root={mre_root}", *TINY)
     assert "37 images of 32 pixels; cannot be used: 2 empty, 1 not an image" in out
 
 
-def test_a_store_may_lie_elsewhere(run, mre_root, tmp_path, tiny) -> None:
+def test_a_store_may_lie_elsewhere(
+    run: Callable[..., Any], mre_root: Path, tmp_path: Path, tiny: Callable[..., Any]
+) -> None:
     run("prepare", f"data.root={mre_root}", *TINY, f"data.store={tmp_path}/fast")
     assert sorted(path.name for path in (tmp_path / "fast").iterdir()) == ["32.bin", "32.jsonl"]
     assert not (mre_root / "images.store").exists()
@@ -35,7 +46,7 @@ def test_a_store_may_lie_elsewhere(run, mre_root, tmp_path, tiny) -> None:
     assert settings.store_folder == tmp_path / "fast"
 
 
-def test_an_archive_is_unpacked_into_its_folder(run, tmp_path, mre_root) -> None:
+def test_an_archive_is_unpacked_into_its_folder(run: Callable[..., Any], tmp_path: Path, mre_root: Path) -> None:
     with tarfile.open(tmp_path / "mnre.tar.gz", "w:gz") as tar:
         tar.add(mre_root, "mnre")
     code, out, _ = run("prepare", f"archive={tmp_path}/mnre.tar.gz", f"output={tmp_path}/data")
@@ -44,7 +55,9 @@ def test_an_archive_is_unpacked_into_its_folder(run, tmp_path, mre_root) -> None
     assert (tmp_path / "data/mnre/ours_rel2id.json").is_file()
 
 
-def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(run, roots, tiny) -> None:
+def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(
+    run: Callable[..., Any], roots: dict[str, Path], tiny: Callable[..., Any]
+) -> None:
     root = roots["link_prediction"]
     few = ["task=link_prediction", f"data.root={root}", *TINY, "data.shots=2", "subset_seeds=3"]
     code, out, _ = run("prepare", *few)
@@ -67,14 +80,16 @@ def test_low_resource_splits_are_written_for_as_many_draws_as_asked_for(run, roo
         (["subset_seeds=0", "data.shots=1"], "subset_seeds=0: must be a whole number of at least 1"),
     ],
 )
-def test_a_wrong_word_is_one_line(run, tmp_path, mre_root, arguments, line) -> None:
+def test_a_wrong_word_is_one_line(
+    run: Callable[..., Any], tmp_path: Path, mre_root: Path, arguments: Any, line: Any
+) -> None:
     code, _, err = run("prepare", f"data.root={mre_root}", *TINY, *arguments)
     assert code == 2
     assert line in said(err)
 
 
 @pytest.fixture
-def read_only(mre_root):
+def read_only(mre_root: Path) -> Any:
     """A data set on a file system that cannot be written to."""
     mount = ["mount", "--bind", str(mre_root), str(mre_root)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -85,7 +100,9 @@ def read_only(mre_root):
 
 
 @pytest.mark.slow
-def test_read_only_data_are_prepared_elsewhere_and_read_without(run, read_only, tiny, tmp_path) -> None:
+def test_read_only_data_are_prepared_elsewhere_and_read_without(
+    run: Callable[..., Any], read_only: Any, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     code, _, err = run("prepare", f"data.root={read_only}", *TINY)
     assert code == 2
     assert said(err).startswith(f"{read_only}/images.store: images cannot be kept there: Read-only file system")
@@ -94,7 +111,7 @@ def test_read_only_data_are_prepared_elsewhere_and_read_without(run, read_only, 
     assert run("prepare", f"data.root={read_only}", *TINY, f"data.store={tmp_path}/store")[0] == 0
 
 
-def test_images_that_nobody_names_are_said(run, roots) -> None:
+def test_images_that_nobody_names_are_said(run: Callable[..., Any], roots: dict[str, Path]) -> None:
     for task, name, whose in (("mre", "img_org/train/new.JPG", "no sentence names"), ("mner", "images/new.webp", "no")):
         (roots[task] / name).touch()
         _, out, _ = run("prepare", f"task={task}", f"data.root={roots[task]}", *TINY)

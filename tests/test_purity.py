@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from inspect import isfunction
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ every_model = pytest.mark.parametrize("case", list(_cases()))
 
 
 @pytest.fixture
-def model(case: tuple[str, tuple[str, ...]], roots: dict[str, Path], tiny, monkeypatch) -> tuple[Task, list[Any]]:
+def model(
+    case: tuple[str, tuple[str, ...]], roots: dict[str, Path], tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Task, list[Any]]:
     """A model without dropout and two batches of its data; jaxtyping's checks, which no compiler reads, rest."""
     name, overrides = case
     task, dataset = built(tiny(name, roots[name], *overrides))
@@ -68,7 +70,7 @@ def _is_checked(method: Any) -> bool:
 
 
 @every_model
-def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model) -> None:
+def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model: Any) -> None:
     task, batches = model
     for eager in (task.loss, task.scores):
         torch._dynamo.reset()
@@ -79,7 +81,7 @@ def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model) -> 
 
 
 @every_model
-def test_an_accelerator_never_waits_for_the_host(model) -> None:
+def test_an_accelerator_never_waits_for_the_host(model: Any) -> None:
     task, (batch, _) = model
     pretend, metric = Pretended(), task.metrics["test"]
     pretend.module(task)

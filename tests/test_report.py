@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def ranked(folder: Path, ranks: list[float], relation: int = 0, leaked: int = 0)
     return folder
 
 
-def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(tmp_path) -> None:
+def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(tmp_path: Path) -> None:
     for seed, f1 in enumerate((0.8, 0.9, 1.0)):
         finished(tmp_path / "mre" / "full" / str(seed), seed, HYBRID, precision=0.5, f1=f1, support=40.0)
     finished(tmp_path / "mre" / "text", 0, TEXT, f1=0.7, precision=0.6, support=40.0)
@@ -76,7 +77,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(
     ]
 
 
-def test_runs_of_other_tasks_leave_the_measures_they_do_not_have_empty_and_sides_are_left_out(tmp_path) -> None:
+def test_runs_of_other_tasks_leave_the_measures_they_do_not_have_empty_and_sides_are_left_out(tmp_path: Path) -> None:
     finished(tmp_path / "a", f1=0.5)
     finished(tmp_path / "b", 7, ROTATE, "link_prediction", **{"mrr": 0.25, "mr": 221.04, "head/mrr": 0.2, "count": 9.0})
     table = list_runs(read_runs(tmp_path))
@@ -87,7 +88,9 @@ def test_runs_of_other_tasks_leave_the_measures_they_do_not_have_empty_and_sides
     ]
 
 
-def test_the_backbones_that_training_offers_have_names(mre_root, tiny, tmp_path) -> None:
+def test_the_backbones_that_training_offers_have_names(
+    mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     for name in ("mkgformer", "mkgformer_released", "text_only"):
         config = tiny("mre", mre_root, f"backbone={name}")
         OmegaConf.save(config, finished(tmp_path / name, f1=0.5) / "config.yaml", resolve=True)
@@ -99,7 +102,7 @@ def test_the_backbones_that_training_offers_have_names(mre_root, tiny, tmp_path)
     }
 
 
-def test_a_report_is_written_as_markdown_json_or_csv(run, tmp_path) -> None:
+def test_a_report_is_written_as_markdown_json_or_csv(run: Callable[..., Any], tmp_path: Path) -> None:
     finished(tmp_path / "r" / "x|0", 0, f1=0.8)
     finished(tmp_path / "r" / "x|1", 1, f1=0.9)
     finished(tmp_path / "r" / "y", 0, HYBRID, f1=0.5)
@@ -136,7 +139,9 @@ def test_a_terminal_shows_a_table_and_takes_no_name_for_markup() -> None:
     assert "┃ run" in text
 
 
-def test_two_runs_are_compared_with_intervals_and_the_relations_that_differ_most(run, tmp_path) -> None:
+def test_two_runs_are_compared_with_intervals_and_the_relations_that_differ_most(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     one = ranked(tmp_path / "a", [2.0] * 20)
     other = ranked(tmp_path / "b", [1.0] * 10 + [2.0] * 9 + [1.0])
     code, out, _ = run("report", f"compare=[{one},{other}]", "resamples=500", f"output={tmp_path}/out.json")
@@ -159,7 +164,7 @@ def test_two_runs_are_compared_with_intervals_and_the_relations_that_differ_most
     assert "| likes\\|[red] | 10 | 0.5000 | 0.5500 | 0.0500 |" in out
 
 
-def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run, tmp_path) -> None:
+def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run: Callable[..., Any], tmp_path: Path) -> None:
     for seed in (0, 1):
         linked(tmp_path / "r" / str(seed), [1.0] * 6 + [4.0] * 4, seed, leaked=6 - seed)
     linked(tmp_path / "r" / "clean", [2.0] * 10, backbone=ROTATE)
@@ -178,7 +183,9 @@ def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run, tmp_pa
     assert [(row["group"], row["queries"]) for row in groups["rows"][:2]] == [("leaked", 6), ("clean", 4)]
 
 
-def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_stands_out(run, tmp_path) -> None:
+def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_stands_out(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     for seed in (0, 1):
         linked(tmp_path / "r" / str(seed), [1.0] * 5 + [2.0 + 2 * seed] * 5, seed, system="MKG_former")
     linked(tmp_path / "r" / "2", [1.0] * 4 + [3.0] * 6, backbone=ROTATE)
@@ -214,7 +221,9 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
     assert tex[-2:] == [r"\bottomrule", r"\end{tabular}"]
 
 
-def test_each_data_set_has_a_table_of_systems_and_another_for_its_clean_subset(tmp_path, run) -> None:
+def test_each_data_set_has_a_table_of_systems_and_another_for_its_clean_subset(
+    tmp_path: Path, run: Callable[..., Any]
+) -> None:
     for name, leaked in (("wn18", 6), ("wn18rr", 0)):
         for i, backbone in enumerate((ROTATE, TEXT)):
             ranks = [1.0 + i] * 6 + [4.0 - i] * 4
@@ -233,21 +242,23 @@ def test_each_data_set_has_a_table_of_systems_and_another_for_its_clean_subset(t
     assert (code, [row["table"] for row in rows[::2]]) == (0, [table.title for table in tables])
 
 
-def test_a_sweep_of_which_nothing_finished_is_a_table_that_says_so(tmp_path) -> None:
+def test_a_sweep_of_which_nothing_finished_is_a_table_that_says_so(tmp_path: Path) -> None:
     begun(tmp_path / "0", 3, ROTATE)
     (table,) = list_systems(tmp_path)
     assert table.rows == [("RotatE", "3 did not finish", None, None, None, None, None)]
     assert not table.best
 
 
-def test_systems_that_ranked_different_queries_are_not_put_side_by_side(run, tmp_path) -> None:
+def test_systems_that_ranked_different_queries_are_not_put_side_by_side(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     linked(tmp_path / "0", [1.0] * 4, system="one")
     linked(tmp_path / "1", [1.0] * 3, system="two")
     code, _, err = run("report", f"table={tmp_path}")
     assert (code, said(err)) == (2, "one and two: the runs ranked different queries: 4 and 3 of them")
 
 
-def test_what_cannot_be_reported_is_one_line(run, tmp_path) -> None:
+def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
     one, few = ranked(tmp_path / "a", [1.0] * 4), ranked(tmp_path / "b", [1.0] * 3)
     others, none = ranked(tmp_path / "c", [1.0] * 4, 1), finished(tmp_path / "none", f1=1.0)
     for arguments, line in (
@@ -304,7 +315,9 @@ LAUGHS = "a: &a [x, x]\n" + "".join(f"{c}: &{c} [{','.join([f'*{b}'] * 9)}]\n" f
         ("metrics.json", '{"test": {"f1": true}}', "the figure 'f1' is no number: True"),
     ],
 )
-def test_a_damaged_run_is_a_row_that_says_so(run, tmp_path, name, text, problem) -> None:
+def test_a_damaged_run_is_a_row_that_says_so(
+    run: Callable[..., Any], tmp_path: Path, name: Any, text: Any, problem: Any
+) -> None:
     finished(tmp_path / "runs" / "whole", f1=0.5)
     path = finished(tmp_path / "runs" / "damaged", 1, f1=1.0) / name
     path.unlink() if text is None else path.write_text(text)
@@ -315,7 +328,7 @@ def test_a_damaged_run_is_a_row_that_says_so(run, tmp_path, name, text, problem)
     assert (damaged["run"], damaged["f1"], damaged["problem"]) == ("damaged", None, f"{path}: {problem}")
 
 
-def test_figures_that_are_not_finite_are_shown_as_they_are(run, tmp_path) -> None:
+def test_figures_that_are_not_finite_are_shown_as_they_are(run: Callable[..., Any], tmp_path: Path) -> None:
     (finished(tmp_path / "runs" / "a") / "metrics.json").write_text('{"test": {"f1": NaN, "recall": Infinity}}')
     (finished(tmp_path / "runs" / "b", 1) / "metrics.json").write_text('{"test": {"f1": 1e400, "recall": 0.5}}')
     code, out, _ = run("report", f"runs={tmp_path}/runs")
@@ -323,7 +336,7 @@ def test_figures_that_are_not_finite_are_shown_as_they_are(run, tmp_path) -> Non
     assert "nan" in out
 
 
-def test_a_report_shows_what_a_sweep_varied(tmp_path) -> None:
+def test_a_report_shows_what_a_sweep_varied(tmp_path: Path) -> None:
     for i, (fused, seed) in enumerate(((1, 0), (1, 1), (3, 0), (3, 1))):
         folder = begun(tmp_path / "sweep" / str(i), seed, {**HYBRID, "fused": fused}, size={"fused": fused})
         (folder / "metrics.json").write_text(json.dumps({"test": {"f1": fused / 4 + seed / 100}, "seed": seed}))
@@ -332,7 +345,7 @@ def test_a_report_shows_what_a_sweep_varied(tmp_path) -> None:
     assert [row[4] for row in table.rows] == ["size.fused=1", "size.fused=3"]
 
 
-def test_a_report_takes_no_file_of_a_run_for_its_output(run, tmp_path) -> None:
+def test_a_report_takes_no_file_of_a_run_for_its_output(run: Callable[..., Any], tmp_path: Path) -> None:
     folder = finished(tmp_path / "runs" / "one", f1=1.0)
     before = (folder / "metrics.json").read_text()
     code, _, err = run("report", f"runs={tmp_path}/runs", f"output={folder}/metrics.json")
@@ -341,7 +354,7 @@ def test_a_report_takes_no_file_of_a_run_for_its_output(run, tmp_path) -> None:
     assert (folder / "metrics.json").read_text() == before
 
 
-def test_a_damaged_record_of_queries_is_a_row_that_says_so(tmp_path) -> None:
+def test_a_damaged_record_of_queries_is_a_row_that_says_so(tmp_path: Path) -> None:
     linked(tmp_path / "whole", [1.0, 2.0, 4.0, 8.0])
     damaged = linked(tmp_path / "damaged", [1.0] * 4, 1, system="B") / "queries.npz"
     damaged.write_bytes(damaged.read_bytes()[:-100])

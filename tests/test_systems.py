@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -16,7 +17,7 @@ from tests.conftest import TINY
 EXPERIMENTS = ("table1_lp", "table2_lp_8shot")
 
 
-def composed(*overrides: str, hydra: bool = False):
+def composed(*overrides: str, hydra: bool = False) -> Any:
     with initialize_config_module("conf", version_base="1.3"):
         return compose("train", list(overrides), return_hydra_config=hydra)
 

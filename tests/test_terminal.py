@@ -1,7 +1,9 @@
 """What the data say acts on no terminal: names, labels and paths are shown with escapes."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,9 @@ def test_what_would_act_is_shown_with_escapes_and_all_else_as_it_is() -> None:
     assert printable("中文 Ünïcödé 🙂 e\u0301") == "中文 Ünïcödé 🙂 e\u0301"
 
 
-def test_no_command_lets_names_of_sentences_act_on_the_terminal(run, acting_mre: Path, tmp_path: Path) -> None:
+def test_no_command_lets_names_of_sentences_act_on_the_terminal(
+    run: Callable[..., Any], acting_mre: Path, tmp_path: Path
+) -> None:
     (tmp_path / "here").mkdir()
     where = f'data.root="{acting_mre}"'
     small = (*TINY, "task.epochs=1", "hydra.run.dir=here")
@@ -78,7 +82,9 @@ def test_no_command_lets_names_of_sentences_act_on_the_terminal(run, acting_mre:
     _inert(*said)
 
 
-def test_no_command_lets_names_of_a_graph_act_on_the_terminal(run, acting_kg: Path, tmp_path: Path) -> None:
+def test_no_command_lets_names_of_a_graph_act_on_the_terminal(
+    run: Callable[..., Any], acting_kg: Path, tmp_path: Path
+) -> None:
     where = ("task=link_prediction", f"data.root={acting_kg}")
     code, *said = run("check", *where, *TINY, "output=checked")
     assert code == 0, said
@@ -93,7 +99,9 @@ def test_no_command_lets_names_of_a_graph_act_on_the_terminal(run, acting_kg: Pa
     _inert(*said)
 
 
-def test_answers_on_the_standard_output_hold_escapes_where_json_allows_both(run, tmp_path: Path) -> None:
+def test_answers_on_the_standard_output_hold_escapes_where_json_allows_both(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
     from mkgc.app.files import json_text
 
     text = json_text({"label": f"中{ACTING}\x9b\U000e0001"}, ensure_ascii=False)

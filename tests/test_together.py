@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from mkgc.training.steps import LargeBatch
@@ -72,7 +73,7 @@ def _difference(rank: int, root: Path, name: str, keys: tuple[str, ...]) -> str:
 def test_two_processes_of_which_one_has_no_images_learn_what_one_process_does(
     roots: dict[str, Path], tmp_path: Path
 ) -> None:
-    multiprocessing.spawn(_compare, (_free_port(), roots, tmp_path), nprocs=2)
+    spawn(_compare, (_free_port(), roots, tmp_path), nprocs=2)
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["", ""]
 
 

@@ -1,7 +1,9 @@
 """A run from files to figures, for every task, in process."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +34,9 @@ MATES = {
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_run_leaves_a_checkpoint_figures_and_its_configuration(task, roots, tiny, tmp_path) -> None:
+def test_a_run_leaves_a_checkpoint_figures_and_its_configuration(
+    task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     figures = train(tiny(task, roots[task], "task.epochs=2"), tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"best.ckpt", "last.ckpt", "config.yaml"}
     written = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -45,7 +49,9 @@ def test_a_run_leaves_a_checkpoint_figures_and_its_configuration(task, roots, ti
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_checkpoint_alone_predicts_as_the_trained_network_did(task, roots, tiny, tmp_path, monkeypatch) -> None:
+def test_a_checkpoint_alone_predicts_as_the_trained_network_did(
+    task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, trained = tiny(task, roots[task], "task.epochs=1"), []
     monkeypatch.setattr(
         "mkgc.training.checkpoint.build_task", lambda *parts: trained.append(build_task(*parts)) or trained[-1]
@@ -57,7 +63,9 @@ def test_a_checkpoint_alone_predicts_as_the_trained_network_did(task, roots, tin
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_predictions_do_not_depend_on_batch_mates(task, roots, tiny, tmp_path) -> None:
+def test_predictions_do_not_depend_on_batch_mates(
+    task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     train(tiny(task, roots[task], "task.epochs=1"), tmp_path / "run")
     model = mkgc.load(tmp_path / "run" / "best.ckpt")
     records = [ASKED[task], MATES[task], ASKED[task]]
@@ -75,7 +83,9 @@ def _numbers(value: object) -> list[float]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_one_seed_gives_identical_weights_and_another_seed_others(task, roots, tiny, tmp_path) -> None:
+def test_one_seed_gives_identical_weights_and_another_seed_others(
+    task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     weights = []
     for i, seed in enumerate((0, 0, 1)):
         train(tiny(task, roots[task], "task.epochs=1", f"seed={seed}"), tmp_path / str(i))
@@ -85,7 +95,9 @@ def test_one_seed_gives_identical_weights_and_another_seed_others(task, roots, t
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_interrupted_run_resumes_to_the_same_weights(task, roots, tiny, tmp_path) -> None:
+def test_an_interrupted_run_resumes_to_the_same_weights(
+    task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     whole = train(tiny(task, roots[task], "task.epochs=3"), tmp_path / "whole")
     config = tiny(task, roots[task], "task.epochs=3")
     _stopped_after(1, config, tmp_path / "cut")
@@ -98,7 +110,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(task, roots, tiny, tmp_p
     assert bool(whole["before"]) == (task == "link_prediction")
 
 
-def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> None:
+def test_a_run_without_epochs_has_nothing_to_resume(kg_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> None:
     """Told before data are read, whichever of the two has none."""
     keys = ("task.epochs=1", "task.model.stage1.epochs=1")
     train(tiny("link_prediction", kg_root, *keys), tmp_path / "both")
@@ -114,14 +126,14 @@ def test_a_run_without_epochs_has_nothing_to_resume(kg_root, tiny, tmp_path) -> 
             train(config, tmp_path / "run")
 
 
-def test_what_cannot_be_resumed_is_named(mre_root, tiny, tmp_path) -> None:
+def test_what_cannot_be_resumed_is_named(mre_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "bad.ckpt").write_bytes(b"nothing")
     for name, said in (("none.ckpt", "no checkpoint at"), ("bad.ckpt", "damaged")):
         with pytest.raises(CheckpointError, match=said):
             train(tiny("mre", mre_root, f"resume={tmp_path / name}"), tmp_path / "run")
 
 
-def _stopped_after(epochs: int, config, folder: Path) -> None:
+def _stopped_after(epochs: int, config: Any, folder: Path) -> None:
     """Kills the run as an interrupt would, once so many epochs are saved."""
     from pytorch_lightning.callbacks import Callback
 
@@ -131,13 +143,13 @@ def _stopped_after(epochs: int, config, folder: Path) -> None:
         pass
 
     class Kill(Callback):
-        def on_train_epoch_start(self, trainer, _) -> None:
+        def on_train_epoch_start(self, trainer: Any, _: Any) -> None:
             if trainer.current_epoch == epochs:
                 raise KilledError
 
     build = module.build_trainer
 
-    def with_kill(*args):
+    def with_kill(*args: Any) -> Any:
         trainer = build(*args)
         trainer.callbacks.append(Kill())
         return trainer
@@ -152,7 +164,9 @@ def _stopped_after(epochs: int, config, folder: Path) -> None:
     "variant",
     ["", "backbone.fusion.pgi=false", "backbone.stacked=true", "backbone=text_only", "backbone=mkgformer_released"],
 )
-def test_every_trainable_parameter_gets_a_gradient(task, variant, roots, tiny) -> None:
+def test_every_trainable_parameter_gets_a_gradient(
+    task: Any, variant: Any, roots: dict[str, Path], tiny: Callable[..., Any]
+) -> None:
     model, data = _built(tiny(task, roots[task], *([variant] if variant else [])))
     for batch in data.train_dataloader():
         model.loss(batch).backward()
@@ -160,7 +174,7 @@ def test_every_trainable_parameter_gets_a_gradient(task, variant, roots, tiny) -
     assert without == []
 
 
-def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
+def test_stage_1_moves_the_entities_and_nothing_else(kg_root: Path, tiny: Callable[..., Any]) -> None:
     config = tiny("link_prediction", kg_root)
     model, _ = _built(config)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -175,11 +189,11 @@ def test_stage_1_moves_the_entities_and_nothing_else(kg_root, tiny) -> None:
     assert figures["stage1/recognised"] == pytest.approx(sum(right) / 12)
 
 
-def _dataset(config):
+def _dataset(config: Any) -> Any:
     return read_dataset(config)
 
 
-def _built(config):
+def _built(config: Any) -> Any:
     from mkgc.training.datamodule import DataModule
 
     dataset = _dataset(config)
@@ -187,7 +201,7 @@ def _built(config):
     return model, DataModule(dataset, config.data.batch_size, seed=0)
 
 
-def test_a_damaged_checkpoint_is_named_as_such(tmp_path) -> None:
+def test_a_damaged_checkpoint_is_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "cut.ckpt"
     torch.save({"state_dict": {}}, path)
     whole = path.read_bytes()
@@ -201,7 +215,9 @@ def test_a_damaged_checkpoint_is_named_as_such(tmp_path) -> None:
         read(tmp_path / "none.ckpt")
 
 
-def test_dev_may_be_scored_every_so_many_epochs(roots, tiny, tmp_path: Path, monkeypatch) -> None:
+def test_dev_may_be_scored_every_so_many_epochs(
+    roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rank = KeepBest._rank
     keys = ("backbone=kge/distmult", "task.epochs=4", "trainer.check_val_every_n_epoch=2")
     scored = []
@@ -213,7 +229,9 @@ def test_dev_may_be_scored_every_so_many_epochs(roots, tiny, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_half_precision_trains_without_an_accelerator_too(task, roots, tiny, tmp_path: Path) -> None:
+def test_half_precision_trains_without_an_accelerator_too(
+    task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     for precision in ("bf16-mixed", "32-true"):
         train(tiny(task, roots[task], "task.epochs=1", f"trainer.precision={precision}"), tmp_path / precision)
     half, full = (read(tmp_path / name / "last.ckpt")["state_dict"] for name in ("bf16-mixed", "32-true"))
@@ -224,7 +242,9 @@ def test_half_precision_trains_without_an_accelerator_too(task, roots, tiny, tmp
 @pytest.mark.parametrize(
     ("often", "line"), [(0, ": must be a whole number of at least 1"), (3, " must lie between 1 and task.epochs=2")]
 )
-def test_dev_that_would_never_be_scored_is_an_error(often: int, line: str, roots, tiny, tmp_path: Path) -> None:
+def test_dev_that_would_never_be_scored_is_an_error(
+    often: int, line: str, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     config = tiny("mre", roots["mre"], "task.epochs=2", f"trainer.check_val_every_n_epoch={often}")
     with pytest.raises(MkgcError, match=f"^trainer.check_val_every_n_epoch={often}{line}$"):
         train(config, tmp_path / "run")

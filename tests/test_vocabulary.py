@@ -1,7 +1,9 @@
 """The tokeniser's vocabulary and the encoder's are one, and no text is longer than the encoder's positions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,7 +69,9 @@ SLOW = [
         *SLOW,
     ],
 )
-def test_an_alphabet_larger_than_the_vocabulary_leaves_every_token_its_own_row(task, backbone, chinese, tiny) -> None:
+def test_an_alphabet_larger_than_the_vocabulary_leaves_every_token_its_own_row(
+    task: Any, backbone: Any, chinese: Any, tiny: Callable[..., Any]
+) -> None:
     data = "tsv" if task == "link_prediction" else "jsonl"
     config = tiny(task, chinese[task], f"data={data}", f"backbone={backbone}", "task.vocab_size=50")
     dataset = read_dataset(config)
@@ -92,7 +96,9 @@ def test_an_alphabet_larger_than_the_vocabulary_leaves_every_token_its_own_row(t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [300, 1000])
-def test_what_one_character_tells_is_learned_whatever_size_was_asked_for(size, chinese, tiny, tmp_path) -> None:
+def test_what_one_character_tells_is_learned_whatever_size_was_asked_for(
+    size: Any, chinese: Any, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     given = ("data=jsonl", "backbone=text_only", f"task.vocab_size={size}", "task.epochs=8", "data.batch_size=8")
     config = tiny("mre", chinese["mre"], *given, "size.lr=3e-3", "optim.head_lr=3e-3")
     assert train(config, tmp_path / "run")["test"]["f1"] == 1.0
@@ -139,13 +145,15 @@ def test_the_longest_text_is_what_the_encoder_itself_can_read(kind: str, most: i
 
 
 @pytest.mark.parametrize(("verb", "task"), [("train", "mre"), ("check", "mner"), ("check", "link_prediction")])
-def test_texts_longer_than_the_positions_are_told_before_anything_is_read(verb, task, run) -> None:
+def test_texts_longer_than_the_positions_are_told_before_anything_is_read(
+    verb: Any, task: Any, run: Callable[..., Any]
+) -> None:
     code, _, err = run(verb, f"task={task}", "data=folder", "data.root=nowhere", "data.max_length=129")
     assert code == 2
     assert said(err).startswith("data.max_length=129 is more than the 128 tokens that the text encoder has positions")
 
 
-def test_a_checkpoint_whose_texts_would_not_fit_is_refused(mre_root, tiny) -> None:
+def test_a_checkpoint_whose_texts_would_not_fit_is_refused(mre_root: Path, tiny: Callable[..., Any]) -> None:
     config = tiny("mre", mre_root)
     dataset = read_dataset(config)
     config.size.text.config.max_position_embeddings = 63

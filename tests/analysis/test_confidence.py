@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_a_run_does_not_differ_from_itself() -> None:
 def test_p_is_that_of_all_swaps_of_triples() -> None:
     one, other = drawn(24, 1, 1.0), drawn(24, 2, 1.2)
     found = compare(asked(one, 2), asked(other, 2), 20000)
-    for name, of in {"mrr": lambda r: 1 / r, "hits@1": lambda r: (r <= 1) * 1.0}.items():
+    figures: dict[str, Callable[[Any], Any]] = {"mrr": lambda r: 1 / r, "hits@1": lambda r: (r <= 1) * 1.0}
+    for name, of in figures.items():
         pairs = [of(ranks).reshape(-1, 2).sum(1) for ranks in (one, other)]
         exact = stats.permutation_test(
             pairs, lambda a, b, axis: (b - a).sum(axis), permutation_type="samples", n_resamples=np.inf

@@ -112,7 +112,7 @@ def test_triples_whose_answer_the_map_shows_are_listed(atlas: Path) -> None:
 
 
 def test_no_country_of_dev_or_test_is_named_in_training_relations(atlas: Path) -> None:
-    named = {split: set() for split in ("train", "dev", "test")}
+    named: dict[str, set[str]] = {split: set() for split in ("train", "dev", "test")}
     for split, found in named.items():
         for e in mnre.read(atlas / "mre", split):
             found |= {" ".join(e.tokens[slice(*e.head)]), " ".join(e.tokens[slice(*e.tail)])}
@@ -127,7 +127,7 @@ def test_the_sentence_alone_does_not_tell_the_relation(atlas: Path) -> None:
         starts = {e.head.start, e.tail.start}
         return " ".join("X" if i in starts else t for i, t in enumerate(e.tokens) if i in starts or i not in inside)
 
-    votes: dict[str, Counter] = defaultdict(Counter)
+    votes: dict[str, Counter[Any]] = defaultdict(Counter)
     for e in mnre.read(atlas / "mre", "train"):
         votes[template(e)][e.relation] += 1
     test = mnre.read(atlas / "mre", "test")
@@ -169,7 +169,7 @@ def test_a_name_shared_by_country_and_capital_means_both(atlas: Path, world: Any
     assert {"Luxembourg", "Singapore", "Panama", "Kuwait", "Mexico"} <= shared.keys()
     decided = _decided(atlas)
     for split in ("train", "test"):
-        kinds = Counter()
+        kinds: Counter[str] = Counter()
         for e in twitter.read(atlas / "mner", split):
             for token, tag in zip(e.tokens, e.tags, strict=True):
                 if token in shared and e.id in decided:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ RING = [(f"e{i}", "near", f"e{(i + k) % 8}") for i in range(8) for k in (1, 3)]
 """Eight entities in a ring, one relation."""
 
 
-def write(root: Path, train: list, dev: list | None = None, test: list | None = None) -> Path:
+def write(root: Path, train: list[Any], dev: list[Any] | None = None, test: list[Any] | None = None) -> Path:
     for split, rows in (("train", train), ("dev", dev or RING[12:14]), ("test", test or RING[14:])):
         (root / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
     return root
@@ -20,7 +21,7 @@ def said(root: Path) -> list[str]:
     return [note.text for note in (*graph.notes, *note_graph(graph))]
 
 
-def ordered(rows: list, *order: int) -> list:
+def ordered(rows: list[Any], *order: int) -> list[Any]:
     return [tuple(row[i] for i in order) for row in rows]
 
 

@@ -1,4 +1,5 @@
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,7 @@ NEW_YORK = {
 """The same mentions in every scheme."""
 
 
-def source(train: list[str], dev: list[str] = (), test: list[str] = ()) -> Splits:
+def source(train: list[str], dev: Sequence[str] = (), test: Sequence[str] = ()) -> Splits:
     def part(split: str, rows: list[str]) -> list[TaggedExample]:
         tags = [tuple(row.split()) for row in rows]
         return [TaggedExample("7", ("w",) * len(t), t, {}, f"{split}.txt:{9 * i + 1}") for i, t in enumerate(tags)]

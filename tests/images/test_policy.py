@@ -18,7 +18,7 @@ def chosen(files: tuple[Path, ...] = FILES, **settings: object) -> dict[str, tup
     triples = {split: np.zeros((0, 3), np.int64) for split in ("train", "dev", "test")}
     graph = Graph(("e",), ("e",), ("",), (), (), ({"image": files},), triples)
     given: dict[str, Any] = {"root": "", "images": {"image": 8}, **settings}
-    return dict(entity_images(graph, DataSettings(**given))[0])  # type: ignore[arg-type]
+    return dict(entity_images(graph, DataSettings(**given))[0])
 
 
 def test_without_a_seed_the_first_by_name_are_used_whatever_the_order_of_the_folder() -> None:

@@ -12,7 +12,7 @@ def umls(root: Path, *overrides: str) -> Report:
     return check_data(composed(*given, *overrides, name="check"))
 
 
-def rows(report: Report, title: str) -> list[tuple]:
+def rows(report: Report, title: str) -> list[tuple[Any, ...]]:
     return [row for table in report.tables if table.title == title for row in table.rows]
 
 

@@ -37,11 +37,11 @@ def related(
     return RelationExample("0", tuple(text.split()), Span(*head), Span(*tail), label, images)
 
 
-def splits(train: Any, dev: Any = (), test: Any = ()) -> dict[str, list]:
+def splits(train: Any, dev: Any = (), test: Any = ()) -> dict[str, list[Any]]:
     return {"train": [*train], "dev": [*dev], "test": [*test]}
 
 
-def repeated(parts: dict[str, list]) -> Section:
+def repeated(parts: dict[str, list[Any]]) -> Section:
     return find_overlap(compared(made(RelationSource, (), parts)))
 
 
@@ -49,7 +49,7 @@ def said(section: Section) -> list[tuple[str, str]]:
     return [(finding.severity, finding.text) for finding in section.findings]
 
 
-def table(section: Section, title: str) -> list[tuple]:
+def table(section: Section, title: str) -> list[tuple[Any, ...]]:
     return [row for t in section.tables if t.title == title for row in t.rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pykeen.nn.modules import (
@@ -32,7 +33,7 @@ MODELS: dict[str, Callable[..., KGEModel]] = {
     "rescal": RESCAL,
 }
 
-INTERACTIONS: dict[str, Interaction] = {
+INTERACTIONS: dict[str, Interaction[Any, Any, Any]] = {
     "transe-l1": TransEInteraction(p=1),
     "transe-l2": TransEInteraction(p=2),
     "transe-unit": TransEInteraction(p=2),

@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def tied_queries(queries: int, entities: int = 40) -> tuple[Tensor, Tensor, tupl
     return scores, targets, known
 
 
-def counted_one_by_one(scores: Tensor, targets: Tensor, known: tuple[Tensor, Tensor]) -> list[tuple[int, ...]]:
+def counted_one_by_one(scores: Tensor, targets: Tensor, known: tuple[Tensor, Tensor]) -> list[Any]:
     answers = set(zip(*(index.tolist() for index in known), strict=True))
     out = []
     for b, target in enumerate(targets.tolist()):

@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def any_tags(sentences: int, seed: int) -> list[list[str]]:
         ("", []),
     ],
 )
-def test_only_b_begins_a_span_and_only_its_own_i_continues_it(tags: str, spans: list) -> None:
+def test_only_b_begins_a_span_and_only_its_own_i_continues_it(tags: str, spans: list[Any]) -> None:
     assert bio_spans(tags.split()) == spans
 
 

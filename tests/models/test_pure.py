@@ -54,7 +54,7 @@ def _both_streams(network: nn.Module, *inputs: Any) -> tuple[Tensor, Tensor]:
     return out.text, out.side
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES)
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     """A case without jaxtyping's checks, which no compiler reads."""
     made = request.param()

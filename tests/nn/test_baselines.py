@@ -41,12 +41,12 @@ def shaken(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
-def two_streams(fused: int = 2, width: int = 32, heads: int = 4, **options: Any) -> FusionEncoder:
+def two_streams(fused: int = 2, width: int = 32, heads: int = 4, **options: Any) -> Any:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=width, depth=3, num_heads=heads)
     return shaken(FusionEncoder(random_text(BERT), vision, CoAttention, fused, **options))
 
 
-def one_stream(width: int = 32, heads: int = 4, **options: Any) -> SingleStream:
+def one_stream(width: int = 32, heads: int = 4, **options: Any) -> Any:
     vision = random_vision("vit_tiny_patch16_224", img_size=32, embed_dim=width, depth=3, num_heads=heads)
     return shaken(SingleStream(random_text(BERT), vision, **options))
 

@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
     "num_attention_heads": 4,
     "intermediate_size": 64,
 }
-VITS = {
+VITS: dict[str, tuple[str, dict[str, Any]]] = {
     "class token": ("vit_tiny_patch16_224", {}),
     "CLIP: pre-norm, quick-GELU": ("vit_base_patch32_clip_quickgelu_224", {}),
     "distillation token": ("deit_tiny_distilled_patch16_224", {}),
@@ -61,8 +61,8 @@ def test_the_text_encoder_is_transformers_own(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", VITS)
 def test_the_vision_encoder_is_timm_s_own(kind: str) -> None:
-    name, options = VITS[kind]
-    options: dict[str, Any] = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3, **options}
+    name, more = VITS[kind]
+    options: dict[str, Any] = {"img_size": 64, "embed_dim": 48, "depth": 3, "num_heads": 3, **more}
     encoder = shaken(random_vision(name, **options))
     reference = timm.create_model(name, num_classes=0, **options).eval()
     own = {f"stem.{k}": v for k, v in encoder.stem.state_dict().items()}

@@ -97,7 +97,7 @@ def test_a_fused_layer_is_equations_10_to_16_written_out() -> None:
     model = hybrid(fused=1)
     text, image = words([5, 5]), images("image", 32, [[0], [1]])
     t_layer, v_layer, fusion = model.text.layers[-1], model.side.layers[-1], model.fusions[0]
-    seen = {}
+    seen: dict[str, Any] = {}
     forward = fusion.forward
     fusion.forward = lambda x, *args, **kw: seen.setdefault("out", forward(seen.setdefault("in", x), *args, **kw))
     model(text, [image])

@@ -11,13 +11,13 @@ from mkgc.inference import Predictor
 
 
 @pytest.fixture
-def built(kg_root: Path, made) -> Callable[..., tuple[Any, ...]]:
+def built(kg_root: Path, made: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     """An untrained model of a backbone of link prediction, with its corpus and configuration."""
     return partial(made, "link_prediction", kg_root)
 
 
 @pytest.fixture
-def predictor(built) -> Callable[..., Predictor]:
+def predictor(built: Callable[..., Any]) -> Callable[..., Predictor]:
     """The same, ready to be asked."""
 
     def build(*overrides: str) -> Predictor:

@@ -1,7 +1,9 @@
 """Entities that the graph does not have, given by description and images."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +18,9 @@ DESCRIBED = {"name": "Mu", "description": "thing number 0"}
 
 
 @torch.no_grad()
-def test_a_described_entity_is_shown_as_a_hidden_one_is_in_training_but_for_its_text(built, kg_root: Path) -> None:
+def test_a_described_entity_is_shown_as_a_hidden_one_is_in_training_but_for_its_text(
+    built: Callable[..., Any], kg_root: Path
+) -> None:
     model, dataset, _ = built("backbone=mkgformer")
     processor = dataset.processor
     image = next((kg_root / "images" / "e.0").iterdir())
@@ -35,7 +39,7 @@ def test_a_described_entity_is_shown_as_a_hidden_one_is_in_training_but_for_its_
 
 
 @torch.no_grad()
-def test_sequences_read_a_described_entity_as_one_of_the_graph(built) -> None:
+def test_sequences_read_a_described_entity_as_one_of_the_graph(built: Callable[..., Any]) -> None:
     model, dataset, _ = built("backbone=kg_bert")
     processor = dataset.processor
     asked = [{"head": DESCRIBED, "relation": "near"}, {"relation": "likes", "tail": DESCRIBED}]
@@ -46,7 +50,7 @@ def test_sequences_read_a_described_entity_as_one_of_the_graph(built) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["mkgformer", "text_only", "visualbert", "vilbert", "kg_bert"])
-def test_every_model_that_reads_answers_for_described_entities(predictor, backbone: str) -> None:
+def test_every_model_that_reads_answers_for_described_entities(predictor: Any, backbone: str) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=2")
     asked = [
         {"head": DESCRIBED, "relation": "near"},
@@ -59,7 +63,7 @@ def test_every_model_that_reads_answers_for_described_entities(predictor, backbo
     assert model.predict(asked, exclude_known=True) == answers
 
 
-def test_the_name_is_read_where_there_is_no_description(built) -> None:
+def test_the_name_is_read_where_there_is_no_description(built: Callable[..., Any]) -> None:
     _, dataset, _ = built("backbone=text_only")
     processor = dataset.processor
     named, described = (
@@ -70,7 +74,7 @@ def test_the_name_is_read_where_there_is_no_description(built) -> None:
     assert [described.ids[i] for i in described.anchor_positions] == processor.tokenizer.ids("thing")
 
 
-def test_a_described_entity_is_not_covered_by_the_calibration_of_those_in_dev(built) -> None:
+def test_a_described_entity_is_not_covered_by_the_calibration_of_those_in_dev(built: Callable[..., Any]) -> None:
     model, dataset, config = built("backbone=text_only")
     model.metadata["fitted"] = model.after_fit(dataset)
     asked = [{"head": DESCRIBED, "relation": "near"}, {"head": "e/1", "relation": "near"}]
@@ -79,7 +83,9 @@ def test_a_described_entity_is_not_covered_by_the_calibration_of_those_in_dev(bu
     assert [answer["calibrated"] for answer in answers] == [False, True, False, True]
 
 
-def test_images_of_a_described_entity_lie_beside_the_records_and_bad_ones_are_reported(predictor, tmp_path) -> None:
+def test_images_of_a_described_entity_lie_beside_the_records_and_bad_ones_are_reported(
+    predictor: Any, tmp_path: Path
+) -> None:
     model = predictor("backbone=mkgformer")
     paint(tmp_path / "asked" / "mu.png", "red")
     (tmp_path / "asked" / "bad.png").write_bytes(b"no image")
@@ -97,7 +103,7 @@ def test_images_of_a_described_entity_lie_beside_the_records_and_bad_ones_are_re
 
 
 @pytest.mark.parametrize("record", [{"head": DESCRIBED, "relation": "near"}, {"head": "e/1", "tail": DESCRIBED}])
-def test_a_model_of_structure_cannot_know_a_described_entity(predictor, record: dict) -> None:
+def test_a_model_of_structure_cannot_know_a_described_entity(predictor: Any, record: dict[str, Any]) -> None:
     with pytest.raises(DataError) as error:
         predictor("backbone=kge/distmult").predict([record], places=["in.jsonl:1"])
     assert str(error.value) == (
@@ -106,7 +112,7 @@ def test_a_model_of_structure_cannot_know_a_described_entity(predictor, record: 
     )
 
 
-def test_of_two_described_entities_no_relation_can_be_told(predictor) -> None:
+def test_of_two_described_entities_no_relation_can_be_told(predictor: Any) -> None:
     with pytest.raises(DataError) as error:
         predictor("backbone=text_only").predict([{"head": DESCRIBED, "tail": DESCRIBED}], places=["in.jsonl:4"])
     assert (
@@ -114,7 +120,7 @@ def test_of_two_described_entities_no_relation_can_be_told(predictor) -> None:
     )
 
 
-def test_of_an_entity_that_the_graph_does_not_have_nothing_is_known(built) -> None:
+def test_of_an_entity_that_the_graph_does_not_have_nothing_is_known(built: Callable[..., Any]) -> None:
     _, dataset, _ = built("backbone=text_only")
     processor, known = dataset.processor, Known(dataset.source.graph)
     new = EncodedEntity((7,), {})

@@ -1,6 +1,8 @@
 """Entities found by an index are those that scoring all of them finds."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,14 +20,14 @@ ASKED = [
 ]
 
 
-def named(answers: list[dict]) -> list[list[str]]:
+def named(answers: list[dict[str, Any]]) -> list[list[str]]:
     return [[found["id"] for found in answer.get("entities", answer.get("relations"))] for answer in answers]
 
 
 @pytest.mark.parametrize("exclude_known", [False, True])
 @pytest.mark.parametrize("backbone", ["kge/distmult", "kge/complex", "kge/rescal", "text_only", "mkgformer"])
 def test_an_exact_index_names_the_same_entities_in_the_same_order(
-    predictor, backbone: str, exclude_known: bool
+    predictor: Any, backbone: str, exclude_known: bool
 ) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=4")
     plain = model.predict(ASKED, exclude_known=exclude_known)
@@ -36,14 +38,14 @@ def test_an_exact_index_names_the_same_entities_in_the_same_order(
     assert not found[0]["calibrated"]
 
 
-def test_euclidean_distances_have_an_index_too(predictor) -> None:
+def test_euclidean_distances_have_an_index_too(predictor: Any) -> None:
     model = predictor("backbone=kge/transe", "backbone.norm=2", "task.model.top_k=4")
     plain = named(model.predict(ASKED))
     model.task.use_index("faiss")
     assert named(model.predict(ASKED)) == plain
 
 
-def test_an_approximate_index_over_few_entities_misses_none(predictor) -> None:
+def test_an_approximate_index_over_few_entities_misses_none(predictor: Any) -> None:
     model = predictor("backbone=kge/distmult", "task.model.top_k=4")
     plain = named(model.predict(ASKED))
     model.task.use_index("approximate")
@@ -58,13 +60,15 @@ def test_an_approximate_index_over_few_entities_misses_none(predictor) -> None:
         (["backbone=kge/distmult"], "hnsw", "index=hnsw: choose faiss or approximate, or null for none"),
     ],
 )
-def test_what_has_no_index_says_so(predictor, keys: list[str], kind: str, said: str) -> None:
+def test_what_has_no_index_says_so(predictor: Any, keys: list[str], kind: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         predictor(*keys).task.use_index(kind)
     assert str(caught.value).startswith(said)
 
 
-def test_the_command_takes_an_index_for_links_alone(kg_root: Path, mre_root: Path, tiny, tmp_path: Path) -> None:
+def test_the_command_takes_an_index_for_links_alone(
+    kg_root: Path, mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     train(tiny("link_prediction", kg_root, "backbone=kge/complex", "task.epochs=1"), tmp_path / "links")
     answer = mkgc.load(tmp_path / "links/best.ckpt", index="faiss").predict(ASKED[:1])[0]
     assert len(answer["entities"]) == 10

@@ -1,8 +1,10 @@
 """Queries show what is known and never what is asked for."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +23,12 @@ from tests.conftest import COLOURS, paint, said
 
 
 @pytest.fixture
-def dataset(kg_root: Path, tiny):
+def dataset(kg_root: Path, tiny: Callable[..., Any]) -> Any:
     config = tiny("link_prediction", kg_root)
     return read_dataset(config)
 
 
-def test_every_query_shows_the_known_entity_and_hides_the_answer(dataset) -> None:
+def test_every_query_shows_the_known_entity_and_hides_the_answer(dataset: Any) -> None:
     processor = dataset.processor
     for split in dataset.features:
         for item in dataset.features[split]:
@@ -42,7 +44,7 @@ def test_every_query_shows_the_known_entity_and_hides_the_answer(dataset) -> Non
             assert item.ids.count(processor.tokenizer.mask) == 1
 
 
-def test_all_answers_of_a_query_are_its_targets_and_dev_does_not_know_test(kg_root: Path, dataset) -> None:
+def test_all_answers_of_a_query_are_its_targets_and_dev_does_not_know_test(kg_root: Path, dataset: Any) -> None:
     graph = kg.read(kg_root)
     for split, known_from in (("train", ["train"]), ("dev", ["train", "dev"]), ("test", ["train", "dev", "test"])):
         told = {tuple(t) for name in known_from for t in graph.triples[name].tolist()}
@@ -57,7 +59,7 @@ def test_all_answers_of_a_query_are_its_targets_and_dev_does_not_know_test(kg_ro
         assert asked == 2 * len(graph.triples[split])
 
 
-def test_stage_1_asks_for_each_entity_without_naming_it(dataset) -> None:
+def test_stage_1_asks_for_each_entity_without_naming_it(dataset: Any) -> None:
     processor = dataset.processor
     for entity in range(12):
         item = processor.definition(entity)
@@ -66,7 +68,9 @@ def test_stage_1_asks_for_each_entity_without_naming_it(dataset) -> None:
         assert item.images == processor.images[entity]
 
 
-def test_mask_vectors_computed_once_are_those_of_every_epoch(dataset, kg_root, tiny) -> None:
+def test_mask_vectors_computed_once_are_those_of_every_epoch(
+    dataset: Any, kg_root: Path, tiny: Callable[..., Any]
+) -> None:
     config = tiny("link_prediction", kg_root)
     model = build_task(config, dataset.processor)
     once = mask_vectors(model, dataset, size=5)
@@ -75,7 +79,7 @@ def test_mask_vectors_computed_once_are_those_of_every_epoch(dataset, kg_root, t
     torch.testing.assert_close(once, mask_vectors(model, dataset, size=12), rtol=0, atol=1e-5)
 
 
-def test_scores_are_products_of_queries_and_entities(dataset, kg_root, tiny) -> None:
+def test_scores_are_products_of_queries_and_entities(dataset: Any, kg_root: Path, tiny: Callable[..., Any]) -> None:
     model = build_task(tiny("link_prediction", kg_root), dataset.processor).eval()
     batch = dataset.processor.collate(dataset.features["dev"], dataset.store)
     torch.nn.init.normal_(model.head.bias)
@@ -83,7 +87,7 @@ def test_scores_are_products_of_queries_and_entities(dataset, kg_root, tiny) -> 
     torch.testing.assert_close(model.scores(batch), by_hand)
 
 
-def test_scores_are_not_rounded_under_autocast(dataset, kg_root, tiny) -> None:
+def test_scores_are_not_rounded_under_autocast(dataset: Any, kg_root: Path, tiny: Callable[..., Any]) -> None:
     model = build_task(tiny("link_prediction", kg_root), dataset.processor).eval()
     queries = model.queries(dataset.processor.collate(dataset.features["dev"], dataset.store))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -91,7 +95,7 @@ def test_scores_are_not_rounded_under_autocast(dataset, kg_root, tiny) -> None:
     torch.testing.assert_close(scores, queries @ model.entities().T)
 
 
-def test_a_name_finds_its_entity_and_an_unknown_one_is_named(dataset) -> None:
+def test_a_name_finds_its_entity_and_an_unknown_one_is_named(dataset: Any) -> None:
     processor = dataset.processor
     by_id, by_name = (
         processor.parse(record, Path(), "here")
@@ -104,7 +108,9 @@ def test_a_name_finds_its_entity_and_an_unknown_one_is_named(dataset) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("objective", ["bce", "softmax"])
-def test_the_loss_is_that_of_dense_labels_with_its_gradients(objective, smoothing, dataset, kg_root, tiny) -> None:
+def test_the_loss_is_that_of_dense_labels_with_its_gradients(
+    objective: Any, smoothing: Any, dataset: Any, kg_root: Path, tiny: Callable[..., Any]
+) -> None:
     model = build_task(tiny("link_prediction", kg_root, f"task.model.objective={objective}"), dataset.processor).eval()
     model.smoothing = smoothing
     batch = dataset.processor.collate(dataset.features["train"][:7], dataset.store)
@@ -124,7 +130,9 @@ def test_the_loss_is_that_of_dense_labels_with_its_gradients(objective, smoothin
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
-def test_smoothing_that_leaves_nothing_of_the_labels_is_refused(smoothing: float, dataset, kg_root, tiny) -> None:
+def test_smoothing_that_leaves_nothing_of_the_labels_is_refused(
+    smoothing: float, dataset: Any, kg_root: Path, tiny: Callable[..., Any]
+) -> None:
     model = build_task(tiny("link_prediction", kg_root), dataset.processor)
     backbone = build_backbone(tiny("link_prediction", kg_root))
     with pytest.raises(ConfigError, match=rf"task\.model\.smoothing={smoothing} must lie in \[0, 1\)"):
@@ -140,7 +148,7 @@ def _long_texts(root: Path) -> Path:
     return root
 
 
-def test_a_long_description_is_cut_and_leaves_the_mask_and_the_entity(kg_root, tiny) -> None:
+def test_a_long_description_is_cut_and_leaves_the_mask_and_the_entity(kg_root: Path, tiny: Callable[..., Any]) -> None:
     dataset = read_dataset(tiny("link_prediction", _long_texts(kg_root), "data.max_length=24"))
     t = dataset.processor.tokenizer
     queries = dataset.features["train"]
@@ -154,7 +162,9 @@ def test_a_long_description_is_cut_and_leaves_the_mask_and_the_entity(kg_root, t
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-def test_as_many_images_of_an_entity_as_asked_for_reach_the_encoder(most: int, kg_root, tiny) -> None:
+def test_as_many_images_of_an_entity_as_asked_for_reach_the_encoder(
+    most: int, kg_root: Path, tiny: Callable[..., Any]
+) -> None:
     config = tiny("link_prediction", _long_texts(kg_root), f"data.max_images={most}")
     dataset = read_dataset(config)
     model = build_task(config, dataset.processor).eval()
@@ -186,7 +196,7 @@ def _identity_graph(root: Path, entities: int = 10, relations: int = 4) -> Path:
     return root
 
 
-def _tested(root: Path, tiny, leaky: bool) -> float:
+def _tested(root: Path, tiny: Callable[..., Any], leaky: bool) -> float:
     """The test MRR of a few hundred steps, with the pipeline as it is or with the answer's images."""
     config = tiny("link_prediction", root, "data.images.image=32", "task.model.objective=softmax")
     dataset = read_dataset(config)
@@ -208,7 +218,7 @@ def _tested(root: Path, tiny, leaky: bool) -> float:
     return metric.compute()["mrr"]
 
 
-def test_images_that_tell_identity_do_not_tell_the_answer(tmp_path, tiny) -> None:
+def test_images_that_tell_identity_do_not_tell_the_answer(tmp_path: Path, tiny: Callable[..., Any]) -> None:
     """On a graph that cannot be learned a correct pipeline scores at chance, and one that leaks far above it."""
     root = _identity_graph(tmp_path / "identity")
     chance = sum(1 / k for k in range(1, 11)) / 10
@@ -219,7 +229,7 @@ def test_images_that_tell_identity_do_not_tell_the_answer(tmp_path, tiny) -> Non
 CONTROL = "plays [MASK] for [SEP] <s> [CLS] [PAD]"
 
 
-def test_positions_in_a_prompt_are_counted_whatever_its_texts_say(kg_root, tiny) -> None:
+def test_positions_in_a_prompt_are_counted_whatever_its_texts_say(kg_root: Path, tiny: Callable[..., Any]) -> None:
     (kg_root / "relation2text.txt").write_text(f"near\t{CONTROL}\nlikes\tlikes\n")
     for name in ("entity2text.txt", "entity2textlong.txt"):
         (kg_root / name).write_text("".join(f"e/{i}\tthing {i} {CONTROL}\n" for i in range(12)))
@@ -241,7 +251,7 @@ def test_positions_in_a_prompt_are_counted_whatever_its_texts_say(kg_root, tiny)
         assert [item.ids.count(mark) for mark in (t.start, t.mask, t.stop, t.pad)] == [1, 1, 1, 0]
 
 
-def test_a_relation_of_a_long_text_leaves_room_for_its_entity(kg_root, tiny) -> None:
+def test_a_relation_of_a_long_text_leaves_room_for_its_entity(kg_root: Path, tiny: Callable[..., Any]) -> None:
     (kg_root / "relation2text.txt").write_text(f"near\t{'is near to ' * 50}\nlikes\tlikes\n")
     processor = read_dataset(tiny("link_prediction", kg_root, "data.max_length=32")).processor
     item, other = processor.query(0, 0, "tail"), processor.query(1, 0, "tail")
@@ -250,7 +260,7 @@ def test_a_relation_of_a_long_text_leaves_room_for_its_entity(kg_root, tiny) -> 
     assert [item.ids[i] for i in item.anchor_positions] != [other.ids[i] for i in other.anchor_positions]
 
 
-def test_how_many_prompts_are_cut_is_said(kg_root, tiny) -> None:
+def test_how_many_prompts_are_cut_is_said(kg_root: Path, tiny: Callable[..., Any]) -> None:
     dataset = read_dataset(tiny("link_prediction", _long_texts(kg_root), "data.max_length=24"))
     asked = {split: len(features) for split, features in dataset.features.items()}
     assert [note.text for note in dataset.notes if "prompts" in note.text] == [
@@ -260,7 +270,9 @@ def test_how_many_prompts_are_cut_is_said(kg_root, tiny) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_training_hides_token_and_text_of_a_share_of_the_entities_that_have_an_image(share, kg_root, tiny) -> None:
+def test_training_hides_token_and_text_of_a_share_of_the_entities_that_have_an_image(
+    share: Any, kg_root: Path, tiny: Callable[..., Any]
+) -> None:
     config = tiny("link_prediction", kg_root, f"task.model.hide={share}")
     dataset = read_dataset(config)
     model, read = build_task(config, dataset.processor), []
@@ -288,7 +300,9 @@ def test_training_hides_token_and_text_of_a_share_of_the_entities_that_have_an_i
         ("backbone=text_only system=transe", "task.model.structure", "kge/complex, "),
     ],
 )
-def test_a_setting_that_the_model_does_not_read_is_an_error_before_data_are_read(given, key, users, run) -> None:
+def test_a_setting_that_the_model_does_not_read_is_an_error_before_data_are_read(
+    given: Any, key: Any, users: Any, run: Callable[..., Any]
+) -> None:
     code, _, err = run("train", "task=link_prediction", "data=mmkg", "data.root=/nowhere", *given.split())
     assert code == 2
     assert said(err).startswith(f"{key}: nothing reads it with this backbone; it is for backbone={users}")

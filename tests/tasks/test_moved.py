@@ -2,7 +2,9 @@
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,14 +19,14 @@ ASKED = [{"head": "e/0", "relation": "near"}, {"head": "e/1", "relation": "near"
 
 
 @pytest.fixture
-def checkpoint(built, tmp_path: Path) -> Path:
+def checkpoint(built: Callable[..., Any], tmp_path: Path) -> Path:
     """An untrained model that looks at the images of the entities e/0, e/2, …, e/10."""
     save(built()[0], tmp_path / "model.ckpt")
     return tmp_path / "model.ckpt"
 
 
 @pytest.fixture
-def figures(checkpoint: Path):
+def figures(checkpoint: Path) -> Any:
     """What the model scores on the graph at a place, by default where it was made."""
 
     def score(root: Path | None = None) -> dict[str, float]:
@@ -48,7 +50,9 @@ def _shuffled(root: Path, place: Path) -> Path:
     return place
 
 
-def test_a_graph_that_was_copied_scores_the_same_images_and_all(figures, kg_root, tmp_path, capsys) -> None:
+def test_a_graph_that_was_copied_scores_the_same_images_and_all(
+    figures: Any, kg_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before, table = figures(), capsys.readouterr().out
     assert figures(kg_root) == before
     assert figures(_moved(kg_root, tmp_path / "copy")) == before
@@ -57,7 +61,9 @@ def test_a_graph_that_was_copied_scores_the_same_images_and_all(figures, kg_root
     assert figures(tmp_path / "copy") == before
 
 
-def test_images_that_are_gone_are_missed(figures, kg_root, tmp_path, capsys) -> None:
+def test_images_that_are_gone_are_missed(
+    figures: Any, kg_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bare = _moved(kg_root, tmp_path / "bare")
     shutil.rmtree(bare / "images")
     before = figures()
@@ -66,12 +72,14 @@ def test_images_that_are_gone_are_missed(figures, kg_root, tmp_path, capsys) -> 
     assert "0 (0%)" in capsys.readouterr().out
 
 
-def test_entities_and_relations_are_found_by_id_whatever_their_order(figures, kg_root, tmp_path) -> None:
+def test_entities_and_relations_are_found_by_id_whatever_their_order(
+    figures: Any, kg_root: Path, tmp_path: Path
+) -> None:
     assert figures(_shuffled(kg_root, tmp_path / "shuffled")) == pytest.approx(figures(), abs=1e-6)
 
 
 @pytest.mark.parametrize("backbone", ["kge/distmult", "text_only"])
-def test_so_they_are_without_images(backbone, built, kg_root, tmp_path) -> None:
+def test_so_they_are_without_images(backbone: Any, built: Callable[..., Any], kg_root: Path, tmp_path: Path) -> None:
     save(built(f"backbone={backbone}")[0], tmp_path / "model.ckpt")
     scores = [
         evaluate(composed(f"checkpoint={tmp_path / 'model.ckpt'}", f"root={root}", name="evaluate"))
@@ -80,7 +88,7 @@ def test_so_they_are_without_images(backbone, built, kg_root, tmp_path) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
-def test_a_graph_of_other_entities_is_named(figures, kg_root) -> None:
+def test_a_graph_of_other_entities_is_named(figures: Any, kg_root: Path) -> None:
     with (kg_root / "entities.txt").open("a") as file:
         file.write("e/new\n")
     with pytest.raises(DataError, match="^the graph has the entity 'e/new', which the model was not trained on$"):
@@ -94,7 +102,7 @@ def test_a_graph_of_other_entities_is_named(figures, kg_root) -> None:
         figures(kg_root)
 
 
-def test_predictions_show_the_images_of_the_graph_at_root(checkpoint, kg_root, tmp_path) -> None:
+def test_predictions_show_the_images_of_the_graph_at_root(checkpoint: Any, kg_root: Path, tmp_path: Path) -> None:
     here = mkgc.load(checkpoint).predict(ASKED)
     assert not any("bad_images" in answer for answer in here)
     copy = _moved(kg_root, tmp_path / "copy")
@@ -105,7 +113,7 @@ def test_predictions_show_the_images_of_the_graph_at_root(checkpoint, kg_root, t
     assert model.predict(ASKED, root=_shuffled(copy, tmp_path / "shuffled")) == here
 
 
-def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint, kg_root) -> None:
+def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint: Any, kg_root: Path) -> None:
     with_images = mkgc.load(checkpoint).predict(ASKED)
     shutil.rmtree(kg_root)
     answers = mkgc.load(checkpoint).predict(ASKED)
@@ -125,7 +133,9 @@ def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint, kg_ro
         ("link_prediction", ASKED[1]),
     ],
 )
-def test_a_checkpoint_answers_where_no_path_of_its_training_exists(task, asked, roots, tiny, tmp_path) -> None:
+def test_a_checkpoint_answers_where_no_path_of_its_training_exists(
+    task: Any, asked: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     config = tiny(task, roots[task])
     model = build_task(config, read_dataset(config).processor).eval()
     save(model, tmp_path / "model.ckpt")
@@ -136,7 +146,9 @@ def test_a_checkpoint_answers_where_no_path_of_its_training_exists(task, asked, 
     assert mkgc.load(tmp_path / "model.ckpt").predict([asked]) == here
 
 
-def test_the_atlas_is_built_in_its_own_place_and_nowhere_that_a_checkpoint_names(tmp_path, monkeypatch) -> None:
+def test_the_atlas_is_built_in_its_own_place_and_nowhere_that_a_checkpoint_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     config = composed("task=mre")
     assert found_again(config) == config
@@ -150,13 +162,15 @@ def test_the_atlas_is_built_in_its_own_place_and_nowhere_that_a_checkpoint_names
     assert found_again(config).data.atlas_seed is None
 
 
-def test_prepared_images_of_another_place_are_left_there(tiny, mre_root, tmp_path) -> None:
+def test_prepared_images_of_another_place_are_left_there(
+    tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     config = tiny("mre", mre_root, f"data.store={tmp_path}")
     assert found_again(config).data.store == str(tmp_path)
     assert found_again(config, tmp_path).data.store is None
 
 
-def test_another_image_takes_a_broken_ones_place_in_predictions_too(checkpoint, kg_root) -> None:
+def test_another_image_takes_a_broken_ones_place_in_predictions_too(checkpoint: Any, kg_root: Path) -> None:
     """As it does in training; the broken one is told."""
     folder, model = kg_root / "images" / "e.0", mkgc.load(checkpoint)
     (whole,) = model.predict(ASKED[:1])

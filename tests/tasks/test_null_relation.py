@@ -1,5 +1,7 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +29,7 @@ def write(root: Path, *labels: str, dev: tuple[str, ...] = ()) -> Path:
     return root
 
 
-def read(root: Path, *overrides: str):
+def read(root: Path, *overrides: str) -> Any:
     return read_dataset(composed("task=mre", "data=jsonl", f"data.root={root}", "backbone=text_only", *overrides))
 
 
@@ -83,7 +85,9 @@ def test_what_is_scored_is_said(tmp_path: Path, override: tuple[str, ...], said:
 
 
 @pytest.mark.parametrize("name", ["None", "no_relation", "NA", "Other"])
-def test_predicting_nothing_else_scores_nothing_whatever_its_name(tmp_path: Path, tiny, name: str) -> None:
+def test_predicting_nothing_else_scores_nothing_whatever_its_name(
+    tmp_path: Path, tiny: Callable[..., Any], name: str
+) -> None:
     write(tmp_path, "in", name, name)
     config = tiny("mre", tmp_path, "data=jsonl", "backbone=text_only")
     task = build_task(config, read_dataset(config).processor)

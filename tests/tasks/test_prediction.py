@@ -1,6 +1,7 @@
 """What a user is told of heads, tails and relations: calibrated, and without what is known."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,17 @@ from tests.conftest import said
 STRUCTURE = ["transe", "distmult", "complex", "rotate", "rescal"]
 
 
-def ids(answer: dict) -> list[str]:
+def ids(answer: dict[str, Any]) -> list[str]:
     return [found["id"] for found in answer["relations" if answer["side"] == "relation" else "entities"]]
 
 
-def sums(answer: dict) -> float:
+def sums(answer: dict[str, Any]) -> float:
     return sum(found["score"] for found in answer["relations" if answer["side"] == "relation" else "entities"])
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", STRUCTURE)
-def test_a_structure_model_scores_relations_as_it_scores_triples(built, name: str) -> None:
+def test_a_structure_model_scores_relations_as_it_scores_triples(built: Callable[..., Any], name: str) -> None:
     model, dataset, _ = built(f"backbone=kge/{name}")
     pairs = [dataset.processor.pair(*ends) for ends in ((0, 3), (5, 5))]
     found = torch.stack([model.relation_scores(pair, dataset.store, 1) for pair in pairs])
@@ -41,7 +42,7 @@ def test_a_structure_model_scores_relations_as_it_scores_triples(built, name: st
 
 
 @torch.no_grad()
-def test_a_model_of_prompts_scores_a_relation_by_both_of_its_queries(built) -> None:
+def test_a_model_of_prompts_scores_a_relation_by_both_of_its_queries(built: Callable[..., Any]) -> None:
     model, dataset, _ = built("backbone=text_only")
     processor = dataset.processor
     found = model.relation_scores(processor.pair(2, 7), dataset.store, 32)
@@ -52,14 +53,16 @@ def test_a_model_of_prompts_scores_a_relation_by_both_of_its_queries(built) -> N
 
 
 @torch.no_grad()
-def test_sequences_score_relations_as_triples(built) -> None:
+def test_sequences_score_relations_as_triples(built: Callable[..., Any]) -> None:
     model, dataset, _ = built("backbone=kg_bert")
     found = model.relation_scores(dataset.processor.pair(2, 7), dataset.store, 32)
     torch.testing.assert_close(found, model.judge(torch.tensor([[2, 0, 7], [2, 1, 7]])), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("backbone", ["kge/distmult", "mkgformer", "kg_bert"])
-def test_any_part_of_a_triple_may_be_missing_and_answers_keep_the_order_of_records(predictor, backbone: str) -> None:
+def test_any_part_of_a_triple_may_be_missing_and_answers_keep_the_order_of_records(
+    predictor: Any, backbone: str
+) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=3")
     asked = [
         {"head": "name 1", "tail": "e/2"},
@@ -76,7 +79,9 @@ def test_any_part_of_a_triple_may_be_missing_and_answers_keep_the_order_of_recor
     assert [answer["calibrated"] for answer in answers] == [False] * 4
 
 
-def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(kg_root: Path, tiny, tmp_path) -> None:
+def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(
+    kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=3", "task.model.top_k=12")
     figures = train(config, tmp_path / "run")
     written = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -104,7 +109,9 @@ def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(kg_root: 
         (["backbone=kg_bert"], "sigmoid", 0.0),
     ],
 )
-def test_probabilities_are_of_the_kind_that_training_has(built, overrides: list[str], kind: str, bias: float) -> None:
+def test_probabilities_are_of_the_kind_that_training_has(
+    built: Callable[..., Any], overrides: list[str], kind: str, bias: float
+) -> None:
     model, dataset, _ = built(*overrides)
     assert (model.uncalibrated.kind, model.uncalibrated.bias) == (kind, bias)
     found = model.after_fit(dataset)
@@ -113,7 +120,7 @@ def test_probabilities_are_of_the_kind_that_training_has(built, overrides: list[
     assert found == model.after_fit(dataset)  # each process of several finds the same
 
 
-def test_calibration_costs_no_more_than_it_may(built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calibration_costs_no_more_than_it_may(built: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model, dataset, _ = built("backbone=kg_bert")
     assert model.reads == 12
     assert len(dataset.features["dev"]) > 5
@@ -124,7 +131,7 @@ def test_calibration_costs_no_more_than_it_may(built, monkeypatch: pytest.Monkey
     assert model.after_fit(dataset)["calibration"]["queries"] == 36 // 12
 
 
-def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
+def test_one_relation_needs_no_calibration(kg_root: Path, built: Callable[..., Any]) -> None:
     for split in ("train", "dev", "test"):
         file = kg_root / f"{split}.tsv"
         kept = sorted({line.replace("\tlikes\t", "\tnear\t") for line in file.read_text().splitlines(keepends=True)})
@@ -143,7 +150,9 @@ def test_one_relation_needs_no_calibration(kg_root: Path, built) -> None:
     }
 
 
-def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path, monkeypatch) -> None:
+def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "best.ckpt"
     stored: dict[str, Any] = {"format": FORMAT, "seed": 0}
     AtomicCheckpointIO().save_checkpoint({"mkgc": stored, "state_dict": {}}, path)
@@ -162,7 +171,9 @@ def test_a_kill_while_the_calibration_is_written_leaves_the_checkpoint(tmp_path,
 
 
 @pytest.mark.parametrize("backbone", ["kge/distmult", "text_only"])
-def test_known_answers_leave_the_ranking_before_the_best_are_chosen(predictor, kg_root: Path, backbone: str) -> None:
+def test_known_answers_leave_the_ranking_before_the_best_are_chosen(
+    predictor: Any, kg_root: Path, backbone: str
+) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=4")
     told = {tuple(triple) for part in kg.read(kg_root).triples.values() for triple in part.tolist()}
     (novel,) = model.predict([{"head": "e/1", "relation": "likes"}], exclude_known=True)
@@ -170,7 +181,7 @@ def test_known_answers_leave_the_ranking_before_the_best_are_chosen(predictor, k
     assert not any((1, 1, int(e.removeprefix("e/"))) in told for e in ids(novel))
 
 
-def test_what_remains_shares_all_probability(predictor) -> None:
+def test_what_remains_shares_all_probability(predictor: Any) -> None:
     model = predictor("backbone=kge/distmult", "task.model.top_k=12")
     asked = [{"head": "e/1", "relation": "likes"}, {"relation": "likes", "tail": "e/1"}]
     known, novel = model.predict(asked), model.predict(asked, exclude_known=True)
@@ -178,7 +189,7 @@ def test_what_remains_shares_all_probability(predictor) -> None:
     assert all(sums(answer) == pytest.approx(1, abs=1e-5) for answer in known + novel)
 
 
-def test_known_relations_are_left_out_and_nothing_may_remain(predictor, kg_root: Path) -> None:
+def test_known_relations_are_left_out_and_nothing_may_remain(predictor: Any, kg_root: Path) -> None:
     model = predictor("backbone=kge/distmult")
     triples = [line.split("\t") for file in kg_root.glob("*.tsv") for line in file.read_text().splitlines()]
     told = {(h, t): {r for a, r, b in triples if (a, b) == (h, t)} for h, _, t in triples}
@@ -188,7 +199,7 @@ def test_known_relations_are_left_out_and_nothing_may_remain(predictor, kg_root:
     assert {len(names) for names in told.values()} == {1, 2}
 
 
-def test_the_graph_is_needed_to_leave_out_what_it_knows(predictor, kg_root: Path, tmp_path: Path) -> None:
+def test_the_graph_is_needed_to_leave_out_what_it_knows(predictor: Any, kg_root: Path, tmp_path: Path) -> None:
     model, asked = predictor("backbone=kge/distmult"), [{"head": "e/1", "relation": "likes"}]
     novel = model.predict(asked, exclude_known=True)
     moved = kg_root.rename(tmp_path / "moved")
@@ -212,7 +223,7 @@ def test_relations_between_two_entities_are_found_as_by_hand() -> None:
             assert list(found.between(head, tail)) == by_hand
 
 
-def test_entities_of_no_triple_are_no_answers_as_in_the_figures(built, kg_root: Path) -> None:
+def test_entities_of_no_triple_are_no_answers_as_in_the_figures(built: Callable[..., Any], kg_root: Path) -> None:
     with (kg_root / "entities.txt").open("a") as file:
         file.write("e/alone\n")
     model, _, config = built("backbone=kge/distmult", "task.model.top_k=99")
@@ -222,7 +233,9 @@ def test_entities_of_no_triple_are_no_answers_as_in_the_figures(built, kg_root: 
     assert sums(answer) == pytest.approx(1, abs=1e-5)
 
 
-def test_only_what_is_new_by_a_flag_or_by_a_key(run, built, tmp_path: Path) -> None:
+def test_only_what_is_new_by_a_flag_or_by_a_key(
+    run: Callable[..., Any], built: Callable[..., Any], tmp_path: Path
+) -> None:
     model, _, _ = built("backbone=kge/distmult", "task.model.top_k=12")
     checkpoint, asked = tmp_path / "best.ckpt", tmp_path / "asked.jsonl"
     save(model, checkpoint)
@@ -237,7 +250,7 @@ def test_only_what_is_new_by_a_flag_or_by_a_key(run, built, tmp_path: Path) -> N
     assert (code, said(err)) == (2, "exclude_known=perhaps: must be true or false")
 
 
-def test_other_tasks_have_nothing_to_leave_out(mre_root: Path, tiny) -> None:
+def test_other_tasks_have_nothing_to_leave_out(mre_root: Path, tiny: Callable[..., Any]) -> None:
     config = tiny("mre", mre_root)
     model = Predictor(build_task(config, read_dataset(config).processor).eval(), config)
     with pytest.raises(ConfigError) as error:

@@ -1,7 +1,9 @@
 """The three kinds of examples, one by one and as batches."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def questions(examples: QuerySet) -> list[Question]:
 
 
 def train(examples: str) -> QuerySet:
-    return QuerySet(Processor(), TRAIN, SIZE, examples=examples)  # type: ignore[arg-type]
+    return QuerySet(Processor(), TRAIN, SIZE, examples=examples)
 
 
 def graph() -> Graph:
@@ -127,7 +129,7 @@ def test_each_target_is_ranked_without_all_known_answers_of_its_query() -> None:
 def test_every_right_answer_makes_a_triple_of_the_split(kind: str) -> None:
     random = np.random.default_rng(3)
     triples = random.integers([7, 3, 7], size=(50, 3))
-    examples = QuerySet(Processor(), triples, (7, 3), examples=kind)  # type: ignore[arg-type]
+    examples = QuerySet(Processor(), triples, (7, 3), examples=kind)
     batch = examples.processor.collate(examples.__getitems__(range(len(examples))), LoadedImages({}, {}))
     made = {tuple(triple) for triple in batch.triples(batch.targets).tolist()}
     assert made == {tuple(triple) for triple in triples.tolist()}
@@ -163,7 +165,7 @@ def test_what_is_too_large_to_be_numbered_is_refused_before_training() -> None:
 
 @pytest.mark.parametrize("most", [1, 20, 100, 1 << 25])
 def test_no_more_scores_are_made_at_a_time_than_the_bound_and_ranks_do_not_depend_on_it(
-    most: int, kg_root: Path, tiny, monkeypatch: pytest.MonkeyPatch
+    most: int, kg_root: Path, tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/distmult")
     dataset = read_dataset(config)

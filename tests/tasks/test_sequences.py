@@ -1,8 +1,10 @@
 """KG-BERT: triples as sequences, told from corrupted ones, and every entity tried in the missing place."""
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from mkgc.training.checkpoint import build_task, restore
 from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import QueryArrays
 from tasks.link_prediction.prompt_processor import LinkProcessor
-from tasks.link_prediction.sequence_processor import SequenceBatch, SequenceProcessor, drawn
+from tasks.link_prediction.sequence_processor import SequenceProcessor, drawn
 from tasks.link_prediction.sequences import SequencePrediction, Sequences, paired
 
 NAMES = ["red apple", "green apple", "red cup", "green cup", "blue cup", "blue apple"]
@@ -47,17 +49,17 @@ def processor() -> LinkProcessor:
     return codec_of(40)
 
 
-def encoder(segments: int = 2, **options) -> CrossEncoder:
+def encoder(segments: int = 2, **options: Any) -> CrossEncoder:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     config = {"model_type": "bert", "vocab_size": 120, "max_position_embeddings": 64, "type_vocab_size": segments}
     return CrossEncoder(random_text(config | sizes), **options)
 
 
-def model(processor: LinkProcessor, **options) -> SequencePrediction:
+def model(processor: LinkProcessor, **options: Any) -> SequencePrediction:
     return SequencePrediction(encoder(**options), processor, Optim(lr=1e-3), metadata={})
 
 
-def batch(processor: LinkProcessor, queries: list[tuple[int, int, str, list[int]]]) -> SequenceBatch:
+def batch(processor: LinkProcessor, queries: list[tuple[int, int, str, list[int]]]) -> Any:
     """Queries (known entity, relation, side, answers), all answers known."""
     targets = np.array([(i, e) for i, query in enumerate(queries) for e in query[3]])
     rows = np.array([(anchor, relation, side == "tail") for anchor, relation, side, _ in queries], np.int64)
@@ -247,7 +249,7 @@ def test_a_small_graph_is_learned_from_both_sides(processor: LinkProcessor) -> N
     assert metric.compute()["mrr"] > 0.9
 
 
-def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tiny) -> None:
+def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tiny: Callable[..., Any]) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kg_bert")
     dataset = read_dataset(config)
     task = build_task(config, dataset.processor)
@@ -261,7 +263,9 @@ def test_a_checkpoint_ranks_as_before_without_weights_at_hand(kg_root: Path, tin
 
 
 @pytest.mark.parametrize(("length", "cut"), [(40, False), (20, True)])
-def test_how_many_triples_are_cut_is_counted_by_their_three_texts(kg_root, tiny, length: int, cut: bool) -> None:
+def test_how_many_triples_are_cut_is_counted_by_their_three_texts(
+    kg_root: Path, tiny: Callable[..., Any], length: int, cut: bool
+) -> None:
     rows = "".join(f"e/{i}\t{'word ' * 9}\n" for i in range(12))  # of which a prompt of 20 pieces shows one whole
     (kg_root / "entity2textlong.txt").write_text(rows)
     dataset = read_dataset(tiny("link_prediction", kg_root, f"data.max_length={length}", "backbone=kg_bert"))

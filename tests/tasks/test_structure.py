@@ -1,6 +1,8 @@
 """Structure models in link prediction: trained, ranked, saved and asked like the others."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +21,9 @@ MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_learns_the_triples_it_is_given(model: str, kg_root: Path, tiny, tmp_path: Path) -> None:
+def test_every_model_learns_the_triples_it_is_given(
+    model: str, kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     keys = (f"backbone=kge/{model}", "backbone.width=16", "task.epochs=60", "patience=60", "optim.lr=0.1")
     config = tiny("link_prediction", kg_root, *keys, "optim.weight_decay=0.0", "data.batch_size=16")
     train(config, tmp_path)
@@ -32,7 +36,9 @@ def test_every_model_learns_the_triples_it_is_given(model: str, kg_root: Path, t
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("model", MODELS)
-def test_every_objective_gives_both_tables_a_gradient(model: str, objective: str, kg_root: Path, tiny) -> None:
+def test_every_objective_gives_both_tables_a_gradient(
+    model: str, objective: str, kg_root: Path, tiny: Callable[..., Any]
+) -> None:
     keys = (f"backbone=kge/{model}", f"task.model.structure.objective={objective}", "task.model.structure.n3=0.1")
     config = tiny("link_prediction", kg_root, *keys)
     dataset = read_dataset(config)
@@ -41,7 +47,7 @@ def test_every_objective_gives_both_tables_a_gradient(model: str, objective: str
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.parameters())
 
 
-def test_scores_are_those_of_the_triples_on_either_side(kg_root: Path, tiny) -> None:
+def test_scores_are_those_of_the_triples_on_either_side(kg_root: Path, tiny: Callable[..., Any]) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/rotate")
     dataset = read_dataset(config)
     task = build_task(config, dataset.processor)
@@ -53,13 +59,13 @@ def test_scores_are_those_of_the_triples_on_either_side(kg_root: Path, tiny) -> 
         assert torch.allclose(scores[row], task.kge.score(heads, same * relation, tails), atol=1e-5)
 
 
-def test_no_text_and_no_image_is_read(kg_root: Path, tiny) -> None:
+def test_no_text_and_no_image_is_read(kg_root: Path, tiny: Callable[..., Any]) -> None:
     dataset = read_dataset(tiny("link_prediction", kg_root, "backbone=kge/distmult", "data.max_length=2"))
     assert type(dataset.processor) is TripleProcessor
     assert dataset.coverage.rows == ()
 
 
-def test_a_checkpoint_predicts_entities_by_name(kg_root: Path, tiny, tmp_path: Path) -> None:
+def test_a_checkpoint_predicts_entities_by_name(kg_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/complex", "task.epochs=1", "task.model.top_k=3")
     train(config, tmp_path)
     (answer,) = mkgc.load(tmp_path / "best.ckpt").predict([{"head": "e/0", "relation": "likes"}])
@@ -68,7 +74,7 @@ def test_a_checkpoint_predicts_entities_by_name(kg_root: Path, tiny, tmp_path: P
     assert all(0 <= entity["score"] <= 1 for entity in answer["entities"])
 
 
-def test_a_run_keeps_its_ranked_queries_for_the_report(kg_root: Path, tiny, tmp_path: Path) -> None:
+def test_a_run_keeps_its_ranked_queries_for_the_report(kg_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> None:
     config = tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=1")
     figures = train(config, tmp_path)
     queries = Queries.load(tmp_path / "queries.npz")
@@ -79,7 +85,7 @@ def test_a_run_keeps_its_ranked_queries_for_the_report(kg_root: Path, tiny, tmp_
     assert set(breakdown(queries)["category"]) <= {"1-1", "1-N", "N-1", "N-N"}
 
 
-def test_the_papers_protocol_filters_dev_by_test_too(kg_root: Path, tiny) -> None:
+def test_the_papers_protocol_filters_dev_by_test_too(kg_root: Path, tiny: Callable[..., Any]) -> None:
     known = []
     for protocol in ("strict", "paper"):
         dataset = read_dataset(tiny("link_prediction", kg_root, "backbone=kge/distmult", f"protocol={protocol}"))
@@ -87,6 +93,8 @@ def test_the_papers_protocol_filters_dev_by_test_too(kg_root: Path, tiny) -> Non
     assert known[0] < known[1]
 
 
-def test_a_structure_model_is_for_link_prediction_only(mre_root: Path, tiny, tmp_path: Path) -> None:
+def test_a_structure_model_is_for_link_prediction_only(
+    mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="^backbone: task=mre needs one that is a FusionEncoder, and RotatE is none$"):
         train(tiny("mre", mre_root, "backbone=kge/rotate"), tmp_path)

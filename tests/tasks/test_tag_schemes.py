@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,11 @@ def write(root: Path, tags: list[str], **others: list[str]) -> Path:
     return root
 
 
-def read(root: Path):
+def read(root: Path) -> Any:
     return read_dataset(composed("task=mner", "data=jsonl", f"data.root={root}", "backbone=text_only"))
 
 
-def _names(dataset, tags: tuple[int, ...]) -> tuple[str, ...]:
+def _names(dataset: Any, tags: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(dataset.processor.tags[tag] for tag in tags)
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -13,7 +15,9 @@ from mkgc.train import train
 from mkgc.training.run import Run
 
 
-def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(quick, killed, tmp_path) -> None:
+def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(
+    quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
     first = train(quick("task.epochs=1"), tmp_path / "same")
     killed("on_train_epoch_start", 1, quick("backbone.width=8"), tmp_path / "same")
     left = {path.name for path in (tmp_path / "same").iterdir()}
@@ -27,7 +31,7 @@ def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(quick, kil
     assert former["test"] == first["test"]
 
 
-def test_figures_of_another_run_than_the_settings_are_not_shown(quick, tmp_path) -> None:
+def test_figures_of_another_run_than_the_settings_are_not_shown(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "one")
     train(quick("task.epochs=1"), tmp_path / "two")
     assert len(read_runs(tmp_path)) == 2
@@ -50,7 +54,7 @@ def test_what_is_no_runs_stays_where_it_is(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_mistake_leaves_an_earlier_run_alone(quick, tmp_path) -> None:
+def test_a_mistake_leaves_an_earlier_run_alone(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "same")
     before = sorted(path.name for path in (tmp_path / "same").rglob("*"))
     with pytest.raises(ConfigError, match="seed=-1"):
@@ -58,21 +62,23 @@ def test_a_mistake_leaves_an_earlier_run_alone(quick, tmp_path) -> None:
     assert sorted(path.name for path in (tmp_path / "same").rglob("*")) == before
 
 
-def test_figures_settings_and_checkpoint_have_one_id(quick, tmp_path) -> None:
+def test_figures_settings_and_checkpoint_have_one_id(quick: Callable[..., Any], tmp_path: Path) -> None:
     figures = train(quick("task.epochs=1"), tmp_path / "run")
     assert OmegaConf.load(tmp_path / "run" / "config.yaml").run == figures["run"]
     assert train(quick("task.epochs=1"), tmp_path / "other")["run"] != figures["run"]
 
 
 @pytest.mark.parametrize("into", ["cut", pytest.param("elsewhere", marks=pytest.mark.slow)])
-def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(into: str, quick, killed, tmp_path) -> None:
+def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(
+    into: str, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
     train(quick(), tmp_path / "whole")
     killed("on_validation_start", 2, quick(), tmp_path / "cut")
     train(quick(f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / into)
     assert _curve(tmp_path / into) == _curve(tmp_path / "whole")
 
 
-def test_a_finished_run_that_is_tested_again_has_each_row_once(quick, tmp_path) -> None:
+def test_a_finished_run_that_is_tested_again_has_each_row_once(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=2"), tmp_path / "run")
     before = _curve(tmp_path / "run")
     train(quick("task.epochs=2", f"resume={tmp_path / 'run' / 'last.ckpt'}"), tmp_path / "run")

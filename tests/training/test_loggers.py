@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,9 @@ from tests.conftest import TINY
 
 
 @pytest.mark.parametrize("into", [pytest.param("cut", marks=pytest.mark.slow), "elsewhere"])
-def test_the_tensorboard_curve_of_a_resumed_run_is_whole(into: str, quick, killed, tmp_path) -> None:
+def test_the_tensorboard_curve_of_a_resumed_run_is_whole(
+    into: str, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
     train(quick("logger=tensorboard"), tmp_path / "whole")
     killed("on_validation_start", 2, quick("logger=tensorboard"), tmp_path / "cut")
     train(quick("logger=tensorboard", f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / into)
@@ -31,7 +34,9 @@ def _events(folder: Path) -> dict[int, float]:
     return {event.step: event.value for event in curve.Scalars("dev/mrr")}
 
 
-def test_tensorboard_is_asked_for_where_it_is_missing(quick, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_tensorboard_is_asked_for_where_it_is_missing(
+    quick: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("mkgc.training.loggers.find_spec", lambda name: None)
     with pytest.raises(
         ConfigError, match=r"^logger=tensorboard writes with TensorBoard: pip install mkgc\[tensorboard\]$"
@@ -61,7 +66,9 @@ def tracker(monkeypatch: pytest.MonkeyPatch) -> Tracker:
     return seen
 
 
-def test_each_run_is_a_run_of_the_trackers_under_its_id_with_its_settings(quick, tracker, tmp_path) -> None:
+def test_each_run_is_a_run_of_the_trackers_under_its_id_with_its_settings(
+    quick: Callable[..., Any], tracker: Any, tmp_path: Path
+) -> None:
     ids = [
         train(quick("logger=wandb", "task.epochs=1", f"seed={seed}"), tmp_path / str(seed))["run"] for seed in (0, 1)
     ]
@@ -70,14 +77,18 @@ def test_each_run_is_a_run_of_the_trackers_under_its_id_with_its_settings(quick,
     assert [settings["seed"] for settings in tracker.settings] == [0, 1]
 
 
-def test_a_run_that_fails_ends_as_failed_and_goes_on_under_its_id(quick, killed, tracker, tmp_path) -> None:
+def test_a_run_that_fails_ends_as_failed_and_goes_on_under_its_id(
+    quick: Callable[..., Any], killed: Callable[..., Any], tracker: Any, tmp_path: Path
+) -> None:
     killed("on_train_epoch_start", 1, quick("logger=wandb"), tmp_path / "cut")
     resumed = train(quick("logger=wandb", f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / "new")
     assert tracker.ended == [1, 0]
     assert [begun["id"] for begun in tracker.begun] == [resumed["run"]] * 2
 
 
-def test_streaming_without_a_login_is_one_line_before_data_are_read(quick, monkeypatch, tmp_path) -> None:
+def test_streaming_without_a_login_is_one_line_before_data_are_read(
+    quick: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse() -> None:
         raise wandb.errors.UsageError("No API key configured.")
 
@@ -88,7 +99,9 @@ def test_streaming_without_a_login_is_one_line_before_data_are_read(quick, monke
         train(config, tmp_path / "run")
 
 
-def test_a_tracker_that_cannot_be_reached_is_one_line(quick, monkeypatch, tmp_path) -> None:
+def test_a_tracker_that_cannot_be_reached_is_one_line(
+    quick: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse(**_: object) -> None:
         raise wandb.errors.CommError("the service does not answer")
 
@@ -97,7 +110,13 @@ def test_a_tracker_that_cannot_be_reached_is_one_line(quick, monkeypatch, tmp_pa
         train(quick("logger=wandb"), tmp_path / "run")
 
 
-def test_what_a_tracker_does_not_take_does_not_end_the_training(quick, tracker, monkeypatch, capsys, tmp_path) -> None:
+def test_what_a_tracker_does_not_take_does_not_end_the_training(
+    quick: Callable[..., Any],
+    tracker: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise wandb.errors.CommError("gone")
 
@@ -117,7 +136,7 @@ def test_the_jobs_of_a_sweep_are_runs_of_one_group(kg_root: Path, tmp_path: Path
     assert len({name.rsplit("-", 1)[1] for name in folders}) == 2
 
 
-def test_a_job_of_a_sweep_names_its_group(monkeypatch) -> None:
+def test_a_job_of_a_sweep_names_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

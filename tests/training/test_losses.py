@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,14 @@ class TwoParts(RelationExtraction):
 
 
 @pytest.fixture
-def model(mre_root, tiny):
+def model(mre_root: Path, tiny: Callable[..., Any]) -> Any:
     task, dataset = built(tiny("mre", mre_root, "backbone=text_only"))
     return task, collated(task, dataset, range(4))
 
 
-def test_the_loss_is_the_weighted_sum_of_its_parts_and_each_is_logged(model, monkeypatch) -> None:
+def test_the_loss_is_the_weighted_sum_of_its_parts_and_each_is_logged(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task, batch = model
     task.__class__, logged = TwoParts, {}
     monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: value}))
@@ -46,7 +49,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts_and_each_is_logged(model, mon
     torch.testing.assert_close(logged["train/size"], parts["size"])
 
 
-def test_records_without_a_label_are_scored_and_not_learned_from(model) -> None:
+def test_records_without_a_label_are_scored_and_not_learned_from(model: Any) -> None:
     task, batch = model
     record = {"text": "Ada and Bob today", "head": "Ada", "tail": "Bob"}
     asked = task.processor.parse(record, Path(), "here")
@@ -60,14 +63,14 @@ def test_records_without_a_label_are_scored_and_not_learned_from(model) -> None:
     assert (task.loss(without), task.weight(without)) == (0, 0)
 
 
-def test_no_compiler_is_one_line(model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_compiler_is_one_line(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("none-such",))
     with pytest.raises(ConfigError, match=r"trainer\.compile=true needs a C\+\+ compiler"):
         compile_task(model[0])
 
 
 @pytest.mark.slow
-def test_a_compiled_task_learns_what_the_same_does_as_it_is(model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_task_learns_what_the_same_does_as_it_is(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     task, batch = model
     expected = task.loss(batch)
     compiles = torch.compile

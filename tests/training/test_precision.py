@@ -1,6 +1,8 @@
 """Networks of any precision are trained, whether a batch shows images or not; what cannot be trained is refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,14 +24,18 @@ TRUE = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 @pytest.mark.parametrize("precision", TRUE)
 @pytest.mark.parametrize("task", TASKS)
-def test_weights_have_the_precision_that_was_asked_for(precision: str, task: str, roots, tiny, tmp_path) -> None:
+def test_weights_have_the_precision_that_was_asked_for(
+    precision: str, task: str, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     train(tiny(task, roots[task], "task.epochs=1", f"trainer.precision={precision}"), tmp_path / "run")
     weights = read(tmp_path / "run" / "best.ckpt")["state_dict"].values()
     assert {value.dtype for value in weights if value.is_floating_point()} == {TRUE[precision]}
 
 
 @pytest.mark.parametrize("precision", TRUE)
-def test_a_trained_model_keeps_its_precision(precision: str, roots, tiny, tmp_path) -> None:
+def test_a_trained_model_keeps_its_precision(
+    precision: str, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     figures = train(tiny("mre", roots["mre"], "task.epochs=1", f"trainer.precision={precision}"), run)
     task, _ = open_trained(run / "best.ckpt")
@@ -46,7 +52,9 @@ SLOW = [("64-true", "kge/transe"), *((p, f"kge/{name}") for p in TRUE for name i
     ("precision", "backbone"),
     [("bf16-true", "kge/transe"), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)],
 )
-def test_distances_are_learned_in_any_precision(precision: str, backbone: str, quick, tmp_path) -> None:
+def test_distances_are_learned_in_any_precision(
+    precision: str, backbone: str, quick: Callable[..., Any], tmp_path: Path
+) -> None:
     keys = (f"backbone={backbone}", "backbone.width=16", "task.epochs=1", f"trainer.precision={precision}")
     config = quick(*keys)
     train(config, tmp_path / "run")
@@ -60,7 +68,9 @@ def test_distances_are_learned_in_any_precision(precision: str, backbone: str, q
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("backbone", ["mkgformer", "mkgformer_released", "vilbert", "visualbert"])
 @pytest.mark.parametrize("task", TASKS)
-def test_a_batch_without_images_goes_through_a_network_of_any_precision(dtype, backbone, task, roots, tiny) -> None:
+def test_a_batch_without_images_goes_through_a_network_of_any_precision(
+    dtype: Any, backbone: Any, task: Any, roots: dict[str, Path], tiny: Callable[..., Any]
+) -> None:
     config = tiny(task, roots[task], f"backbone={backbone}")
     dataset = read_dataset(config)
     network = build_task(config, dataset.processor).to(dtype)
@@ -75,7 +85,9 @@ def _empty(group: Images) -> Images:
     return replace(group, pixels=group.pixels[:0], slots=torch.full_like(group.slots, -1))
 
 
-def test_16_bits_without_a_float32_copy_are_refused_with_what_works_instead(quick, tmp_path) -> None:
+def test_16_bits_without_a_float32_copy_are_refused_with_what_works_instead(
+    quick: Callable[..., Any], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="trainer.precision=16-true: .*choose 16-mixed, or bf16-true"):
         train(quick("trainer.precision=16-true"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

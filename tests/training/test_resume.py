@@ -1,6 +1,7 @@
 """A run that was killed and goes on ends as it would have ended, wherever it is continued."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def told(figures: dict[str, Any]) -> dict[str, Any]:
         pytest.param("on_validation_start", "elsewhere", marks=pytest.mark.slow),
     ],
 )
-def test_the_best_epoch_so_far_travels_with_the_run(hook: str, into: str, quick, killed, scores, tmp_path) -> None:
+def test_the_best_epoch_so_far_travels_with_the_run(
+    hook: str, into: str, quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
+) -> None:
     scores(0.1, 0.9, 0.2, 0.3, 0.9, 0.8)
     whole = train(quick(), tmp_path / "whole")
     scores(0.1, 0.9, 0.2)
@@ -48,7 +51,9 @@ def test_the_best_epoch_so_far_travels_with_the_run(hook: str, into: str, quick,
     assert told(resumed) == told(whole)
 
 
-def test_last_ckpt_alone_is_enough(quick, killed, scores, tmp_path) -> None:
+def test_last_ckpt_alone_is_enough(
+    quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
+) -> None:
     scores(0.9, 0.1)
     killed("on_train_epoch_start", 2, quick(), tmp_path / "cut")
     (tmp_path / "moved").mkdir()
@@ -63,7 +68,7 @@ def test_last_ckpt_alone_is_enough(quick, killed, scores, tmp_path) -> None:
 
 
 def test_a_run_killed_between_its_two_checkpoints_goes_on_as_if_it_had_not_been(
-    quick, killed, scores, tmp_path
+    quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
 ) -> None:
     scores(0.1, 0.2, 0.3, 0.4, 0.4, 0.8)
     whole = train(quick(), tmp_path / "whole")
@@ -77,7 +82,9 @@ def test_a_run_killed_between_its_two_checkpoints_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("patience", [pytest.param(10, marks=pytest.mark.slow), 1])
-def test_a_run_killed_while_it_is_tested_resumes_to_its_test(patience: int, quick, killed, scores, tmp_path) -> None:
+def test_a_run_killed_while_it_is_tested_resumes_to_its_test(
+    patience: int, quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
+) -> None:
     """With a patience of one it has ended early, and makes no epoch more than it would have made."""
     dev = (0.1, 0.9, 0.2) if patience == 1 else (0.1, 0.9, 0.2, 0.3)
     scores(*dev, 0.9, 0.8)
@@ -92,14 +99,14 @@ def test_a_run_killed_while_it_is_tested_resumes_to_its_test(patience: int, quic
     assert same(tmp_path / "new", tmp_path / "whole")
 
 
-def test_a_finished_run_resumes_to_its_test(quick, tmp_path) -> None:
+def test_a_finished_run_resumes_to_its_test(quick: Callable[..., Any], tmp_path: Path) -> None:
     whole = train(quick("task.epochs=2"), tmp_path / "whole")
     again = train(quick("task.epochs=2", f"resume={tmp_path / 'whole' / 'last.ckpt'}"), tmp_path / "new")
     assert told(again) == told(whole)
     assert again["run"] == whole["run"]
 
 
-def test_patience_counts_on(quick, killed, scores, tmp_path) -> None:
+def test_patience_counts_on(quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path) -> None:
     scores(0.9, 0.1)
     killed("on_train_epoch_start", 2, quick("patience=2"), tmp_path / "cut")
     scores(0.2, 0.9, 0.8)
@@ -107,12 +114,14 @@ def test_patience_counts_on(quick, killed, scores, tmp_path) -> None:
     assert resumed["epochs"] == 3
 
 
-def test_without_patience_every_epoch_is_made(quick, scores, tmp_path) -> None:
+def test_without_patience_every_epoch_is_made(quick: Callable[..., Any], scores: Any, tmp_path: Path) -> None:
     scores(0.9, 0.1, 0.1, 0.1, 0.9, 0.8)
     assert train(quick("patience=null"), tmp_path / "run")["epochs"] == 4
 
 
-def test_a_run_that_scores_dev_every_other_epoch_goes_on_from_any(quick, killed, scores, tmp_path) -> None:
+def test_a_run_that_scores_dev_every_other_epoch_goes_on_from_any(
+    quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
+) -> None:
     keys = ("trainer.check_val_every_n_epoch=2", "task.epochs=6")
     scores(0.9, 0.1, 0.2, 0.9, 0.8)
     whole = train(quick(*keys), tmp_path / "whole")
@@ -124,7 +133,9 @@ def test_a_run_that_scores_dev_every_other_epoch_goes_on_from_any(quick, killed,
     assert read(tmp_path / "new" / "best.ckpt")["epoch"] == 1
 
 
-def test_accumulated_gradients_and_counters_go_on(quick, killed, tmp_path) -> None:
+def test_accumulated_gradients_and_counters_go_on(
+    quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
     keys = ("+trainer.accumulate_grad_batches=2", "data.batch_size=16")
     whole = train(quick(*keys), tmp_path / "whole")
     killed("on_train_epoch_start", 2, quick(*keys), tmp_path / "cut")
@@ -133,7 +144,7 @@ def test_accumulated_gradients_and_counters_go_on(quick, killed, tmp_path) -> No
     assert same(tmp_path / "new", tmp_path / "whole", "last.ckpt")
 
 
-def test_the_time_of_all_parts_counts(quick, tmp_path) -> None:
+def test_the_time_of_all_parts_counts(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.ckpt"
     contents = read(last)
@@ -142,14 +153,16 @@ def test_the_time_of_all_parts_counts(quick, tmp_path) -> None:
     assert 1000 < train(quick("task.epochs=1", f"resume={last}"), tmp_path / "new")["seconds"] < 2000
 
 
-def test_weights_alone_are_no_run_to_go_on_with(quick, tmp_path) -> None:
+def test_weights_alone_are_no_run_to_go_on_with(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"best\.ckpt holds weights and no more: .* last\.ckpt; .* weights="):
         train(quick(f"resume={tmp_path / 'run' / 'best.ckpt'}"), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(quick, tiny, mre_root, tmp_path) -> None:
+def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(
+    quick: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     train(quick("task.epochs=2"), tmp_path / "run")
     last = f"resume={tmp_path / 'run' / 'last.ckpt'}"
     with pytest.raises(

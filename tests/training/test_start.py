@@ -2,7 +2,9 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,10 +17,10 @@ from tasks.mner.data import TaggingProcessor
 
 
 @pytest.fixture
-def started(made, tmp_path: Path):
+def started(made: Callable[..., Any], tmp_path: Path) -> Any:
     """A network of other data that has taken over the weights of one, and what is said of that."""
 
-    def start(model, task: str, root: Path, *overrides: str, key: str = "weights"):
+    def start(model: Any, task: str, root: Path, *overrides: str, key: str = "weights") -> Any:
         save(model, tmp_path / "from.ckpt")
         other, dataset, config = made(task, root, *overrides)
         config[key] = str(tmp_path / "from.ckpt")
@@ -39,13 +41,15 @@ def _relations(root: Path, labels: list[str], new_word: str = "") -> Path:
     return root
 
 
-def _scores(model, dataset) -> list[dict[str, float]]:
+def _scores(model: Any, dataset: Any) -> list[dict[str, float]]:
     batch = model.processor.collate(dataset.features["test"], dataset.store)
     with torch.no_grad():
         return [answer["scores"] for answer in model.predict(batch)]
 
 
-def test_relations_in_another_order_are_found_by_name(made, started, mre_root) -> None:
+def test_relations_in_another_order_are_found_by_name(
+    made: Callable[..., Any], started: Callable[..., Any], mre_root: Path
+) -> None:
     model, dataset, _ = made("mre", mre_root)
     before = _scores(model, dataset)
     other, dataset, notes = started(model, "mre", _relations(mre_root, ["/a/a/knows", "None", "/a/a/likes"]))
@@ -55,7 +59,9 @@ def test_relations_in_another_order_are_found_by_name(made, started, mre_root) -
     assert notes == []
 
 
-def test_relations_of_other_names_are_refused(made, started, mre_root) -> None:
+def test_relations_of_other_names_are_refused(
+    made: Callable[..., Any], started: Callable[..., Any], mre_root: Path
+) -> None:
     model, _, _ = made("mre", mre_root)
     for path in (mre_root / "txt").glob("ours_*.txt"):
         path.write_text(path.read_text().replace("/a/a/likes", "/a/a/hates"))
@@ -64,7 +70,9 @@ def test_relations_of_other_names_are_refused(made, started, mre_root) -> None:
         started(model, "mre", _relations(mre_root, ["None", "/a/a/hates", "/a/a/knows"]))
 
 
-def test_entity_types_in_another_order_are_found_by_name_in_the_crf_too(made, mner_root, tmp_path) -> None:
+def test_entity_types_in_another_order_are_found_by_name_in_the_crf_too(
+    made: Callable[..., Any], mner_root: Path, tmp_path: Path
+) -> None:
     model, _, config = made("mner", mner_root)
     processor, state = model.processor, model.state_dict()
     save(model, tmp_path / "from.ckpt")
@@ -79,7 +87,9 @@ def test_entity_types_in_another_order_are_found_by_name_in_the_crf_too(made, mn
     assert torch.equal(ours["head.crf.chain.transitions"], state["head.crf.chain.transitions"][place][:, place])
 
 
-def test_entity_types_of_other_names_are_refused(made, started, mner_root) -> None:
+def test_entity_types_of_other_names_are_refused(
+    made: Callable[..., Any], started: Callable[..., Any], mner_root: Path
+) -> None:
     model, _, _ = made("mner", mner_root)
     for path in mner_root.glob("*.txt"):
         path.write_text(path.read_text().replace("-PER", "-PERSON"))
@@ -87,7 +97,9 @@ def test_entity_types_of_other_names_are_refused(made, started, mner_root) -> No
         started(model, "mner", mner_root)
 
 
-def test_word_pieces_are_found_by_their_text_and_new_ones_begin_anew(made, started, mre_root) -> None:
+def test_word_pieces_are_found_by_their_text_and_new_ones_begin_anew(
+    made: Callable[..., Any], started: Callable[..., Any], mre_root: Path
+) -> None:
     model, _, _ = made("mre", mre_root)
     other, _, notes = started(model, "mre", _relations(mre_root, ["None", "/a/a/likes", "/a/a/knows"], "xyz"))
     theirs, ours = model.processor.tokenizer.names, other.processor.tokenizer.names
@@ -103,7 +115,9 @@ def test_word_pieces_are_found_by_their_text_and_new_ones_begin_anew(made, start
 
 
 @pytest.mark.parametrize("backbone", ["mkgformer", "kge/distmult", "kge/rotate", "kge/rescal"])
-def test_entities_are_found_by_their_id(backbone: str, made, started, kg_root) -> None:
+def test_entities_are_found_by_their_id(
+    backbone: str, made: Callable[..., Any], started: Callable[..., Any], kg_root: Path
+) -> None:
     model, dataset, _ = made("link_prediction", kg_root, f"backbone={backbone}", "protocol=paper")
     with torch.no_grad():
         for parameter in model.parameters():
@@ -124,7 +138,9 @@ def test_entities_are_found_by_their_id(backbone: str, made, started, kg_root) -
     assert notes == []
 
 
-def test_new_entities_begin_anew_and_relations_have_to_be_the_same(made, started, kg_root) -> None:
+def test_new_entities_begin_anew_and_relations_have_to_be_the_same(
+    made: Callable[..., Any], started: Callable[..., Any], kg_root: Path
+) -> None:
     model, _, _ = made("link_prediction", kg_root, "backbone=kge/distmult")
     (kg_root / "entities.txt").write_text("e/new\n" + (kg_root / "entities.txt").read_text())
     other, _, notes = started(model, "link_prediction", kg_root, "backbone=kge/distmult")
@@ -136,7 +152,7 @@ def test_new_entities_begin_anew_and_relations_have_to_be_the_same(made, started
         started(model, "link_prediction", kg_root, "backbone=kge/distmult")
 
 
-def test_nothing_in_common_is_refused(made, started, kg_root) -> None:
+def test_nothing_in_common_is_refused(made: Callable[..., Any], started: Callable[..., Any], kg_root: Path) -> None:
     model, _, _ = made("link_prediction", kg_root, "backbone=kge/distmult")
     for path in kg_root.glob("*.t*"):
         path.write_text(path.read_text().replace("e/", "other/"))
@@ -147,7 +163,9 @@ def test_nothing_in_common_is_refused(made, started, kg_root) -> None:
 
 
 @pytest.mark.parametrize("labels", [["/a/a/knows", "None", "/a/a/likes"], ["None", "/a/a/likes", "/a/a/knows"]])
-def test_a_run_goes_on_with_its_own_names_alone(labels: list[str], made, started, mre_root) -> None:
+def test_a_run_goes_on_with_its_own_names_alone(
+    labels: list[str], made: Callable[..., Any], started: Callable[..., Any], mre_root: Path
+) -> None:
     model, _, _ = made("mre", mre_root)
     root = _relations(mre_root, labels, "xyz" if labels[0] == "None" else "")
     said = "each relation is there, but in another order" if labels[0] != "None" else "the word piece '.*' is here only"
@@ -171,7 +189,9 @@ def test_a_run_goes_on_with_its_own_names_alone(labels: list[str], made, started
     ],
 )
 @pytest.mark.parametrize("key", ["weights", "resume"])
-def test_another_network_is_named_before_data_are_read(key, other, said, made, tiny, mre_root, tmp_path) -> None:
+def test_another_network_is_named_before_data_are_read(
+    key: Any, other: Any, said: Any, made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
     config = tiny("mre", tmp_path / "nowhere", f"{key}={tmp_path / 'from.ckpt'}", other)
     with pytest.raises(CheckpointError, match="is of another network than the settings make: ") as error:
@@ -192,7 +212,9 @@ def test_another_network_is_named_before_data_are_read(key, other, said, made, t
         ("seed=1", "seed=0 there, 1 here"),
     ],
 )
-def test_a_run_goes_on_with_its_own_settings_alone(other, said, made, tiny, mre_root, tmp_path) -> None:
+def test_a_run_goes_on_with_its_own_settings_alone(
+    other: Any, said: Any, made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     """The state of its optimiser would not fit, or go before them in silence: told before data are read."""
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
     assert Start.of(tiny("mre", tmp_path / "nowhere", f"resume={tmp_path / 'from.ckpt'}")) is not None
@@ -202,7 +224,9 @@ def test_a_run_goes_on_with_its_own_settings_alone(other, said, made, tiny, mre_
     assert said in str(error.value)
 
 
-def test_another_task_is_named_before_data_are_read(made, tiny, mre_root, tmp_path) -> None:
+def test_another_task_is_named_before_data_are_read(
+    made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
     for task in ("mner", "link_prediction"):
         config = tiny(task, tmp_path / "nowhere", f"weights={tmp_path / 'from.ckpt'}")
@@ -211,14 +235,18 @@ def test_another_task_is_named_before_data_are_read(made, tiny, mre_root, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_that_leave_weights_what_they_are_may_change(made, started, mre_root) -> None:
+def test_settings_that_leave_weights_what_they_are_may_change(
+    made: Callable[..., Any], started: Callable[..., Any], mre_root: Path
+) -> None:
     model, dataset, _ = made("mre", mre_root)
     keys = ("backbone.cache_gib=1.0", "size.text.config.hidden_dropout_prob=0.3", "backbone.side_trainable_layers=1")
     other, dataset, _ = started(model, "mre", mre_root, *keys)
     assert _scores(other, dataset) == _scores(model, dataset)
 
 
-def test_a_head_of_another_shape_is_one_line(made, started, mre_root) -> None:
+def test_a_head_of_another_shape_is_one_line(
+    made: Callable[..., Any], started: Callable[..., Any], mre_root: Path
+) -> None:
     model, _, _ = made("mre", mre_root)
     with pytest.raises(
         CheckpointError, match="another network than the settings make: size mismatch for head.classifier"
@@ -226,12 +254,14 @@ def test_a_head_of_another_shape_is_one_line(made, started, mre_root) -> None:
         started(model, "mre", mre_root, "task.model.pooling=cls")
 
 
-def test_weights_and_resume_are_two_things(tiny, mre_root) -> None:
+def test_weights_and_resume_are_two_things(tiny: Callable[..., Any], mre_root: Path) -> None:
     with pytest.raises(ConfigError, match="^weights and resume are two different things: give one$"):
         Start.of(tiny("mre", mre_root, "weights=a.ckpt", "resume=b.ckpt"))
 
 
-def test_a_stranger_checkpoint_starts_no_run(made, tiny, mre_root, tmp_path) -> None:
+def test_a_stranger_checkpoint_starts_no_run(
+    made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
+) -> None:
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
     for key, value in (
         ("processor_kind", "os.system"),

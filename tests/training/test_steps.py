@@ -1,5 +1,9 @@
 """A step of the optimiser reaches every parameter, and is that of one large batch however it is divided."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +14,9 @@ ALL = pytest.mark.parametrize(("task", "keys"), MODELS, ids=str)
 
 
 @ALL
-def test_every_trainable_parameter_takes_part_in_a_batch_without_images(task, keys, roots, tiny) -> None:
+def test_every_trainable_parameter_takes_part_in_a_batch_without_images(
+    task: Any, keys: Any, roots: dict[str, Path], tiny: Callable[..., Any]
+) -> None:
     model, dataset = built(tiny(task, roots[task], *keys))
     loss = model.loss(collated(model, dataset, range(4), images=False))
     loss.backward()
@@ -21,7 +27,7 @@ def test_every_trainable_parameter_takes_part_in_a_batch_without_images(task, ke
 
 @ALL
 def test_accumulated_batches_of_unequal_size_learn_what_the_large_batch_does(
-    task, keys, roots, tiny, monkeypatch: pytest.MonkeyPatch
+    task: Any, keys: Any, roots: dict[str, Path], tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if keys == ("backbone=mkgformer_released",) and task != "link_prediction":
         pytest.skip("its prefix reads the padding, which depends on the batch")

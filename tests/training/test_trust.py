@@ -19,7 +19,7 @@ Contents = dict[str, Any]
 
 
 @pytest.fixture
-def contents(mre_root: Path, tiny, tmp_path: Path) -> Contents:
+def contents(mre_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> Contents:
     """What an honest checkpoint holds, as it was written and read."""
     config = tiny("mre", mre_root)
     task = build_task(config, read_dataset(config).processor)
@@ -202,7 +202,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
     return lambda: set(os.listdir(tmp_path / "here"))
 
 
-def test_every_attack_is_refused_in_one_line_and_leaves_no_file(contents, inside, tmp_path) -> None:
+def test_every_attack_is_refused_in_one_line_and_leaves_no_file(contents: Any, inside: Any, tmp_path: Path) -> None:
     AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "honest.ckpt")
     survived = {}
     for name, attack in ATTACKS.items():
@@ -224,7 +224,7 @@ def test_every_attack_is_refused_in_one_line_and_leaves_no_file(contents, inside
 
 
 @pytest.mark.parametrize("name", ["an import of ours", "a call in a value", "the environment", "itself"])
-def test_an_attack_from_a_file_is_refused_too(name: str, contents, inside, tmp_path) -> None:
+def test_an_attack_from_a_file_is_refused_too(name: str, contents: Any, inside: Any, tmp_path: Path) -> None:
     ATTACKS[name](contents)
     AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
     with pytest.raises(CheckpointError):
@@ -233,7 +233,7 @@ def test_an_attack_from_a_file_is_refused_too(name: str, contents, inside, tmp_p
 
 
 @pytest.mark.parametrize("key", ["config", "processor", "processor_kind", "architecture_configs", "seed", "format"])
-def test_a_checkpoint_that_lacks_something_is_refused(key: str, contents, tmp_path) -> None:
+def test_a_checkpoint_that_lacks_something_is_refused(key: str, contents: Any, tmp_path: Path) -> None:
     del contents["mkgc"][key]
     AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
     with pytest.raises(CheckpointError, match=key if key != "format" else "is not a checkpoint of mkgc") as error:
@@ -246,7 +246,7 @@ class _Evil:
         return os.mkdir, ("owned",)
 
 
-def test_pickled_code_is_never_run(contents, inside, tmp_path) -> None:
+def test_pickled_code_is_never_run(contents: Any, inside: Any, tmp_path: Path) -> None:
     for name, written in {"plain": _Evil(), "within": {**contents, "evil": _Evil()}}.items():
         torch.save(written, tmp_path / name)
         (tmp_path / f"{name}.pickle").write_bytes(pickle.dumps(_Evil()))
@@ -256,7 +256,9 @@ def test_pickled_code_is_never_run(contents, inside, tmp_path) -> None:
     assert not inside()
 
 
-def test_evaluating_writes_nothing_where_a_checkpoint_says(contents, run, tmp_path) -> None:
+def test_evaluating_writes_nothing_where_a_checkpoint_says(
+    contents: Any, run: Callable[..., Any], tmp_path: Path
+) -> None:
     for place in (tmp_path / "owned" / "mre", "../owned/mre", "owned/mre"):
         contents["mkgc"]["config"]["data"] |= {"root": str(place), "atlas_seed": 0}
         AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "evil.ckpt")
@@ -266,7 +268,7 @@ def test_evaluating_writes_nothing_where_a_checkpoint_says(contents, run, tmp_pa
     assert not [*tmp_path.rglob("owned")]
 
 
-def test_every_place_of_a_description_is_checked(contents) -> None:
+def test_every_place_of_a_description_is_checked(contents: Any) -> None:
     """Whatever text stands in the description, a foreign name in its place is not called."""
     plain = json.dumps(contents["mkgc"]["config"])
     assert plain.count("_target_") >= 8

@@ -1,5 +1,9 @@
 """Values that only training knows are checked before anything is read."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from mkgc.errors import ConfigError, DataError
@@ -35,13 +39,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("override", ["patience=null", "patience=0", "size.threads=null"])
-def test_what_a_message_offers_is_accepted(override: str, tiny, tmp_path) -> None:
+def test_what_a_message_offers_is_accepted(override: str, tiny: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         train(tiny("mre", tmp_path / "no data", override), tmp_path / "run")
 
 
 @pytest.mark.parametrize("override", BAD)
-def test_a_bad_value_is_one_line_before_anything_is_read(override: str, tiny, tmp_path) -> None:
+def test_a_bad_value_is_one_line_before_anything_is_read(
+    override: str, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
     """There are no data at that place: whoever read them first would say so."""
     with pytest.raises(ConfigError) as error:
         train(tiny("mre", tmp_path / "no data", override), tmp_path / "run")
@@ -50,6 +56,6 @@ def test_a_bad_value_is_one_line_before_anything_is_read(override: str, tiny, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_all_that_is_wrong_is_said_at_once(tiny, tmp_path) -> None:
+def test_all_that_is_wrong_is_said_at_once(tiny: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seed=-1: .*; task.epochs=0: .*; size.threads=0: "):
         train(tiny("mre", tmp_path, "task.epochs=0", "seed=-1", "size.threads=0"), tmp_path / "run")
