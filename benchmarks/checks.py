@@ -35,7 +35,7 @@ class Checked(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What a user types."""
+        """The command as a user types it."""
         return f"python -m mkgc.check {' '.join(self.arguments('DIR'))}"
 
     def arguments(self, root: str) -> list[str]:

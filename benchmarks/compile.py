@@ -1,4 +1,4 @@
-"""What `trainer.compile=true` saves: steps a second of each task at the small size, as it is and compiled, in turns.
+"""The gain of `trainer.compile=true`: steps a second of each task at the small size, as it is and compiled, in turns.
 
 `python -m benchmarks.compile [TASK …]` reads the Atlas, and trains two networks of equal weights on the same batches,
 forwards, backwards and AdamW; what compiling takes is the first round's surplus. Writes its table into

@@ -1,4 +1,4 @@
-"""What a sweep of three seeds spends on its frozen layers, whose states of the data set are kept in files.
+"""The cost of frozen layers in a sweep of three seeds, whose states of the data set are kept in files.
 
 `python -m benchmarks.frozen_states [FOLDER]` prepares entity recognition on the Atlas, a tenth of its train and all of
 dev and test, up to the first step, once a seed. The encoders have the size of `size=e5_dino`, 12 + 12 layers of width

@@ -98,7 +98,7 @@ def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def decoded(part: Sequence[Path]) -> Images:
-    """What a loader without a store does for each batch."""
+    """Decodes a batch as a loader without a store does."""
     pixels = torch.stack([torch.from_numpy(read_image(path, SIZE)) for path in part])
     return Images("image", pixels, torch.arange(len(part))[:, None])
 

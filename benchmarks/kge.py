@@ -43,7 +43,7 @@ Model = Literal["TransE", "RotatE", "DistMult", "ComplEx", "RESCAL"]
 
 @dataclass(frozen=True)
 class Row:
-    """What both sides train; ``run`` is how many steps the literature makes of it.
+    """The model that both sides train; ``run`` is how many steps the literature makes of it.
 
     ``part`` is how many triples of a batch PyKEEN takes at a time, where it had not enough memory for all.
     """
@@ -74,7 +74,7 @@ ROWS = [
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step took: seconds of the clock and of the processor."""
+    """The time of a step: seconds of the clock and of the processor."""
 
     wall: float
     cpu: float

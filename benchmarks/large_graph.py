@@ -191,7 +191,7 @@ def _vectors(grouped: bool) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _asked(run: Callable[[], Any]) -> tuple[Any, float]:
-    """What a search finds, and its milliseconds a query: the median of five."""
+    """The answers of a search, and its milliseconds a query: the median of five."""
     times = []
     for _ in range(5):
         began = time.perf_counter()

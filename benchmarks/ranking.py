@@ -57,7 +57,7 @@ def _vectors(entities: int, relations: int) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def _timed(run: Any) -> tuple[Any, dict[str, float]]:
-    """What a function returns, its seconds, and by how many MiB it raised the process' peak."""
+    """Calls a function: its result, its seconds, and by how many MiB it raised the process' peak."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
     out = run()

@@ -54,7 +54,7 @@ def unpacked(archives: Path, name: str, folder: Path) -> Path:
 
 
 def machine() -> str:
-    """What figures were made on, as results say it."""
+    """The machine that figures were made on, as results name it."""
     return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 

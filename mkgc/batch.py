@@ -78,7 +78,7 @@ class Text(Rows):
 
     @property
     def attention_mask(self) -> Bool[Tensor, "B *Q T"]:
-        """What may be attended to: the same for all tokens, or a row for each where there is a visible matrix."""
+        """The attention mask: the same for all tokens, or a row for each where there is a visible matrix."""
         return self.mask if self.visible is None else self.mask[:, None] & self.visible
 
 
@@ -123,11 +123,11 @@ class Images(Part):
 
 
 Input = Rows | Sequence[Images]
-"""What an encoder reads of a batch."""
+"""The part of a batch that an encoder reads."""
 
 
 def shared_of(x: Input) -> Shared | None:
-    """What the examples of a batch share of an input, if anything."""
+    """The rows of an input that the examples of a batch share, if any."""
     if isinstance(x, Rows):
         return x.shared
     return x[0].shared if x else None

@@ -14,7 +14,7 @@ from mkgc.app.keys import EVALUATE
 from mkgc.terminal import say
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
-"""What a run leaves beside its best checkpoint; another split's figures must not take its place."""
+"""The files that a run leaves beside its best checkpoint; another split's figures must not take its place."""
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:

@@ -105,7 +105,7 @@ class Predictor:
             return error if str(error).startswith(one_line(place)) else DataError(str(error), place)
 
     def _told(self, item: Any, store: LoadedImages, unseen: str | None) -> dict[str, Any]:
-        """What an answer did without: images (``unseen`` is why those of the graph are not there), and ends of text."""
+        """Inputs that an answer lacked: images (``unseen`` says why the graph has none), and ends of text."""
         bad = _problems(item, store) + ([unseen] if unseen and self.task.processor.unshown(item) else [])
         lost = {} if item.cut is None else {"cut": item.cut.as_dict()}
         return lost | ({"bad_images": bad} if bad else {})

@@ -20,7 +20,7 @@ from mkgc.errors import DataError
 from mkgc.terminal import say
 
 FLAGS = {"--exclude-known": "exclude_known=true"}
-"""What can be said the way other programs say it, and Hydra's way."""
+"""Flags in the manner of other programs, and the keys that they stand for."""
 
 
 def predict(config: DictConfig) -> tuple[int, list[str]]:
@@ -57,7 +57,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
 
 
 def _names(lines: Sequence[Line]) -> Iterator[Any]:
-    """What each answer is called: the record's own id, or its number."""
+    """The name of each answer: the record's own id, or its number."""
     for number, line in enumerate(lines, start=1):
         name = None if isinstance(line.record, DataError) else line.record.get("id")
         yield name if name is not None and is_plain(name) else number

@@ -1,4 +1,4 @@
-"""What reaches a terminal: lines in which no name, label or path of the data can act or break a line."""
+"""Text for a terminal: lines in which no name, label or path of the data can act or break a line."""
 
 from __future__ import annotations
 

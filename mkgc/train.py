@@ -136,7 +136,7 @@ def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data
 
 
 def _after_fit(task: Task, dataset: Dataset, trainer: pl.Trainer, best: Path) -> dict[str, Any]:
-    """What the task finds out about its best weights; from here on their checkpoint has it, too."""
+    """Lets the task fit what it keeps about its best weights; from here on their checkpoint has it, too."""
     from mkgc.training.checkpoint import add_fitted
 
     fitted = task.to(trainer.strategy.root_device).after_fit(dataset)  # Lightning has taken it off an accelerator

@@ -95,7 +95,7 @@ class Change(NamedTuple):
 
 
 def changes(first: Queries, second: Queries) -> dict[str, list[Change]]:
-    """What differs between two runs on the same queries, by the groups of :func:`breakdown`.
+    """Compares two runs on the same queries, by the groups of :func:`breakdown`.
 
     What is a group (categories, images) follows the first run's data.
 

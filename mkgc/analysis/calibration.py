@@ -37,7 +37,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns scores into probabilities; as built from its kind alone it leaves scores as they are."""
+    """A map from scores to probabilities; as built from its kind alone it leaves scores as they are."""
 
     kind: Kind
     temperature: float = 1.0
@@ -136,7 +136,7 @@ def expected_calibration_error(confidence: Float[Tensor, " n"], right: Float[Ten
 
 
 def _part(chunk: Answered) -> _Part:
-    """What the loss is made of.
+    """The terms of the loss.
 
     Raises:
         MetricError: A score is NaN or inf, or an answer scores -inf.

@@ -97,7 +97,7 @@ def compare(
 
 
 def _sums(queries: Queries) -> Sums:
-    """What is resampled; queries are ordered."""
+    """The units of resampling; queries are ordered."""
     if not len(queries.table):
         raise EmptyMetricError("there are no queries")
     rank, triples = queries.table["rank"], queries.triples

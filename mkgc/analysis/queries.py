@@ -19,7 +19,7 @@ PICTURES = ("none", "own", "both")
 """Who has an image: not the known entity, which is the one shown; only it; the answer, too."""
 
 ASKED = ("head", "relation", "tail", "side")
-"""What tells one query from another."""
+"""The columns that tell one query from another."""
 
 RECORD = np.dtype(
     [(name, "<i4") for name in ASKED[:3]] + [("side", "u1"), ("images", "u1"), ("rank", "<f8"), ("candidates", "<i4")]
@@ -80,7 +80,7 @@ class Queries:
         return bool(self.clean.any()) and not self.clean.all()
 
     def metrics(self, mask: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
-        """What :class:`RankingMetrics` reports, of all queries or of some, not by side.
+        """The figures of :class:`RankingMetrics`, of all queries or of some, not by side.
 
         Raises:
             EmptyMetricError: There are none.
@@ -121,7 +121,7 @@ class Queries:
 
     @classmethod
     def load(cls, path: Path) -> Queries:
-        """What was saved at ``path``.
+        """Reads the queries saved at ``path``.
 
         Raises:
             DataError: There is no such file, or it holds something else.

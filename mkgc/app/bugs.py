@@ -1,4 +1,4 @@
-"""What is no mistake of a user's: faults of a disk are a line, bugs a line and a traceback in a file."""
+"""Errors that are no mistake of a user's: faults of a disk are a line, bugs a line and a traceback in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all commands share: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
+"""The frame of all commands: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HUNG_UP = 141
 """As of a program that a closed pipe ends: what the reader no longer wants is no error."""
 
 ABSENT = re.compile(r"Could not override '([^']+)'")
-"""What Hydra says of a key that there is not."""
+"""Hydra's message about a key that does not exist."""
 
 
 def run(main: Callable[[], object]) -> None:
@@ -88,7 +88,7 @@ def exit_on_user_error(function: Callable[[DictConfig], Any]) -> Callable[[DictC
 
 
 def words() -> list[str]:
-    """What the user has typed of this job's configuration; as a list of Hydra's, it would resolve interpolations."""
+    """The overrides that the user has typed for this job; as a list of Hydra's, it would resolve interpolations."""
     typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     return typed
 
@@ -128,7 +128,7 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _told(error: Exception) -> tuple[str, int]:
-    """What is said of an error, and the exit code."""
+    """The message for an error, and the exit code."""
     line = user_message(error)
     return (record_bug(error, folder()), BUG) if line is None else (line, USER_ERROR)
 

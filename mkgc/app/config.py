@@ -75,7 +75,7 @@ def check_keys(config: DictConfig, keys: Keys, closed: bool = True) -> None:
 
 
 def _misbuilt(config: DictConfig) -> Iterator[str]:
-    """What keeps the parts from being looked at: one is no node that names what it builds, or names nothing."""
+    """Findings that keep the parts from being looked at: one is no node that names what it builds, or names nothing."""
     for key in BUILT if "task" in config else ():
         node = OmegaConf.select(config, key)
         if not isinstance(node, DictConfig) or "_target_" not in node:
@@ -119,7 +119,7 @@ GIVEN: dict[str, Callable[[Any], bool]] = {
 
 
 def _misvalued(config: DictConfig, keys: Keys, missing: list[str]) -> Iterator[str]:
-    """What is wrong with the values of declared keys, as far as they are there."""
+    """Finds wrong values of declared keys, as far as they are there."""
     for key, hint in keys.items():
         value = None if key in missing else OmegaConf.select(config, key, default=ABSENT)
         if key not in missing and value is not ABSENT and not fits(value := _plain(value), hint):
@@ -167,7 +167,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
 
 
 def _strangers(config: DictConfig) -> Iterator[str]:
-    """What is wrong with the pair of task and backbone: the annotation of the model's parameter says what it takes."""
+    """Finds task and backbone that do not fit: the annotation of the model's parameter says what it takes."""
     model, backbone = get_object(config.task.model["_target_"]), get_object(config.backbone["_target_"])
     hint = _hints(model).get("backbone")
     wanted = typing.get_args(hint) if typing.get_origin(hint) in UNIONS else (hint,)

@@ -32,7 +32,7 @@ def find_device(word: str) -> torch.device:
 
 
 def accelerator(device: torch.device) -> dict[str, Any]:
-    """What Lightning's trainer calls it."""
+    """The device's name in Lightning's trainer."""
     return {"accelerator": {"cuda": "gpu"}.get(device.type, device.type), "devices": _count(device)}
 
 

@@ -1,4 +1,4 @@
-"""What a user types behind a command: how it is quoted, and what it means here beyond what Hydra makes of it."""
+"""Overrides, as a user types them: how they are quoted, and what they mean here beyond what Hydra makes of them."""
 
 from __future__ import annotations
 

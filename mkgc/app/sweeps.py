@@ -1,4 +1,4 @@
-"""What is said of the jobs of a sweep that fail."""
+"""Messages about the jobs of a sweep that fail."""
 
 from __future__ import annotations
 

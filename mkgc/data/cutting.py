@@ -16,7 +16,7 @@ SPARED = 8
 
 @dataclass(frozen=True)
 class Cut:
-    """What a text lost: how many pieces, the numbers of the words that lost some or all of theirs, and mentions."""
+    """The cut of a text: how many pieces it lost, the numbers of the words that lost some, and mentions."""
 
     pieces: int
     words: tuple[int, ...] = ()
@@ -53,7 +53,7 @@ def cut_words(lengths: Sequence[int], room: int, order: Sequence[int], needed: S
 
 
 def describe_cut(lengths: Sequence[int], kept: Sequence[int], mentions: Iterable[tuple[str, range]]) -> Cut | None:
-    """What words of these lengths lost of which so many pieces are kept; None if nothing."""
+    """The cut of words of these lengths, of which so many pieces are kept; None if nothing was cut."""
     lost = [length - left for length, left in zip(lengths, kept, strict=True)]
     if not any(lost):
         return None
@@ -66,7 +66,7 @@ def describe_cut(lengths: Sequence[int], kept: Sequence[int], mentions: Iterable
 
 
 def note_cuts(split: str, cuts: Sequence[Cut | None], max_length: int) -> list[Finding]:
-    """What is to be said of a split's examples, of which one that lost nothing has no :class:`Cut`."""
+    """Summarises the cuts of a split's examples, of which one that lost nothing has no :class:`Cut`."""
     found = [cut for cut in cuts if cut is not None]
     if not found:
         return []

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a task's reader returns; ``source`` is what was in the files, before images decided what may be used.
+    """A data set as a task's reader returns it; ``source`` is the files, before images decided what may be used.
 
     ``notes`` are what a user should know of how the data were read, whatever is done with them. ``text_states`` are
     what frozen layers make of the texts.
@@ -81,13 +81,13 @@ class DataSource(ABC):
 
     @abstractmethod
     def inspect(self, dataset: Dataset, settings: DataSettings, published: Published | None) -> list[Section]:
-        """What `mkgc.check` says of the data beside their images.
+        """The sections of `mkgc.check` about the data beside their images.
 
         ``dataset`` was read with broken images masked; ``settings`` are the user's own, which judge them.
         """
 
     def subset_lines(self) -> Sequence[str]:
-        """What stands for each example of train in the file of a low-resource split; equal ones are drawn once."""
+        """The line for each example of train in the file of a low-resource split; equal ones are drawn once."""
         return [str(row) for row in range(len(self.examples()["train"]))]
 
     @classmethod
@@ -122,7 +122,7 @@ def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfi
 
 
 def read_settings(config: DictConfig) -> DataSettings:
-    """What a configuration says of the data; the Atlas is built first, where it is not there.
+    """The data settings of a configuration; the Atlas is built first, where it is not there.
 
     Images are left alone where they are none of the backbone's inputs.
 
@@ -137,7 +137,7 @@ def read_settings(config: DictConfig) -> DataSettings:
 
 
 def read_source(config: DictConfig, settings: DataSettings) -> DataSource:
-    """What is in the files of the task's data set, no image looked at.
+    """Reads the files of the task's data set, no image looked at.
 
     Raises:
         MkgcError: The data cannot be used.

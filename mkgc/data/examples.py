@@ -1,4 +1,4 @@
-"""What the library asks of an example: a task's own frozen dataclass has these beside its labels."""
+"""The fields that the library asks of an example: a task's own frozen dataclass has these beside its labels."""
 
 from __future__ import annotations
 

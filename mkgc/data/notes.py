@@ -1,4 +1,4 @@
-"""What should be known of a graph before it is used: columns in another order, names that are twins, empty tests."""
+"""Warnings about a graph before it is used: columns in another order, names that are twins, empty tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mkgc.inspect.report import Finding
 
 
 def note_graph(graph: Graph) -> tuple[Finding, ...]:
-    """What should be known of a graph's names before it is used."""
+    """Warnings about a graph's names before it is used."""
     relations, entities = note_twins("relations", graph.relations), note_twins("entities", graph.entities)
     return (*note_titles(graph), *note_order(graph), *relations, *entities, *note_quotes(graph), *note_tests(graph))
 

@@ -30,14 +30,14 @@ class Processor(ABC):
     """Whether items show images of the data set, beside those that a user's record brings."""
 
     awaited: frozenset[int] = frozenset()
-    """What had such images in training, as long as no data set is shown: a checkpoint carries none."""
+    """The things that had such images in training, as long as no data set is shown: a checkpoint carries none."""
 
     def new_tokens(self) -> dict[str, int]:
         """Tables of new tokens behind the vocabulary, in the order of their ids; most tasks need none."""
         return {}
 
     def texts(self) -> dict[str, Sequence[Sequence[int]]]:
-        """What examples have in common of text, by kind, in pieces; most tasks have nothing."""
+        """The texts that examples have in common, by kind, in pieces; most tasks have nothing."""
         return {}
 
     @abstractmethod

@@ -59,7 +59,7 @@ class SentenceSource(DataSource):
         return sorted(self.classes(example))
 
     def asked(self, example: Any) -> Hashable:
-        """What of an example's words is asked about, such as its mentions: with others it is another example."""
+        """The words of an example that are asked about, such as its mentions: with others it is another example."""
         return ()
 
     def inspect(self, dataset: Dataset, settings: DataSettings, published: Published | None) -> list[Section]:

@@ -1,4 +1,4 @@
-"""What a user may say about the data, checked when the configuration is composed."""
+"""The user's settings of the data, checked when the configuration is composed."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class DataSettings:
         self._check_subset()
 
     def carried(self) -> dict[str, Any]:
-        """What a model's processor keeps of the settings, wherever its data lie."""
+        """The settings that a model's processor keeps, wherever its data lie."""
         return {name: value for name, value in asdict(self).items() if name not in PLACES}
 
     @classmethod

@@ -34,7 +34,7 @@ class Vocabulary:
         return found[0]
 
     def _like(self, wanted: str) -> str:
-        """What differs from it in case and outer spaces alone."""
+        """Names that differ from it in case and outer spaces alone."""
         like = self._bare.get(wanted.strip().casefold())
         return "" if like is None else f"; there is '{like}'"
 

@@ -1,4 +1,4 @@
-"""What every encoder is: embeddings, then layers that are run in order."""
+"""The base of all encoders: embeddings, then layers that are run in order."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ BUILDERS = (f"{__name__}.random_text", f"{__name__}.pretrained_text")
 """The functions that a configuration names to have a text encoder."""
 
 WORDED = ("model_type", "hidden_act", "position_embedding_type", "dtype")
-"""What of an architecture is no number. The rest of transformers' texts name places, and code that lies there."""
+"""Values of an architecture beside numbers. The rest of transformers' texts name places, and code that lies there."""
 
 
 class TextEncoder(Encoder):

@@ -90,7 +90,7 @@ class VisionEncoder(Encoder):
         return Stream(F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing)))
 
     def _no_group(self) -> Images:
-        """What stands for the images of data that have none."""
+        """Pixels in place of the images of data that have none."""
         pixels = torch.empty(0, 3, *self.stem.patch_embed.img_size, dtype=torch.uint8, device=self.mean.device)
         return Images("none", pixels, pixels.new_empty(1, 0, dtype=torch.long))
 

@@ -122,5 +122,5 @@ class CoAttention(nn.Module):
         return replace(out, side=side.feed_forward(side.self_attention(seen, x.side_mask).state))
 
     def unused_modules(self, side: Layer) -> list[nn.Module]:
-        """What reaches no text state in the last layer: the side's own layer, and its branch here."""
+        """The modules that reach no text state in the last layer: the side's own layer, and its branch here."""
         return [side, self.side]

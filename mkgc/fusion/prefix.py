@@ -58,7 +58,7 @@ class PrefixFusion(nn.Module):
     def correlate(
         self, text: Float[Tensor, "B T D"], side: Float[Tensor, "B V W"], side_mask: Bool[Tensor, "B V"]
     ) -> Float[Tensor, "B T F"]:
-        """What the images add to the hidden units of the text's feed-forward network: Agg W_3."""
+        """The term that images add to the hidden units of the text's feed-forward network: Agg W_3."""
         return self.project(self.correlation(text, self.side_to_text(side), side_mask))
 
     def forward(

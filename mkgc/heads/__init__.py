@@ -1,1 +1,1 @@
-"""What reads an encoder's states: classifiers of pairs, words and tokens, and projections into a shared space."""
+"""Heads over an encoder's states: classifiers of pairs, words and tokens, and projections into a shared space."""

@@ -91,7 +91,7 @@ def check_minimum(coverage: Coverage, minimum: float) -> None:
 
 
 def check_none_broken(problems: dict[Path, ImageError]) -> None:
-    """What ``bad_images=fail`` means.
+    """Raises as ``bad_images=fail`` asks.
 
     Raises:
         DataError: Some image cannot be used; names the first and how many there are.

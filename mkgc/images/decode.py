@@ -24,7 +24,7 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = ("stretch", "crop")
-"""What makes an image square."""
+"""The ways to make an image square."""
 
 LONGEST = 100
 """How many times as long as the shorter side the longer one is resized; 2 × 20,000,000 pixels would fill the memory."""

@@ -116,11 +116,11 @@ class SizedStore:
         return 3 * self.size * self.size
 
     def find(self, path: Path) -> Entry | None:
-        """What is known of a file; None if it has changed since, or was never looked at."""
+        """The entry of a file; None if it has changed since, or was never looked at."""
         return self.find_all([path]).get(path)
 
     def find_all(self, paths: Iterable[Path]) -> dict[Path, Entry]:
-        """What is known of files: by path, length and time of change, else by length and digest."""
+        """The entries of files: by path, length and time of change, else by length and digest."""
         states = {path: _state(path) for path in paths}
         named = {path: self.entries.get(self._name(path)) for path in states}
         found = {p: e for p, e in named.items() if e is not None and (e.bytes, e.changed) == states[p]}
@@ -223,12 +223,12 @@ def prepare(folder: Path, root: Path, wanted: Iterable[Path], size: int, fit: Fi
 
 
 def checksum(pixels: UInt8[Tensor, "3 S S"]) -> int:
-    """What the index keeps of an image."""
+    """The index' record of an image."""
     return crc32(pixels.numpy().data)
 
 
 def _content(entry: Entry, path: Path) -> Content:
-    """What tells a file from others: its content, or where that cannot be read its path."""
+    """The key of a file: its content, or where that cannot be read its path."""
     return entry.bytes, entry.digest or str(path)
 
 

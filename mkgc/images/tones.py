@@ -37,7 +37,7 @@ def to_rgb(image: Image.Image, tags: dict[int, int] | None = None) -> Image.Imag
 
 
 def read_tags(file: Image.Image) -> dict[int, int]:
-    """What a TIFF says of its samples; nothing for another format."""
+    """The samples' description in a TIFF; nothing for another format."""
     tags = getattr(file, "tag_v2", {})
     found = {tag: tags[tag] for tag in (BITS, PHOTOMETRIC, SAMPLE_FORMAT) if tag in tags}
     return {tag: value[0] if isinstance(value, tuple) else value for tag, value in found.items()}

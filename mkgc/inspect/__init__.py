@@ -1,1 +1,1 @@
-"""What `python -m mkgc.check` finds in a data set: from what was read to tables and findings, and their renderers."""
+"""Findings of `python -m mkgc.check` in a data set: from what was read to tables and findings, and their renderers."""

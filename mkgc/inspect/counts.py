@@ -13,7 +13,7 @@ MOST = 30
 """Classes that are listed one by one."""
 
 Counts = Mapping[str, Sequence[int]]
-"""What is counted to its number in each split."""
+"""Counts by what is counted, one for each split."""
 
 
 def compare_counts(title: str, what: str, found: Counts, published: Published | None) -> Section:

@@ -1,4 +1,4 @@
-"""What occurs twice: inside a split, and in two splits."""
+"""Repetitions: inside a split, and in two splits."""
 
 from __future__ import annotations
 

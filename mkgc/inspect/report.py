@@ -27,7 +27,7 @@ class Finding:
 
 
 class Section(NamedTuple):
-    """What one inspection contributes to a report."""
+    """One inspection's part of a report."""
 
     tables: tuple[Table, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -37,7 +37,7 @@ class Labelled(Protocol):
 
 
 def inspect_sentences(source: Labelled, processor: Processor, published: Published | None) -> list[Section]:
-    """What there is to say of sentences whatever is asked of them."""
+    """The sections about sentences, whatever is asked of them."""
     return [
         count_labels(source, published),
         find_overlap(compared(source)),
@@ -46,7 +46,7 @@ def inspect_sentences(source: Labelled, processor: Processor, published: Publish
 
 
 def compared(source: Labelled) -> dict[str, dict[str, list[Hashable]]]:
-    """What examples are compared by: words; these with the mentions; these with labels and names of images."""
+    """Keys by which examples are compared: words; these with the mentions; these with labels and names of images."""
 
     def keys(of: Callable[[Any], Hashable]) -> dict[str, list[Hashable]]:
         return {split: [of(example) for example in part] for split, part in source.splits.items()}

@@ -1,4 +1,4 @@
-"""What models share that know entities by their images too: the vectors of all images, and whose they are."""
+"""The base of models that know entities by their images too: the vectors of all images, and whose they are."""
 
 from __future__ import annotations
 

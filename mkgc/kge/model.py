@@ -1,4 +1,4 @@
-"""What all structure models share: tables of entities and relations, and scores of triples by index."""
+"""The base of all structure models: tables of entities and relations, and scores of triples by index."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class KGEModel(nn.Module, ABC):
         """The vectors that the missing entities are compared with, tails where ``tail`` says so and heads elsewhere."""
 
     def entity_representations(self, rows: slice | Int[Tensor, " n"]) -> Float[Tensor, "n W"]:
-        """What a query is compared with: a vector for each entity in ``rows``."""
+        """The representations that a query is compared with: a vector for each entity in ``rows``."""
         return some_rows(self.entities.weight, rows) if isinstance(rows, slice) else self.entities(rows)
 
     def known(self, entities: Int[Tensor, " B"]) -> Float[Tensor, "B W"]:
@@ -64,7 +64,7 @@ class KGEModel(nn.Module, ABC):
     def auxiliary_loss(
         self, heads: Int[Tensor, " B"], relations: Int[Tensor, " B"], tails: Int[Tensor, " B"]
     ) -> Float[Tensor, " B"] | None:
-        """What the model minimises beside the task's objective, for each triple of a batch; most have nothing."""
+        """The model's own loss beside the task's objective, for each triple of a batch; most have nothing."""
         return None
 
     @torch.no_grad()

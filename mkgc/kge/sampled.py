@@ -70,7 +70,7 @@ Whole = Callable[[Tensor], Tensor]
 
 
 def _touched(ctx: Any) -> tuple[Tensor, Tensor, Tensor, Whole]:
-    """What was saved, and how the gradient of the table's rows becomes that of the table.
+    """The tensors saved for the backward pass, and how the gradient of the table's rows becomes that of the table.
 
     Where gradients are sparse, the table is one of the candidates' rows, each once, for the backward pass alone.
     """

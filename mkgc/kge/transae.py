@@ -89,7 +89,7 @@ class TransAE(ImageAware):
         super().see(total.index_add(0, which, F.normalize(vectors)), entities)
 
     def encode(self, vectors: Float[Tensor, "p F"]) -> Float[Tensor, "p W"]:
-        """What the autoencoder has in its middle."""
+        """The state in the middle of the autoencoder."""
         hidden = (vectors * math.sqrt(self.features) @ self.first + self.first_bias).sigmoid()
         return self.middle(hidden).sigmoid()
 

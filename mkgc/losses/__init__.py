@@ -1,1 +1,1 @@
-"""What training minimises, one definition a file."""
+"""Losses, one definition a file."""

@@ -189,7 +189,7 @@ class RankingMetrics(Metric):
 
 
 def columns_of(rank: Float64[Tensor, " B"], candidates: Int[Tensor, " B"]) -> Float64[Tensor, "B C"]:
-    """What the measures are made of, by query; their totals over queries go to :func:`ranking_metrics`."""
+    """The terms of the metrics, by query; their totals over queries go to :func:`ranking_metrics`."""
     hits = [(rank <= k).double() for k in HITS]
     return torch.stack([torch.ones_like(rank), rank, 1 / rank, candidates.double() - 1, *hits], dim=1)
 

@@ -1,4 +1,4 @@
-"""What flows between layers: the text stream, the side stream, and keys with values for attention."""
+"""The streams between layers: the text stream, the side stream, and keys with values for attention."""
 
 from __future__ import annotations
 

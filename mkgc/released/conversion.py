@@ -22,7 +22,7 @@ Orders = Mapping[str, Sequence[int]]
 
 
 class ReleasedTask:
-    """What of the released weights is a task's own.
+    """The part of the released weights that is a task's own.
 
     A tensor called ``mark`` is in those of no other task. The backbone's begin with ``prefix``; ``head`` are the head's
     names there and here. With ``whole_images`` the whole image is read, too, and image tokens have neither class

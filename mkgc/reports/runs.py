@@ -131,7 +131,7 @@ def common(runs: list[Run]) -> str:
 
 
 def system(one: Run) -> str:
-    """What the run's settings call it, or else its backbone.
+    """The run's name in its settings, or else its backbone.
 
     That is the class in a word; of a backbone that fuses, its fusion and what of it is switched off.
     """

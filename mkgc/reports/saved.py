@@ -68,7 +68,7 @@ def read_run(place: Path, folder: Path) -> Run:
 
 
 def read_figures(path: Path) -> dict[str, Any]:
-    """What ``metrics.json`` holds; its test figures are all numbers, finite or not.
+    """Reads ``metrics.json``; its test figures are all numbers, finite or not.
 
     Raises:
         DataError: It is damaged.
@@ -87,7 +87,7 @@ def read_figures(path: Path) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """What ``config.yaml`` holds, interpolations as they stand.
+    """Reads ``config.yaml``, interpolations as they stand.
 
     Raises:
         DataError: It is damaged, or no run has written it.

@@ -1,4 +1,4 @@
-"""What a sweep varied: the settings in which the runs of one folder differ."""
+"""The variables of a sweep: the settings in which the runs of one folder differ."""
 
 from __future__ import annotations
 

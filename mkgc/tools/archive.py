@@ -32,13 +32,13 @@ OPENERS: dict[str, Callable[[Any], Any]] = {
     ".tar.xz": lzma.open,
     ".tar.bz2": bz2.open,
 }
-"""What a tar archive's stream goes through, by the ending of its name."""
+"""The decompressors of a tar archive's stream, by the ending of its name."""
 
 LARGE = 100 * 2**20
 """Bytes of an archive from which on there is a progress bar."""
 
 DAMAGES = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError)
-"""What the libraries raise where an archive is not what its name says, ends too early or has been changed."""
+"""The errors that libraries raise where an archive is not what its name says, ends too early or has been changed."""
 
 DAMAGED = "is damaged, cut off or not what its name says: get it again; nothing was unpacked"
 
@@ -84,7 +84,7 @@ class _Meter:
 
 @runtime_checkable
 class _Stream(Protocol):
-    """What both libraries give for a file's content."""
+    """The interface that both libraries give a file's content."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -171,7 +171,7 @@ def _unpacked(archive: Path, folder: Path, limits: Limits) -> list[Path]:
 
 
 class _Folder:
-    """What has been written so far; ``files`` are relative to it."""
+    """The files written so far; ``files`` are relative to it."""
 
     def __init__(self, archive: Path, folder: Path) -> None:
         self.archive, self.folder = archive, folder
@@ -270,7 +270,7 @@ def _tarred(archive: Path, opener: Callable[[Any], Any], meter: _Meter) -> Gener
 
 
 def _tar_trouble(info: tarfile.TarInfo) -> str:
-    """What the library's filter refuses, and what it lets pass: links that stay inside, and files with holes."""
+    """Refuses what the library's filter does, and what that lets pass: links that stay inside, and files with holes."""
     if info.issym() or info.islnk():
         return "is a link"
     try:

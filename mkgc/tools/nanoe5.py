@@ -57,7 +57,7 @@ ENDS = {"w": "weight", "b": "bias"}
 
 @dataclass(frozen=True)
 class Packed:
-    """What a weight file holds: sizes as BERT's configuration names them, pieces with scores, special ids, tensors."""
+    """A weight file's contents: sizes as BERT's configuration names them, pieces with scores, special ids, tensors."""
 
     sizes: dict[str, Any]
     pieces: list[tuple[str, float]]

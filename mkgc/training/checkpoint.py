@@ -36,7 +36,7 @@ DESCRIBED = {
     "seed": int,
     "fitted": Mapping,
 }
-"""What a checkpoint says of itself, and how."""
+"""The keys of a checkpoint's description, and their types."""
 
 SAID = ("format", "config", "processor_kind", "seed", "fitted")
 """Of these, what the network that is read says again."""
@@ -54,7 +54,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_sealed(target, partial(torch.save, checkpoint))
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        """What a resumed run goes on from, with the errors of :func:`read`."""
+        """Reads what a resumed run goes on from, with the errors of :func:`read`."""
         return read(path)
 
 
@@ -84,7 +84,7 @@ def build_backbone(config: DictConfig, **parts: Any) -> Any:
 
 
 def describe(config: DictConfig, processor: Processor) -> dict[str, Any]:
-    """What a checkpoint says of itself beside the weights, as plain values."""
+    """The description in a checkpoint beside the weights, as plain values."""
     plain = OmegaConf.to_container(config, resolve=True)
     kind = f"{type(processor).__module__}.{type(processor).__qualname__}"
     return {"format": FORMAT, "config": plain, "processor_kind": kind, "seed": config.seed}
@@ -176,7 +176,7 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
 
 
 def described(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a checkpoint says of itself, once it is complete and of the right types.
+    """Checks that a checkpoint's description is complete and of the right types.
 
     Raises:
         CheckpointError: It is not.
@@ -226,7 +226,7 @@ def _precision(state: Mapping[str, Any]) -> torch.dtype:
 
 
 def _parts(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What is built of a checkpoint's configuration, with encoders by the recipes that need no weights."""
+    """The parts of a checkpoint's configuration that are built, encoders by configurations that need no weights."""
     parts = {part: metadata["config"].get(part) for part in BUILT} | {"seed": metadata["seed"]}
     if isinstance(parts["backbone"], Mapping):
         known = {
@@ -239,7 +239,7 @@ def _parts(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _innermost(error: BaseException) -> str:
-    """What went wrong first, in one sentence."""
+    """The first cause of an error, in one sentence."""
     while (cause := error.__cause__ or error.__context__) is not None and not isinstance(error, MkgcError):
         error = cause
     return str(error) if isinstance(error, MkgcError) else f"{type(error).__name__}: {error}"

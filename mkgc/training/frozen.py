@@ -193,5 +193,5 @@ class Kept:
 
 
 def _said(value: Any) -> Any:
-    """What a configuration says: a key without a value is as good as none."""
+    """A configuration in plain values: a key without a value is as good as none."""
     return {k: _said(v) for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value

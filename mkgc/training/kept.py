@@ -15,7 +15,7 @@ from mkgc.errors import CheckpointError, ConfigError
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 RESUMING = ("best", "run", "callbacks", "optimizer_states", "lr_schedulers")
-"""What a checkpoint holds only so that a run can go on."""
+"""The keys of a checkpoint that only a resumed run reads."""
 
 
 class KeepBest(Checkpoint):

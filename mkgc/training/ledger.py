@@ -1,4 +1,4 @@
-"""What checkpoints say of a run beside its weights."""
+"""The state of a run that checkpoints hold beside its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a run's curves: loggers of Lightning that go on where an interrupted run stopped."""
+"""Keepers of a run's curves: loggers of Lightning that go on where an interrupted run stopped."""
 
 from __future__ import annotations
 

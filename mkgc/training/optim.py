@@ -17,7 +17,7 @@ from mkgc.errors import ConfigError
 
 @dataclass(frozen=True)
 class Optim:
-    """What optimises, and its rates: linear warm-up (a share of all steps), then linear decay to zero.
+    """The optimiser and its rates: linear warm-up (a share of all steps), then linear decay to zero.
 
     ``optimizer`` is a class of :mod:`torch.optim`, with settings of its own where it is a partial.
     ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.

@@ -27,7 +27,7 @@ class WholeHalf(HalfPrecision):
 
 
 def precision_settings(precision: Any) -> tuple[str | None, list[Any]]:
-    """What the trainer takes as precision, and the plugins where there must be one instead.
+    """The trainer's value of precision, and the plugins where there must be one instead.
 
     Raises:
         ConfigError: There is no such precision, or nothing can be trained in it.

@@ -70,7 +70,7 @@ def _failed(others: Sequence[Popen[bytes]]) -> int | None:
 
 
 def _line(code: int) -> str:
-    """What is to be said of another's end: nothing, where it has spoken itself."""
+    """The message about another process' end: nothing, where it has spoken itself."""
     return "" if code in (1, 2) else f"one of the processes ended with exit code {code}, and so do all of them"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FIGURES = ("metrics.json", "queries.npz")
-"""What a run leaves when it has been tested."""
+"""The files that a run leaves when it has been tested."""
 
 OUTPUTS = (*FIGURES, "best.ckpt", "last.ckpt", "curves", "wandb", "config.yaml")
 """All that a run leaves; its settings come last, so that figures never lie beside another run's."""

@@ -46,7 +46,7 @@ class Start:
 
     @classmethod
     def of(cls, config: DictConfig) -> Start | None:
-        """What a run starts or goes on from, if anything, once its network is that of the settings.
+        """The checkpoint that a run starts or goes on from, if any, once its network is that of the settings.
 
         Raises:
             ConfigError: Both keys are given.
@@ -101,7 +101,7 @@ class Start:
         raise CheckpointError(f"{self} has other names: {_difference(kind, theirs, ours)}")
 
     def _require_same(self, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        """What a run that goes on has learned by: its state would be of no use to another, or outdo its settings."""
+        """Checks a run's settings of learning: its state would be of no use to another, or outdo its settings."""
         task, ours = saved["task"].get("model"), own["task"]["model"]
         found = [
             *differences(saved.get("backbone"), own["backbone"], "backbone", FREE - LEARNING),

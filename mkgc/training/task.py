@@ -33,7 +33,7 @@ Rows = dict[re.Pattern[str], tuple[str, int]]
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What a task stands on; the configuration's ``backbone``."""
+    """The model that a task stands on; the configuration's ``backbone``."""
 
     @property
     def keeps_images(self) -> bool:
@@ -72,11 +72,11 @@ class Task(pl.LightningModule, ABC):
     """
 
     monitor: ClassVar[str]
-    """What chooses the checkpoint, ends training and comes first in reports: a figure of dev, ``dev/NAME``."""
+    """Chooses the checkpoint, ends training and comes first in reports: a figure of dev, ``dev/NAME``."""
     mode: ClassVar[Literal["max", "min"]] = "max"
     """Whether more of what is monitored is better, or less."""
     loss_weights: ClassVar[Mapping[str, float]] = {}
-    """What parts of the loss count for; 1 where nothing is said."""
+    """Weights of the loss' parts; 1 where nothing is said."""
     rows: ClassVar[Rows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
     """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
 
@@ -107,7 +107,7 @@ class Task(pl.LightningModule, ABC):
 
     @abstractmethod
     def scores(self, batch: Any) -> Any:
-        """What metrics and predictions are made of: tensors of the batch's examples and what they can be."""
+        """The scores that metrics and predictions are made of: tensors of the batch's examples and what they can be."""
 
     @abstractmethod
     def weight(self, batch: Any) -> Tensor:
@@ -122,11 +122,11 @@ class Task(pl.LightningModule, ABC):
         """One prediction an example, as plain values with scores."""
 
     def named(self, processor: Processor) -> dict[str, Sequence[str]]:
-        """What rows of tensors stand for, kind by kind, if this network is to be used with a processor."""
+        """Names of rows of tensors, kind by kind, if this network is to be used with a processor."""
         return processor.named()
 
     def before_fit(self, dataset: Dataset, resumed: bool = False) -> dict[str, Any]:
-        """What precedes gradient training of the network, with its figures; most tasks have nothing to do here.
+        """The stage before gradient training of the network, with its figures; most tasks have nothing to do here.
 
         ``resumed``: the weights will be those of an interrupted run, so that none need to be learned.
 
@@ -137,7 +137,7 @@ class Task(pl.LightningModule, ABC):
         return {}
 
     def after_fit(self, dataset: Dataset) -> dict[str, Any]:
-        """What the best weights tell of themselves on dev, as plain values: kept in the checkpoint and the figures.
+        """Fits what the best weights need beside them on dev, as plain values: kept in the checkpoint and the figures.
 
         Called in every process with the whole data set, which must give all of them the same. It is no hook of
         Lightning's, as in ``on_fit_end`` the weights are the last epoch's, and a task that has only
@@ -152,7 +152,7 @@ class Task(pl.LightningModule, ABC):
         return [answer for batch in batches for answer in self.predict(batch)]
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:  # most tasks have nothing to keep
-        """What a run keeps of its test beside the figures; called in every process.
+        """Keeps the results of a test beside the figures; called in every process.
 
         ``on_test_end`` would be called by `mkgc.evaluate`, too, which has no run to keep anything of.
         """

@@ -1,4 +1,4 @@
-"""What may be built from a checkpoint, which may be a stranger's: our own classes, each in its place, and optimisers.
+"""Classes that may be built from a checkpoint, perhaps a stranger's: our own, each in its place, and optimisers.
 
 A description names classes and functions. What is named has to be defined (not just imported) in our packages, and be
 of the kind that its place asks for; below it stand plain values. So a description makes a network, and does no more.
@@ -109,7 +109,7 @@ def _check_values(path: str, node: Mapping[str, Any]) -> None:
 
 
 def _check_target(path: str, node: Mapping[str, Any]) -> None:
-    """What is named at a place is of its kind."""
+    """Checks that what is named at a place is of its kind."""
     name, made = node["_target_"], _made(path, node["_target_"])
     place = PLACES.get(path) or _part(path)
     if place is None or not any(issubclass(made, kind) for kind in place.kinds):

@@ -122,7 +122,7 @@ def _wanted(triples: Sequence[Triple], held: Mapping[str, str], random: Random) 
 
 
 def describe(entity: str, whole: World) -> str:
-    """What is said of an entity: its kind, and of a country facts that are no triples.
+    """The description of an entity: its kind, and of a country facts that are no triples.
 
     A description that repeated triples would hold the answers of the training queries and none of the others: a model
     would learn to copy, not to look.

@@ -1,4 +1,4 @@
-"""What is asked of a graph: a query as an item, several as a batch, and a question for a relation."""
+"""Queries of a graph: a query as an item, several as a batch, and a question for a relation."""
 
 from __future__ import annotations
 

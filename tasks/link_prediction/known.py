@@ -1,4 +1,4 @@
-"""What a graph says is true, to be left out of answers or of their measure."""
+"""The known answers of a graph, to be left out of answers or of their measure."""
 
 from __future__ import annotations
 

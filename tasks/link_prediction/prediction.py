@@ -1,4 +1,4 @@
-"""What a user is told: the best entities or relations by name, and whether their probabilities are calibrated."""
+"""Predictions in a user's terms: the best entities or relations by name, and whether they are calibrated."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class TripleProcessor(Processor):
     """
 
     reads: Literal["prompts", "triples"] = "prompts"
-    """What one text is made of, where texts are read."""
+    """The unit of which one text is made, where texts are read."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class TripleProcessor(Processor):
         targets: tuple[int, ...] = (),
         known: tuple[int, ...] = (),
     ) -> QueryFeatures:
-        """What asks for the ``target`` of a triple of which relation and other side are known."""
+        """The query for the ``target`` of a triple of which relation and other side are known."""
         return QueryFeatures((), (), 0, number(anchor), relation, target, {}, targets, known)
 
     def images_of(self, entity: int | EncodedEntity) -> ImagePaths:
-        """What a query shows of an entity beside text."""
+        """The images of an entity that a query shows."""
         return {}
 
     def lengths(self, asked: QueryRows) -> Int[np.ndarray, " B"]:
@@ -98,7 +98,7 @@ class TripleProcessor(Processor):
         return self.inductive(entity, folder, place)
 
     def inductive(self, entity: InductiveEntity, folder: Path, place: str) -> EncodedEntity:
-        """What a prompt can show of an entity that the graph does not have.
+        """Encodes an entity that the graph does not have, as a prompt can show it.
 
         Raises:
             DataError: The model does not read.
@@ -115,7 +115,7 @@ class TripleProcessor(Processor):
         return self.pair(head, tail)
 
     def pair(self, head: int | EncodedEntity, tail: int | EncodedEntity) -> PairFeatures:
-        """What asks for the relation of two entities."""
+        """The query for the relation of two entities."""
         anchor = [self.images_of(end) for end in (head, tail)]
         images = {group: tuple(f for one in anchor for f in one.get(group, ())) for one in anchor for group in one}
         return PairFeatures(head, tail, images)

@@ -100,7 +100,7 @@ class LinkProcessor(TripleProcessor):
         )
 
     def _cut(self, anchor: int | EncodedEntity, relation: int, end: str) -> Cut | None:
-        """What the prompt leaves out of a user's own text; that the graph's are cut is said once for all."""
+        """The cut of a user's own text; that the graph's are cut is said once for all."""
         if not isinstance(anchor, EncodedEntity):
             return None
         over = len(anchor.text) + len(self._asks[relation]) + MARKS - self.settings.max_length

@@ -22,7 +22,7 @@ Examples = Literal["queries", "repeated", "triples"]
 
 
 class QuerySet(Sequence[QueryFeatures]):
-    """What a split asks.
+    """The queries of a split.
 
     ``examples`` says what one is. "queries": each distinct query once, with all its answers in the split. "triples":
     each triple from either side, with its own answer alone. "repeated": each triple from either side, with all
@@ -84,7 +84,7 @@ class QuerySet(Sequence[QueryFeatures]):
 
     @property
     def reads(self) -> str:
-        """What a text is made of: "prompts" or "triples"."""
+        """The unit of a text: "prompts" or "triples"."""
         return self.processor.reads
 
     def _of_each(self, number: Callable[[QueryRows], Int[np.ndarray, " B"]]) -> Int[np.ndarray, " n"]:

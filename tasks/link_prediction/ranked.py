@@ -1,4 +1,4 @@
-"""What all models of link prediction share: every entity is scored, answers are ranked, the best are named."""
+"""The base of all models of link prediction: every entity is scored, answers are ranked, the best are named."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Ranked(Task):
 
     @abstractmethod
     def queries(self, batch: Any) -> Any:
-        """What of a batch is compared with entities."""
+        """The queries of a batch, which are compared with entities."""
 
     @abstractmethod
     def score_candidates(self, queries: Any, entities: slice) -> Float[Tensor, "B n"]:
@@ -159,7 +159,7 @@ class Ranked(Task):
         )
 
     def calibration(self, name: str) -> Calibration | None:
-        """What :meth:`after_fit` has found, or nothing yet."""
+        """The calibration that :meth:`after_fit` has found, or nothing yet."""
         return restored(self.metadata.get("fitted", {}).get(name))
 
     def exclude_known(self, features: Sequence[Any], source: Any) -> list[Any]:

@@ -27,7 +27,7 @@ class Side:
 
 
 def sides(processor: TripleProcessor, pair: PairFeatures) -> list[Side]:
-    """What is asked of a pair: its tail and its head, as far as the graph has them."""
+    """The queries for a pair: its tail and its head, as far as the graph has them."""
     found = []
     if not isinstance(pair.tail, EncodedEntity):
         found.append(_side(processor, pair.head, pair.tail, "tail"))

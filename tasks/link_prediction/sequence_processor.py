@@ -1,4 +1,4 @@
-"""What KG-BERT reads: of each triple its three texts, which are cut otherwise than a query's prompt."""
+"""KG-BERT's sequences: of each triple its three texts, which are cut otherwise than a query's prompt."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class SequenceProcessor(LinkProcessor):
         return torch.cat([answer[:, None], wrong], 1).numpy()
 
     def _cut(self, anchor: int | EncodedEntity, relation: int, end: str) -> Cut | None:
-        """What is left out of a user's own text beside the longest of the texts that it may stand with."""
+        """The cut of a user's own text beside the longest of the texts that it may stand with."""
         if not isinstance(anchor, EncodedEntity):
             return None
         own, ask, other = map(torch.tensor, (len(anchor.text), self._name_lengths[relation], self._text_lengths.max()))

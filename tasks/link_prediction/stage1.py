@@ -56,7 +56,7 @@ class Stage1:
 
 @torch.no_grad()
 def mask_vectors(task: Reader, dataset: Dataset, size: int) -> Float[Tensor, "N D"]:
-    """What the frozen network says of each entity's text and images, in evaluation mode."""
+    """The frozen network's state of each entity's text and images, in evaluation mode."""
     processor, device = task.processor, task.device
     was_training = task.training
     task.train(False)

@@ -84,7 +84,7 @@ class KGEEncoder(nn.Module):
         return {}
 
     def architecture_configs(self) -> dict[str, Any]:
-        """What images show is saved with the weights, so that their encoder is needed no more."""
+        """Image vectors are saved with the weights, so that their encoder is needed no more."""
         return {"vision": None} if isinstance(self.kge, ImageAware) else {}
 
 
@@ -186,7 +186,7 @@ class StructurePrediction(Ranked):
         return self_adversarial(positive, negative, how.margin, how.temperature)
 
     def _auxiliary(self, triples: Int[Tensor, "K 3"]) -> Float[Tensor, " K"]:
-        """What is minimised beside the objective, for each triple."""
+        """The loss beside the objective, for each triple."""
         auxiliary, weight = self.kge.auxiliary_loss(*triples.T), self.structure.n3
         loss = torch.zeros(len(triples), device=triples.device) if auxiliary is None else auxiliary
         return loss + weight * n3(self.kge.factors(*triples.T)) if weight else loss

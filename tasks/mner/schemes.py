@@ -132,7 +132,7 @@ def _rewritten(splits: Splits, name: str, tags: Sequence[Sequence[str]]) -> Note
 
 
 def _mixed(splits: Splits, marks: set[str]) -> str:
-    """What is wrong with tags of no one scheme; names the mark that is rarest, at its first place."""
+    """The message about tags of no one scheme; names the mark that is rarest, at its first place."""
     counts = {mark: sum(tag[:1] == mark for _, _, tag in _words(splits)) for mark in sorted(marks)}
     rarest = min(counts, key=counts.__getitem__)
     example, word, tag = next(found for found in _words(splits) if found[2][:1] == rarest)

@@ -121,6 +121,6 @@ class EntityRecognition(Task):
 
 
 def _at_words(pieces: Shaped[Tensor, "B T *rest"], batch: TaggedBatch) -> Shaped[Tensor, "B W *rest"]:
-    """What stands at the first piece of each word."""
+    """The states at the first piece of each word."""
     rows = torch.arange(len(pieces), device=pieces.device)[:, None]
     return pieces[rows, batch.word_positions]

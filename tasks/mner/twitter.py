@@ -13,7 +13,7 @@ from mkgc.errors import DataError
 from tasks.mner.example import TaggedExample
 
 NAMES = {"train": ("train",), "dev": ("valid", "val", "dev"), "test": ("test",)}
-"""What the files call each split."""
+"""The files' names for each split."""
 
 MARK = "IMGID:"
 

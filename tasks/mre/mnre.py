@@ -17,7 +17,7 @@ from tasks.mre.example import RelationExample
 from tasks.mre.names import contradiction, named
 
 NAMES = {"train": ("train",), "dev": ("val", "dev"), "test": ("test",)}
-"""What the files call each split."""
+"""The files' names for each split."""
 
 MENTIONS = ("h", "t")
 """The keys of head and tail."""

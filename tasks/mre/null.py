@@ -40,7 +40,7 @@ def find_null(labels: Sequence[str], names: str | Sequence[str] | None) -> str |
 
 
 def note_null(name: str | None) -> Finding:
-    """What is scored."""
+    """The relations that are scored."""
     if name is None:
         return Finding("info", f"null relation: none found, so every relation counts in F1 ({KEY} names one)")
     return Finding("info", f"null relation: '{name}', which does not count in F1 ({KEY})")

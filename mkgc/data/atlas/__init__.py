@@ -52,7 +52,7 @@ def build(output: Path, name: str, draw: Draw, seed: int = 0) -> None:
 
 
 def _reads(folder: Path) -> str | None:
-    """What the folder says of itself; None where it is no Atlas. (Format 1 had one page above all data sets.)"""
+    """The folder's description of itself; None where it is no Atlas. (Format 1 had one page above all data sets.)"""
     pages = [page for page in (folder / "SOURCES.md", folder.parent / "SOURCES.md") if page.is_file()]
     text = pages[0].read_text(encoding="utf-8", errors="replace") if pages else ""
     return text if text.startswith(TITLE) else None

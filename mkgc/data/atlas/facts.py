@@ -20,7 +20,7 @@ Ring = Float[np.ndarray, "_ 2"]
 
 @dataclass(frozen=True)
 class Country:
-    """What is known of a country; codes are ISO 3166-1 alpha-2, names English."""
+    """The facts about a country; codes are ISO 3166-1 alpha-2, names English."""
 
     code: str
     name: str

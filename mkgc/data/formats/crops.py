@@ -30,7 +30,7 @@ class Crops:
 
 
 def needed_by(group: str) -> str:
-    """What to say of a dictionary that is not there."""
+    """The message about a dictionary that is not there."""
     return f"which data.images.{group} needs; data.images.{group}=null trains without"
 
 

@@ -84,7 +84,7 @@ def find_images(
 
 
 def _listed(top: Path, before: str = "") -> Iterator[_Entry]:
-    """What lies in a folder; a long name's beginning is the folder that it lies in."""
+    """The entries of a folder; a long name's beginning is the folder that it lies in."""
     for name, folder in list_folder(top):
         if folder and name.endswith(MORE) and len(os.fsencode(name)) > LONGEST - 10:
             yield from _listed(top / name, f"{before}{name}/")
@@ -93,7 +93,7 @@ def _listed(top: Path, before: str = "") -> Iterator[_Entry]:
 
 
 def _usual(entry: _Entry) -> set[str]:
-    """What an entry may be called after: its whole name, or that of a file without its suffix."""
+    """The names that an entry may stand for: its whole name, or that of a file without its suffix."""
     return {entry.name} if entry.folder else {entry.name, stem(entry.name)}
 
 
@@ -143,5 +143,5 @@ def _files(entries: Iterable[_Entry]) -> Iterator[Path]:
 
 
 def _passed_over(entry: _Entry) -> bool:
-    """What systems leave in folders: hidden files, and those of Windows and archives."""
+    """Whether an operating system left the file: hidden files, and those of Windows and archives."""
     return entry.name.startswith((".", "__MACOSX")) or entry.name.lower() in ("thumbs.db", "desktop.ini")

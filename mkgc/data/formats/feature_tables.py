@@ -20,7 +20,7 @@ from mkgc.errors import DataError
 
 SUFFIXES = (".pth", ".pt", ".npy", ".safetensors")
 KINDS = {"visual": ("visual", "img_features"), "textual": ("textual", "text_features")}
-"""What files in the folder of a graph are called: plainly, and by MoMoK."""
+"""Names of feature files in the folder of a graph: plainly, and by MoMoK."""
 
 
 def find_features(root: Path, entities: Index) -> dict[str, Float[Tensor, "E D"]]:

@@ -1,4 +1,4 @@
-"""What a record must hold, checked one field at a time; every message begins with the record's place."""
+"""Checks of a record's fields, one field at a time; every message begins with the record's place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an entity's image or folder may be called, and which entity a file's name stands for.
+"""Names of an entity's image or folder, and which entity a file's name stands for.
 
 The one rule that always works is percent-encoding: what some file system cannot hold, and `%` itself, is written as `%`
 and the two hexadecimal digits of each of its bytes in UTF-8; a name longer than 200 bytes goes on inside a folder whose
@@ -15,10 +15,10 @@ LONGEST = 200
 """Bytes of a part of a name; file systems hold 255, and a suffix must fit."""
 
 MORE = "%"
-"""What ends the name of a folder in which a name goes on; in an encoded name two digits follow every `%`."""
+"""The end of the name of a folder in which a name goes on; in an encoded name two digits follow every `%`."""
 
 UNFIT = re.compile(r'[\0-\x1f\x7f-\x9f%/\\:*?"<>|]|^\.|[. ]$')
-"""What some file system cannot hold or keep, at its place: a dot in front hides a file, one at the end gets lost."""
+"""Characters that some file system cannot hold: a dot in front hides a file, at the end it gets lost."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".jfif", ".jpe", ".avif", ".ppm")
 """Usual suffixes of images in small letters, the most usual first; the content tells the format."""
@@ -51,7 +51,7 @@ def compose(name: str) -> str:
 
 
 def released(entity: str) -> str:
-    """What the released benchmarks call the folder of an entity: a dot for each slash, but none for one in front.
+    """The released benchmarks' name for the folder of an entity: a dot for each slash, but none for one in front.
 
     Source: MKGformer's MKG/data.
     """

@@ -65,7 +65,7 @@ def _record(line: str | DataError, path: Path, number: int) -> dict[str, Any] | 
 
 
 def _advice(line: str) -> str:
-    """What to do about JSON that is spread over lines, or that holds the records in a list."""
+    """A hint about JSON that is spread over lines, or that holds the records in a list."""
     if "\0" in line:
         return "; it holds NULs: is it UTF-16? save the file as UTF-8"
     if line.strip() in ("{", "[") or line.lstrip().startswith("[{"):

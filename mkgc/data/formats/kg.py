@@ -15,7 +15,7 @@ from mkgc.errors import DataError
 from mkgc.inspect.report import Finding
 
 NAMES = {"train": ("train.tsv",), "dev": ("dev.tsv", "valid.tsv"), "test": ("test.tsv",)}
-"""What the files call each split."""
+"""The files' names for each split."""
 
 IMAGES = ("images", "FB15k-images", "wn18-images", "../FB15k-images", "../wn18-images")
 

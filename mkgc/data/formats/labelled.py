@@ -13,7 +13,7 @@ from mkgc.data.formats.text_files import find
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train.jsonl",), "dev": ("dev.jsonl", "valid.jsonl"), "test": ("test.jsonl",)}
-"""What the files call each split."""
+"""The files' names for each split."""
 
 Parse = Callable[[Mapping[str, Any], Path, str], Any]
 """From a record, the folder of its images and its place to an example with its labels."""

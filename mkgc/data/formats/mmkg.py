@@ -25,7 +25,7 @@ from mkgc.inspect.report import Finding
 
 OPENKE = {"train": ("train2id.txt",), "dev": ("valid2id.txt",), "test": ("test2id.txt",)}
 TEXT = {"train": ("train.txt",), "dev": ("valid.txt", "dev.txt"), "test": ("test.txt",)}
-"""What the files call each split."""
+"""The files' names for each split."""
 
 Parts = tuple[Index, Index, dict[str, Triples]]
 """Entities, relations and triples."""
@@ -63,7 +63,7 @@ def local(identifier: str) -> str:
 
 
 def filed(entities: Collection[str]) -> list[tuple[str, ...]]:
-    """What the images of each entity may be called after: its id, of a web address what it names, or its last part.
+    """The names that images of each entity may have: its id, of a web address what it names, or its last part.
 
     ``<http://dbpedia.org/resource/Frost/Nixon_(film)>`` is Frost/Nixon_(film); that Nixon_(film) is its last part does
     not count, because it is another's.
@@ -74,14 +74,14 @@ def filed(entities: Collection[str]) -> list[tuple[str, ...]]:
 
 
 def _named(identifier: str) -> str:
-    """What follows the host of a web address and the first part behind it, or the fragment; else the identifier."""
+    """The path behind the host of a web address and the first part behind it, or the fragment; else the identifier."""
     bare = identifier.removeprefix("<").removesuffix(">")
     _, fragment, name = bare.partition("#")
     return bare if "://" not in bare else name if fragment and name else bare.split("/", 4)[-1]
 
 
 def readable(identifier: str) -> str:
-    """What a person would call it: ``<http://dbpedia.org/resource/New_York>`` is New York."""
+    """The readable name: ``<http://dbpedia.org/resource/New_York>`` is New York."""
     return unquote(local(identifier)).replace("_", " ").strip() or identifier
 
 

@@ -16,7 +16,7 @@ TITLES = {
     "relation": ("relation", "rel", "r", "relationship", "predicate", "pred", "p", "property", "edge", "关系"),
     "tail": ("tail", "t", "object", "obj", "o", "target", "dst", "to", "rhs", "end", "entity2", "尾实体"),
 }
-"""What columns are called, in any case; ``head_id``, ``Head entity`` and ``:subject`` are such, too."""
+"""Titles of columns, in any case; ``head_id``, ``Head entity`` and ``:subject`` are such, too."""
 
 ROLES = {title: role for role, titles in TITLES.items() for title in titles}
 ORDER = ", ".join(TITLES)

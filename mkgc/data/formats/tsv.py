@@ -20,7 +20,7 @@ NAMES = {
     "dev": ("dev.tsv", "valid.tsv", "dev.txt", "valid.txt"),
     "test": ("test.tsv", "test.txt"),
 }
-"""What the files call each split."""
+"""The files' names for each split."""
 
 ENTITY = (
     frozenset({"id", "entity", "entity_id", "node", "uri", "iri"}),
