@@ -80,7 +80,7 @@ class Predictor:
         ]
 
     def _seen(self, rows: Sequence[tuple[Any, str]], folder: Path, store: LoadedImages, bad_records: str) -> list[Any]:
-        """The items of records, or what is wrong with them, whose images are read into the store.
+        """The features of records, or what is wrong with them, whose images are read into the store.
 
         As in training, others of an entity's images take the place of those that prove to be broken.
         """

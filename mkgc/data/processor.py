@@ -21,13 +21,13 @@ from mkgc.images.loaded import LoadedImages
 
 
 class Processor(ABC):
-    """Turns a task's examples into items and items into batches."""
+    """Turns a task's examples into features and these into batches."""
 
     tokenizer: Tokenizer
     settings: DataSettings
 
     illustrates: ClassVar[bool] = False
-    """Whether items show images of the data set, beside those that a user's record brings."""
+    """Whether features show images of the data set, beside those that a user's record brings."""
 
     awaited: frozenset[int] = frozenset()
     """The things that had such images in training, as long as no data set is shown: a checkpoint carries none."""
@@ -42,7 +42,7 @@ class Processor(ABC):
 
     @abstractmethod
     def collate(self, features: Sequence[Any], store: LoadedImages) -> Part:
-        """A batch of the items, padded to the longest of them."""
+        """A batch of the features, padded to the longest of them."""
 
     @abstractmethod
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> Any:

@@ -100,7 +100,7 @@ class TextEncoder(Encoder):
             raise ConfigError(f"texts with {features.shape[-1]} features a token, for feature_dim={self.feature_dim}")
         return self.project_features(features)
 
-    def finish(self, x: Stream, position_ids: Int[Tensor, " B"] | None) -> Stream:
+    def run_last(self, x: Stream, position_ids: Int[Tensor, " B"] | None) -> Stream:
         """The states behind the last layer, of those before it; with ``position_ids``, only there and no others."""
         last = self.layers[-1]
         attended = last.self_attention(x.states, x.mask, position_ids=position_ids)

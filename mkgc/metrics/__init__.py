@@ -13,10 +13,10 @@ class EmptyMetricError(MetricError):
     """A metric was asked for before it had seen an example: it has no value, not even 0."""
 
 
-def precision_recall_f1(right: int, predicted: int, gold: int) -> dict[str, float]:
+def precision_recall_f1(true_positives: int, predicted: int, gold: int) -> dict[str, float]:
     """The three measures from counts; by convention each is 0 where its denominator is."""
     return {
-        "precision": right / predicted if predicted else 0.0,
-        "recall": right / gold if gold else 0.0,
-        "f1": 2 * right / (predicted + gold) if predicted + gold else 0.0,
+        "precision": true_positives / predicted if predicted else 0.0,
+        "recall": true_positives / gold if gold else 0.0,
+        "f1": 2 * true_positives / (predicted + gold) if predicted + gold else 0.0,
     }

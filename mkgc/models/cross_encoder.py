@@ -57,7 +57,7 @@ class CrossEncoder(nn.Module):
         text = replace(text, segments=text.segments.clamp(max=self.text.config.type_vocab_size - 1))
         below = self.text.run(self.lower_text(text), self.lower_text.count, stop=-1)
         first = text.ids.new_zeros(len(text.ids))
-        return self.text.finish(below, first).states[:, 0]
+        return self.text.run_last(below, first).states[:, 0]
 
     def architecture_configs(self) -> dict[str, Any]:
         """A configuration that builds the text encoder again without weights."""

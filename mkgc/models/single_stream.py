@@ -57,7 +57,7 @@ class SingleStream(FusionEncoder):
         length = text.ids.shape[1]
         states = torch.cat([words.states, self.embed_images(seen.states)], 1)
         below = self.text.run(Stream(states, joint_mask(words.mask, seen.mask)), stop=-1)
-        out = self.text.finish(below, position_ids)
+        out = self.text.run_last(below, position_ids)
         if position_ids is None:
             return Streams(out.states[:, :length], words.mask, out.states[:, length:], seen.mask)
         mask = gather_mask(words.mask, position_ids)

@@ -19,7 +19,7 @@ from mkgc.training.samplers import LengthBatches
 
 
 class DataModule(pl.LightningDataModule):
-    """Loaders over the items of each split."""
+    """Loaders over the features of each split."""
 
     def __init__(self, dataset: Dataset, batch_size: int, seed: int, workers: int = 0) -> None:
         super().__init__()
@@ -56,5 +56,5 @@ def _batch(dataset: Dataset, features: Any) -> Any:
 
 
 def _lengths(features: Sequence[Any]) -> Sequence[int] | Int[np.ndarray, " n"]:
-    """How long each item's text is; items that are made only when they are needed say so beforehand."""
+    """How long each text is; features that are made only when they are needed say so beforehand."""
     return features.lengths if hasattr(features, "lengths") else [len(item.ids) for item in features]

@@ -1,4 +1,4 @@
-"""The queries of a split as a sequence: they lie in arrays, and become items or batches when they are needed."""
+"""The queries of a split as a sequence: they lie in arrays, and become features or batches when they are needed."""
 
 from __future__ import annotations
 

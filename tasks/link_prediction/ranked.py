@@ -29,7 +29,7 @@ from tasks.link_prediction.chunks import entity_chunks
 from tasks.link_prediction.known import Known
 from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.recorded import RankedTriples, save_ranked
-from tasks.link_prediction.relations import Side, sides
+from tasks.link_prediction.relations import RelationQueries, relation_queries
 
 
 class Ranked(Task):
@@ -110,13 +110,14 @@ class Ranked(Task):
 
         ``size`` queries are run at once.
         """
-        return torch.stack([self._side_scores(one, store, size) for one in sides(self.processor, pair)]).mean(0)
+        asked = relation_queries(self.processor, pair)
+        return torch.stack([self._relation_scores(one, store, size) for one in asked]).mean(0)
 
-    def _side_scores(self, side: Side, store: LoadedImages, size: int) -> Float[Tensor, " R"]:
+    def _relation_scores(self, asked: RelationQueries, store: LoadedImages, size: int) -> Float[Tensor, " R"]:
         """For each relation the score of one answer to its query."""
-        parts = [side.queries[start : start + size] for start in range(0, len(side.queries), size)]
+        parts = [asked.queries[start : start + size] for start in range(0, len(asked.queries), size)]
         batches = (self.processor.collate(part, store).to(self.device) for part in parts)
-        answer = slice(side.answer, side.answer + 1)
+        answer = slice(asked.answer, asked.answer + 1)
         return torch.cat([self.score_candidates(self.queries(one), answer)[:, 0].float() for one in batches])
 
     def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> None:

@@ -19,22 +19,23 @@ from tasks.link_prediction.processor import TripleProcessor
 
 
 @dataclass(frozen=True)
-class Side:
+class RelationQueries:
     """A pair seen from one of its entities: for each relation a query, and the other entity as its ``answer``."""
 
     queries: list[QueryFeatures]
     answer: int
 
 
-def sides(processor: TripleProcessor, pair: PairFeatures) -> list[Side]:
+def relation_queries(processor: TripleProcessor, pair: PairFeatures) -> list[RelationQueries]:
     """The queries for a pair: its tail and its head, as far as the graph has them."""
     found = []
     if not isinstance(pair.tail, EncodedEntity):
-        found.append(_side(processor, pair.head, pair.tail, "tail"))
+        found.append(_asking(processor, pair.head, pair.tail, "tail"))
     if not isinstance(pair.head, EncodedEntity):
-        found.append(_side(processor, pair.tail, pair.head, "head"))
+        found.append(_asking(processor, pair.tail, pair.head, "head"))
     return found
 
 
-def _side(processor: TripleProcessor, anchor: int | EncodedEntity, answer: int, target: Target) -> Side:
-    return Side([processor.query(anchor, relation, target) for relation in range(len(processor.relations))], answer)
+def _asking(processor: TripleProcessor, anchor: int | EncodedEntity, answer: int, target: Target) -> RelationQueries:
+    relations = range(len(processor.relations))
+    return RelationQueries([processor.query(anchor, relation, target) for relation in relations], answer)
