@@ -30,7 +30,8 @@ def subset_rows(source: DataSource, settings: DataSettings) -> list[int] | None:
     if settings.shots is None and settings.fraction is None:
         return None
     path = subset_path(settings, source.subset_suffix)
-    return _read(path, source.subset_lines()) if path.is_file() else _draw(source, settings)
+    lines = source.subset_lines()
+    return _read(path, lines) if path.is_file() else _draw(source, lines, settings)
 
 
 def write_subsets(source: DataSource, settings: DataSettings, subset_seeds: Iterable[int]) -> list[Path]:
@@ -39,14 +40,12 @@ def write_subsets(source: DataSource, settings: DataSettings, subset_seeds: Iter
     Raises:
         DataError: A file cannot be written.
     """
-    written = []
-    for one in (replace(settings, subset_seed=subset_seed) for subset_seed in subset_seeds):
-        path = subset_path(one, source.subset_suffix)
-        if not path.exists():
-            lines = source.subset_lines()
-            _write(path, [lines[row] for row in _draw(source, one)])
-            written.append(path)
-    return written
+    drawn = [replace(settings, subset_seed=subset_seed) for subset_seed in subset_seeds]
+    missing = {path: one for one in drawn if not (path := subset_path(one, source.subset_suffix)).exists()}
+    lines = source.subset_lines() if missing else ()
+    for path, one in missing.items():
+        _write(path, [lines[row] for row in _draw(source, lines, one)])
+    return [*missing]
 
 
 def subset_path(settings: DataSettings, suffix: str) -> Path:
@@ -87,9 +86,9 @@ def _share(examples: Sequence[Collection[str]], order: Iterable[int], fraction: 
     return [row for rows in strata.values() for row in rows[: max(1, round(fraction * len(rows)))]]
 
 
-def _draw(source: DataSource, settings: DataSettings) -> list[int]:
-    """The rows that are drawn, of train's distinct examples."""
-    rows = [*_first_rows(source.subset_lines()).values()]
+def _draw(source: DataSource, lines: Sequence[str], settings: DataSettings) -> list[int]:
+    """The rows that are drawn, of train's distinct examples; ``lines`` tell which are equal."""
+    rows = [*_first_rows(lines).values()]
     train = source.examples()["train"]
     return [rows[i] for i in draw_rows([source.classes(train[row]) for row in rows], settings)]
 

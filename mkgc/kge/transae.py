@@ -54,11 +54,8 @@ class TransAE(ImageAware):
             raise ConfigError(f"backbone.hidden_dim={hidden_dim} must be at least 1")
         if reconstruction_weight < 0:
             raise ConfigError(f"backbone.reconstruction_weight={reconstruction_weight} must not be negative")
-        self.hidden_dim, self.reconstruction_weight, self.init_std = (
-            hidden_dim,
-            reconstruction_weight,
-            (margin + 2) / width,
-        )
+        self.hidden_dim, self.reconstruction_weight = hidden_dim, reconstruction_weight
+        self.init_std = (margin + 2) / width
         self.middle = nn.Linear(hidden_dim, width)
         self.back = nn.Linear(width, hidden_dim)
         self.fit()

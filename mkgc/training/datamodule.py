@@ -1,4 +1,4 @@
-"""Items in, batches out: the same order for one seed, whatever the number of workers or of devices."""
+"""Features in, batches out."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.training.checkpoint import carried_processor, described, read
-from mkgc.training.task import Rows, Task
+from mkgc.training.task import NamedRows, Task
 
 FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
@@ -144,7 +144,7 @@ def _keys(node: Any) -> Collection[Any]:
 def by_name(
     state: Mapping[str, Tensor],
     own: Mapping[str, Tensor],
-    rows: Rows,
+    rows: NamedRows,
     theirs: Mapping[str, Sequence[str]],
     ours: Mapping[str, Sequence[str]],
 ) -> dict[str, Tensor]:

@@ -27,12 +27,12 @@ from mkgc.training.optim import Optim, build_optimizer, linear_schedule
 from mkgc.training.samplers import LengthBatches
 from mkgc.training.steps import LargeBatch
 
-Rows = dict[re.Pattern[str], tuple[str, int]]
+NamedRows = dict[re.Pattern[str], tuple[str, int]]
 """By names of tensors: the kind of names that their rows have, and along how many axes they have them."""
 
 
 @runtime_checkable
-class Encoder(Protocol):
+class Backbone(Protocol):
     """The model that a task stands on; the configuration's ``backbone``."""
 
     @property
@@ -77,13 +77,13 @@ class Task(pl.LightningModule, ABC):
     """Whether more of what is monitored is better, or less."""
     loss_weights: ClassVar[Mapping[str, float]] = {}
     """Weights of the loss' parts; 1 where nothing is said."""
-    rows: ClassVar[Rows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
+    rows: ClassVar[NamedRows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
     """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
 
     backbone: Any
     metrics: Any
 
-    def __init__(self, backbone: Encoder, processor: Processor, optim: Optim, metadata: dict[str, Any]) -> None:
+    def __init__(self, backbone: Backbone, processor: Processor, optim: Optim, metadata: dict[str, Any]) -> None:
         super().__init__()
         if backbone.keeps_images and (processor.settings.flip or processor.settings.translate):
             raise ConfigError(

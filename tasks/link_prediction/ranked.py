@@ -21,7 +21,7 @@ from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
 from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
 from mkgc.training.optim import Optim
-from mkgc.training.task import Encoder, Task
+from mkgc.training.task import Backbone, Task
 from tasks.link_prediction import prediction
 from tasks.link_prediction.batch import PairFeatures, TripleBatch
 from tasks.link_prediction.calibration import answered_pairs, calibrated, restored, sampled_pairs, sampled_queries
@@ -47,7 +47,7 @@ class Ranked(Task):
     excluded: Tensor
 
     def __init__(
-        self, backbone: Encoder, processor: TripleProcessor, optim: Optim, metadata: dict[str, Any], top_k: int
+        self, backbone: Backbone, processor: TripleProcessor, optim: Optim, metadata: dict[str, Any], top_k: int
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
         if top_k < 1:
