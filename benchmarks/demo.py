@@ -38,7 +38,7 @@ def main() -> None:
         print(f"  checkpoint   {RUNS / task / 'best.ckpt'}")
         print(f"  metrics      {RUNS / task / 'metrics.json'}")
         print(f"  predictions  {RUNS / task / 'predictions.jsonl'}")
-        print(f"  image      {RUNS / task / 'predictions.png'}")
+        print(f"  image        {RUNS / task / 'predictions.png'}")
 
 
 def write_examples(task: str, root: Path, path: Path) -> list[dict[str, Any]]:
