@@ -1,8 +1,9 @@
-"""The gain of `trainer.compile=true`: steps a second of each task at the small size, as it is and compiled, in turns.
+"""The gain of `trainer.compile=true`: steps a second of a task, as it is and compiled, in turns.
 
-`python -m benchmarks.compile [TASK …]` reads the Atlas, and trains two networks of equal weights on the same batches,
-forwards, backwards and AdamW; what compiling takes is the first round's surplus. Writes its table into
-`docs/benchmarks.md`.
+`python -m benchmarks.compile [TASK[:SIZE] …]` reads the Atlas, and trains two networks of equal weights on the same
+batches, forwards, backwards and AdamW; what compiling takes is the first round's surplus. SIZE is small, or base:
+BERT-base and ViT-B/32 with random weights. On a CPU in 32 bits, on an accelerator, if there is one, in bf16. Writes its
+table into `docs/benchmarks.md`.
 """
 
 from __future__ import annotations
@@ -18,23 +19,27 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
+import torch._inductor.config
 
-from benchmarks.runs import composed, fill
+from benchmarks.full_size import ENCODERS
+from benchmarks.runs import composed, fill, machine
 from mkgc.data.dataset import read_dataset
 from mkgc.training.checkpoint import build_task
 from mkgc.training.datamodule import DataModule
 from mkgc.training.trainer import compile_task
 
 PAGE = Path("docs/benchmarks.md")
-BEGIN, END = "<!-- table: python -m benchmarks.compile -->", "<!-- end of compile table -->"
-TASKS = ("mre", "mner", "link_prediction")
+SIZES = {"small": (), "base": ENCODERS}
+CASES = ("mre:small", "mner:small", "link_prediction:small")
 STEPS, ROUNDS = 12, 5
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+BEGIN, END = "<!-- table: python -m benchmarks.compile -->", "<!-- end of compile table -->"
 
 
 class Row(NamedTuple):
     """Steps a second of a task on either side, and the seconds until the first compiled round was over."""
 
-    task: str
+    case: str
     eager: float
     compiled: float
     compiling: float
@@ -43,47 +48,54 @@ class Row(NamedTuple):
 def main() -> None:
     """The command."""
     torch.set_num_threads(1)
+    torch._inductor.config.force_disable_caches = True  # what an earlier run compiled would count as done
     before = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
         rows: list[Row] = []
-        for task in sys.argv[1:] or TASKS:
-            rows.append(measured(task, Path(folder)))
+        for case in sys.argv[1:] or CASES:
+            rows.append(measured(case, Path(folder)))
             fill(PAGE, BEGIN, END, table(rows, before))
+            print(rows[-1], flush=True)
 
 
-def measured(name: str, folder: Path) -> Row:
+def measured(case: str, folder: Path) -> Row:
     """Both sides in turns; the first round of each is not counted."""
-    config = composed(f"task={name}", f"data.root={folder / name}")
+    name, _, size = case.partition(":")
+    config = composed(f"task={name}", f"data.root={folder / name}", *SIZES[size or "small"])
     torch.manual_seed(0)
     dataset = read_dataset(config)
     batches = list(islice(DataModule(dataset, config.data.batch_size, seed=0).train_dataloader(), STEPS))
-    eager = build_task(config, dataset.processor).train()
+    eager = build_task(config, dataset.processor).train().to(DEVICE)
     compiled = deepcopy(eager)
     compile_task(compiled)
     sides = [(one, torch.optim.AdamW(one.parameters(), 1e-4, fused=True)) for one in (eager, compiled)]
     rounds = [[seconds(*side, batches) for side in sides] for _ in range(1 + ROUNDS)]
     slow, fast = (STEPS / median(taken) for taken in zip(*rounds[1:], strict=True))
-    return Row(name, slow, fast, rounds[0][1])
+    return Row(case, slow, fast, rounds[0][1])
 
 
 def seconds(task: Any, optimizer: torch.optim.Optimizer, batches: list[Any]) -> float:
-    """The time of a step for each batch."""
+    """The time of a step for each batch, which is on the host before."""
     began = time.perf_counter()
     for batch in batches:
         optimizer.zero_grad()
-        task.loss(batch).backward()
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=DEVICE.type != "cpu"):
+            loss = task.loss(batch.to(DEVICE))
+        loss.backward()
         optimizer.step()
+    loss.item()  # an accelerator is done with all of them
     return time.perf_counter() - began
 
 
 def table(rows: list[Row], load: float) -> str:
     """The rows as Markdown."""
-    lines = ["| task | steps a second | compiled | times | first 12 steps, compiled, s |", "|" + " --- |" * 5]
+    lines = ["| task, size | steps a second | compiled | times | first 12 steps, compiled, s |", "|" + " --- |" * 5]
     lines += [
-        f"| {row.task} | {row.eager:.2f} | {row.compiled:.2f} | {row.compiled / row.eager:.2f} | {row.compiling:.0f} |"
+        f"| {row.case} | {row.eager:.2f} | {row.compiled:.2f} | {row.compiled / row.eager:.2f} | {row.compiling:.0f} |"
         for row in rows
     ]
-    return "\n".join([*lines, "", f"The machine's load when this began: {load:.1f}."])
+    where = machine() if DEVICE.type == "cpu" else f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    return "\n".join([*lines, "", f"{where}; load when this began: {load:.1f}."])
 
 
 if __name__ == "__main__":

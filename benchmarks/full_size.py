@@ -22,23 +22,28 @@ from tasks.link_prediction.task import LinkPrediction
 BATCH, TRAINED_BATCH = 16, 96
 """Queries of a batch that fits this measurement, and of one in the published settings."""
 
-BASE = (
-    "task=link_prediction",
-    "data=fb15k237_img",
-    "data.images.image=224",
-    "task.vocab_size=30522",
-    "task.model.objective=bce",
+ENCODERS = (
     "size.fused=3",
     "size.text.config.hidden_size=768",
     "size.text.config.num_hidden_layers=12",
     "size.text.config.num_attention_heads=12",
     "size.text.config.intermediate_size=3072",
     "size.vision.name=vit_base_patch32_clip_quickgelu_224",
-    "size.vision.img_size=224",
     "~size.vision.embed_dim",
     "~size.vision.depth",
     "~size.vision.num_heads",
     "~size.vision.position_std",
+)
+"""BERT-base and ViT-B/32 with random weights, on top of `size=small`."""
+
+BASE = (
+    "task=link_prediction",
+    "data=fb15k237_img",
+    "data.images.image=224",
+    "task.vocab_size=30522",
+    "task.model.objective=bce",
+    *ENCODERS,
+    "size.vision.img_size=224",
 )
 
 

@@ -89,7 +89,7 @@ def without_chance(patch: Any) -> None:
     """Wrong answers that depend on the triple alone, so that parts of a batch meet those of the whole."""
 
     def next_ones(self: NegativeSampler, triples: torch.Tensor, *_: Any) -> torch.Tensor:
-        return (triples.sum(1, keepdim=True) + torch.arange(self.count)) % self.entities
+        return (triples.sum(1, keepdim=True) + torch.arange(self.count, device=triples.device)) % self.entities
 
     patch.setattr(NegativeSampler, "forward", next_ones)
     patch.setattr(sequence_processor, "drawn", _first)
@@ -97,5 +97,5 @@ def without_chance(patch: Any) -> None:
 
 def _first(batch: Any, _: Any) -> torch.Tensor:
     queries = batch.targets[:, 0].contiguous()
-    starts = torch.searchsorted(queries, torch.arange(len(batch.anchor)))
+    starts = torch.searchsorted(queries, torch.arange(len(batch.anchor), device=queries.device))
     return batch.targets[starts, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -107,7 +108,7 @@ def check_output_folder(output: str) -> None:
         ConfigError: It is a file, below one, or not open to writing.
     """
     try:
-        path = Path(output).resolve()
+        path = _resolved(Path(output))
         there = next(folder for folder in (path, *path.parents) if folder.exists())
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"output={output}: cannot be made: {getattr(error, 'strerror', None) or error}") from None
@@ -145,7 +146,7 @@ def _fault(output: str, read: tuple[Path, ...]) -> str | None:
         return "is a folder: give the name of a file"
     if (number := _descriptor(path)) is not None:
         return None if _writable(number) else "is not open for writing"
-    path = path.resolve()
+    path = _resolved(path)
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     if path.exists() and (path.is_socket() or not os.access(path, os.W_OK)):
@@ -153,6 +154,12 @@ def _fault(output: str, read: tuple[Path, ...]) -> str | None:
     if is_plain(path):
         _try(path.parent)
     return None
+
+
+def _resolved(path: Path) -> Path:
+    if (path := path.resolve()).is_symlink():  # of a circle, which Python 3.13 leaves as it is
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return path
 
 
 def _try(folder: Path) -> None:

@@ -132,12 +132,13 @@ def _filtered(
     A further column takes what belongs to other chunks, so that no shape depends on what is filtered.
     """
     scores = F.pad(scores, (0, 1), value=torch.nan)
+    never = scores.new_full((), torch.nan)  # assigned as a number, it would be copied from the host, which waits
     if known is not None:
-        scores[known[0], _columns(known[1], chunk)[0]] = torch.nan
+        scores[known[0], _columns(known[1], chunk)[0]] = never
     if excluded is not None:
-        scores[:, _columns(excluded, chunk)[0]] = torch.nan
+        scores[:, _columns(excluded, chunk)[0]] = never
     column, inside = _columns(targets[:, None], chunk)
-    return scores.scatter_(1, column, torch.where(inside, target, torch.nan))
+    return scores.scatter_(1, column, torch.where(inside, target, never))
 
 
 class RankingMetrics(Metric):

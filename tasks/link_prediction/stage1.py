@@ -25,10 +25,9 @@ from tasks.link_prediction.prompt_processor import LinkProcessor
 
 @runtime_checkable
 class Reader(Protocol):
-    """A model with a vector and a bias for each entity, and what it says at a prompt's mask."""
+    """A model that reads prompts, by its state at their masks."""
 
     processor: LinkProcessor
-    head: MaskedLM
     metadata: dict[str, Any]
     training: bool
 
@@ -70,8 +69,8 @@ def mask_vectors(task: Reader, dataset: Dataset, size: int) -> Float[Tensor, "N 
     return torch.cat(vectors)
 
 
-def fit_entities(task: Reader, dataset: Dataset, settings: Stage1) -> dict[str, float]:
-    """Trains vectors and biases to tell each entity from all others by its mask vector.
+def fit_entities(task: Reader, head: MaskedLM, dataset: Dataset, settings: Stage1) -> dict[str, float]:
+    """Trains the head's vectors and biases to tell each entity from all others by its mask vector.
 
     Returns:
         The last epoch's mean loss, and the share of entities that are recognised.
@@ -80,7 +79,7 @@ def fit_entities(task: Reader, dataset: Dataset, settings: Stage1) -> dict[str, 
         DivergedError: The loss is not finite.
     """
     hidden = mask_vectors(task, dataset, settings.batch_size)
-    table, bias = task.head.table.weight, task.head.bias
+    table, bias = head.table.weight, head.bias
     optimiser = torch.optim.AdamW([table, bias], lr=settings.lr, fused=True)
     order = torch.Generator().manual_seed(int(task.metadata["seed"]))
     losses: list[float] = []

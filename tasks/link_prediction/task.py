@@ -81,7 +81,7 @@ class LinkPrediction(Ranked):
 
     def before_fit(self, dataset: Dataset, resumed: bool = False) -> dict[str, Any]:
         """Stage 1, with everything frozen but the entities' vectors."""
-        return fit_entities(self, dataset, self.stage1) if 1 in self.stages and not resumed else {}
+        return fit_entities(self, self.head, dataset, self.stage1) if 1 in self.stages and not resumed else {}
 
     def hidden(self, batch: LinkBatch) -> Float[Tensor, "B D"]:
         """The transformed state at each query's mask."""
