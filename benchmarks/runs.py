@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,21 @@ def unpacked(archives: Path, name: str, folder: Path) -> Path:
         except MkgcError as error:
             raise SystemExit(str(error)) from None
     return folder / name / name
+
+
+def checkouts(words: Sequence[str]) -> list[Path]:
+    """The checkouts of this project that were named, or this one."""
+    return [Path(word).resolve() for word in words] or [Path(__file__).parent.parent.resolve()]
+
+
+def printed(words: Sequence[str], tree: Path, folder: Path, code: int = 0, **environment: str) -> str:
+    """What ``python …`` prints in a folder, with the code of a checkout, where it must end with an exit code."""
+    settings = {"PYTHONPATH": str(tree), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    everything = os.environ | settings | environment
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=everything, capture_output=True, text=True)
+    if done.returncode != code:
+        raise SystemExit(f"python {' '.join(words)} in {tree}: exit code {done.returncode}\n{done.stderr}")
+    return done.stdout
 
 
 def machine() -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.runs import fill, machine
+from benchmarks.runs import checkouts, fill, machine, printed
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table: python -m benchmarks.startup -->", "<!-- end of start-up table -->"
@@ -54,15 +53,10 @@ STARTS = (
 
 def seconds(start: Start, tree: Path, folder: Path, bytecode: bool) -> float:
     """Seconds of user and system time of one run in ``folder``, where the Atlas is built the first time."""
-    environment = os.environ | {"PYTHONPATH": str(tree), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    if not bytecode:
-        environment["PYTHONPYCACHEPREFIX"] = str(folder / "none")
+    elsewhere = {} if bytecode else {"PYTHONPYCACHEPREFIX": str(folder / "none")}
     before = os.times()
-    done = subprocess.run([sys.executable, *start.words], cwd=folder, env=environment, capture_output=True, text=True)
+    printed(start.words, tree, folder, start.code, PYTHONDONTWRITEBYTECODE="1", **elsewhere)
     after = os.times()
-    if done.returncode != start.code:
-        raise SystemExit(f"{start.name} in {tree}: exit code {done.returncode}\n{done.stderr}")
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
@@ -86,11 +80,5 @@ def compare(trees: Sequence[Path]) -> str:
     return "\n".join([*lines, "", f"Medians of {ROUNDS} rounds; {machine()}."])
 
 
-def main() -> None:
-    """The command."""
-    trees = [Path(word).resolve() for word in sys.argv[1:]] or [Path(__file__).parent.parent.resolve()]
-    fill(PAGE, BEGIN, END, compare(trees))
-
-
 if __name__ == "__main__":
-    main()
+    fill(PAGE, BEGIN, END, compare(checkouts(sys.argv[1:])))

@@ -6,9 +6,7 @@ the first ones are not counted.
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.full_size import ENCODERS
-from benchmarks.runs import fill, machine
+from benchmarks.runs import checkouts, fill, machine, printed
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table: python -m benchmarks.steps -->", "<!-- end of steps per second table -->"
@@ -60,14 +58,9 @@ CASES = (
 
 def seconds(case: Case, tree: Path, folder: Path) -> float:
     """Seconds a step of one run in ``folder``, where the Atlas is built the first time."""
-    environment = os.environ | {"PYTHONPATH": str(tree), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    words = (str(case.first), str(case.last), "mkgc.train", *case.keys, "trainer.enable_progress_bar=false")
-    done = subprocess.run(
-        [sys.executable, "-c", TIMED, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"{case.name} in {tree}: exit code {done.returncode}\n{done.stderr}")
-    return float(done.stdout.rpartition(":")[2])
+    run = ("mkgc.train", *case.keys, "trainer.enable_progress_bar=false")
+    said = printed(("-c", TIMED, str(case.first), str(case.last), *run), tree, folder)
+    return float(said.rpartition(":")[2])
 
 
 def compare(trees: Sequence[Path]) -> str:
@@ -85,11 +78,5 @@ def compare(trees: Sequence[Path]) -> str:
     return "\n".join([*lines, "", f"Medians of {ROUNDS} rounds; {machine()}."])
 
 
-def main() -> None:
-    """The command."""
-    trees = [Path(word).resolve() for word in sys.argv[1:]] or [Path(__file__).parent.parent.resolve()]
-    fill(PAGE, BEGIN, END, compare(trees))
-
-
 if __name__ == "__main__":
-    main()
+    fill(PAGE, BEGIN, END, compare(checkouts(sys.argv[1:])))
