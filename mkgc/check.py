@@ -36,11 +36,13 @@ def check_data(config: DictConfig) -> Report:
     from mkgc.app.keys import CHECK
     from mkgc.data.dataset import read_dataset
     from mkgc.encoders.text import check_length
+    from mkgc.encoders.vision import check_sizes
     from mkgc.inspect.overview import inspect_dataset
 
     check(config, CHECK)
     check_output_folder(config.output)
     check_length(config.backbone, config.data.max_length)
+    check_sizes(config.backbone, config.data.images)
     settings = instantiate(config.data)
     lenient = OmegaConf.merge(config, {"data": {"bad_images": "mask", "min_image_coverage": 0.0}})
     assert isinstance(lenient, DictConfig)

@@ -65,9 +65,11 @@ def _images(config: DictConfig) -> None:
     from rich.progress import track
 
     from mkgc.data.dataset import read_settings, read_source
+    from mkgc.encoders.vision import check_sizes
     from mkgc.images import store
     from mkgc.images.policy import wanted
 
+    check_sizes(config.backbone, config.data.images)
     settings = read_settings(config)
     source, sizes = read_source(config, settings), sorted(set(settings.images.values()))
     for note in source.notes:

@@ -117,3 +117,29 @@ def test_images_that_nobody_names_are_said(run: Callable[..., Any], roots: dict[
         _, out, _ = run("prepare", f"task={task}", f"data.root={roots[task]}", *TINY)
         assert f"warning: images that {whose}" in out
         assert f"1 ({name})" in out
+
+
+@pytest.mark.parametrize("verb", ["train", "check", "prepare"])
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ("data.images={image: 60}", "data.images.image=60: patches are 16 pixels wide, so choose 64, say"),
+        ("data.images.image=sixty", "must be a mapping of keys to a whole number of at least 1"),
+    ],
+)
+def test_sizes_that_no_encoder_could_cut_are_told_before_anything_is_read(
+    run: Callable[..., Any], verb: str, images: str, reason: str
+) -> None:
+    code, _, err = run(verb, "task=link_prediction", "data=tsv", "data.root=nowhere", images)
+    assert code == 2
+    assert reason in said(err)
+
+
+def test_images_that_match_nothing_are_listed(run: Callable[..., Any], kg_root: Path, tiny: Callable[..., Any]) -> None:
+    (kg_root / "images/E.1.png").write_bytes(next((kg_root / "images").rglob("*.png")).read_bytes())
+    (kg_root / "images/e.3").mkdir()
+    arguments = ("task=link_prediction", f"data.root={kg_root}", *TINY)
+    for verb in ("prepare", "check"):
+        out = " ".join(run(verb, *arguments)[1].split())
+        assert "images that match no entity: 1 (images/E.1.png for 'e/1'?)" in out
+        assert "folders of images that hold no file: 1 (images/e.3)" in out

@@ -12,7 +12,7 @@ from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import SPLITS, ImagePaths, Sentence
 from mkgc.data.formats import SentenceFormat, chosen
 from mkgc.data.formats.locate import find_unnamed
-from mkgc.data.formats.text_files import note_unmatched
+from mkgc.data.formats.unmatched import note_unmatched
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import subset_rows

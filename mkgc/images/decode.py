@@ -138,6 +138,15 @@ def is_image(path: Path) -> bool:
         return False
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a file is an image that can be used."""
+    try:
+        read_image(path, 1)
+    except ImageError:
+        return False
+    return True
+
+
 def decode_all(
     paths: Sequence[Path], size: int, fit: Fit = "stretch"
 ) -> Iterator[UInt8[np.ndarray, "3 size size"] | ImageError]:

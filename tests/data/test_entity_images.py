@@ -153,12 +153,65 @@ def test_an_id_that_is_no_name_gets_no_stray_files(tmp_path: Path, entity: str) 
 
 
 def test_what_is_no_entitys_is_counted_and_the_first_are_named(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png", "c.png", "d/1.png", "e.png", ".DS_Store", "Thumbs.db"):
+    for name in ("a.png", *"bcde", "f/1.png", "g.png", ".DS_Store", "Thumbs.db"):
         save(tmp_path / "images" / name)
-    notes = find_images(tmp_path, ("images",), [("a",)], ("image",)).notes
-    assert [(note.severity, note.text) for note in notes] == [
-        ("warning", "images that match no entity: 4 (images/b.png, images/c.png, images/d and 1 more)")
-    ]
+    named = ", ".join(f"images/{name}" for name in "bcdef")
+    assert said(tmp_path, ("a",)) == [f"images that match no entity: 6 ({named} and 1 more)"]
+
+
+def said(root: Path, *entities: tuple[str, ...]) -> list[str]:
+    """The warnings about the images of entities with these ids and further names."""
+    notes = find_images(root, ("images",), [(one[0],) for one in entities], ("image",)).notes(root, entities)
+    assert {note.severity for note in notes} <= {"warning"}
+    return [note.text for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("file", "entity"),
+    [
+        ("Camel.png", "camel"),
+        ("owl .png", "owl"),
+        ("giant_panda.png", "giant panda"),
+        ("Giant-Panda.JPG", "giant panda"),
+        ("Eule.png", "owl"),
+        ("pengiun.png", "penguin"),
+        ("zebra.png", None),
+        ("q13.png", None),
+    ],
+)
+def test_the_entity_that_a_file_was_probably_meant_for_is_named(tmp_path: Path, file: str, entity: str | None) -> None:
+    save(tmp_path / "images" / file)
+    meant = "" if entity is None else f" for '{entity}'?"
+    known = ("camel",), ("owl", "Eule"), ("giant panda",), ("penguin",), ("q12",)
+    assert said(tmp_path, *known) == [f"images that match no entity: 1 (images/{file}{meant})"]
+
+
+def test_nobody_is_named_where_two_may_be_meant(tmp_path: Path) -> None:
+    save(tmp_path / "images/NEW YORK.png")
+    assert said(tmp_path, ("new york",), ("newyork",)) == ["images that match no entity: 1 (images/NEW YORK.png)"]
+
+
+def test_folders_without_a_file_are_listed_whosever_they_are(tmp_path: Path) -> None:
+    for name in ("owl", "nobody"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    assert said(tmp_path, ("owl",)) == ["folders of images that hold no file: 2 (images/nobody, images/owl)"]
+
+
+@pytest.mark.parametrize(("broken", "good"), [("A%2FB.png", "A.B.png"), ("A.B/1.png", "A.B.photo")])
+def test_a_broken_file_hides_no_good_one_of_the_same_entity(tmp_path: Path, broken: str, good: str) -> None:
+    save(tmp_path / "images" / good)
+    bad = tmp_path / "images" / broken
+    bad.parent.mkdir(exist_ok=True)
+    bad.write_text("<html>")
+    assert sorted(found(tmp_path, "A/B")["A/B"]) == sorted([broken, good])
+    save(bad)
+    assert found(tmp_path, "A/B") == {"A/B": [broken]}, "an exact name comes first"
+
+
+def test_a_broken_file_gets_nobody_the_image_of_another(tmp_path: Path) -> None:
+    save(tmp_path / "images/A.B.png")
+    (tmp_path / "images/A%2FB.png").write_text("<html>")
+    assert found(tmp_path, "A/B", "A.B") == {"A/B": ["A%2FB.png"], "A.B": ["A.B.png"]}
 
 
 def test_links_in_a_circle_and_dead_ones_are_passed_over(tmp_path: Path) -> None:

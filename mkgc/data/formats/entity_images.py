@@ -13,9 +13,10 @@ from unicodedata import normalize
 
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats.filenames import LONGEST, MORE, compose, decode, encode, released, stem
-from mkgc.data.formats.text_files import list_folder, note_unmatched
+from mkgc.data.formats.text_files import list_folder
+from mkgc.data.formats.unmatched import note_empty, note_unmatched, plain_names
 from mkgc.errors import DataError
-from mkgc.images.decode import is_image
+from mkgc.images.decode import is_image, is_readable
 from mkgc.inspect.report import Finding
 
 SYNSET = re.compile(r"\d{8}")
@@ -41,15 +42,27 @@ FORMS = (
     # As folders copied from Windows are called, which cannot keep a dot at the end.
     Form(compose, lambda entity: compose(released(entity)).strip(".")),
 )
-"""From the most exact to the least; an entity's images are those of the first form that has any."""
+"""From the most exact to the least; an entity's images are those of the first form that has any.
+
+Where all of those are broken, the next form that has others counts, too.
+"""
 
 
 @dataclass(frozen=True)
 class EntityImages:
-    """The files of each entity, sorted; ``notes`` tell of what lies beside them and is no entity's."""
+    """The files of each entity, sorted.
+
+    ``unmatched`` are the files and folders beside them that are no entity's, ``empty`` the folders without a file.
+    """
 
     images: tuple[ImagePaths, ...]
-    notes: tuple[Finding, ...] = ()
+    unmatched: tuple[Path, ...] = ()
+    empty: tuple[Path, ...] = ()
+
+    def notes(self, root: Path, names: Iterable[Sequence[str]]) -> tuple[Finding, ...]:
+        """Warnings of both, and of the entities that were probably meant, each of which goes by several ``names``."""
+        meant = plain_names(names) if self.unmatched else {}
+        return (*note_unmatched(self.unmatched, root, "match no entity", meant), *note_empty(self.empty, root))
 
 
 class _Entry(NamedTuple):
@@ -73,14 +86,18 @@ def find_images(
         return EntityImages(({},) * len(names))
     entries = [entry for top in tops for entry in _listed(root / top)]
     found = _assign(names, ((key, entry) for entry in entries for key in _usual(entry)), {})
-    taken = {entry.path for each in found.values() for entry in each}
-    rest = [entry for entry in entries if entry.path not in taken]
+    rest = _untaken(entries, found)
     unusual = (entry for entry in rest if not entry.folder and stem(entry.name) == entry.name and is_image(entry.path))
     found |= _assign(names, ((entry.name.rpartition(".")[0], entry) for entry in unusual), found)
-    taken |= {entry.path for each in found.values() for entry in each}
     images = tuple({"image": tuple(_files(found.get(i, ())))} for i in range(len(names)))
-    strange = sorted(entry.path for entry in rest if entry.path not in taken and not _passed_over(entry))
-    return EntityImages(images, note_unmatched(strange, root, "match no entity"))
+    empty = {entry.path for entry in entries if entry.folder and not any(_files([entry]))}
+    strange = sorted(entry.path for entry in _untaken(rest, found) if not _passed_over(entry))
+    return EntityImages(images, tuple(path for path in strange if path not in empty), tuple(sorted(empty)))
+
+
+def _untaken(entries: Iterable[_Entry], found: Mapping[int, Sequence[_Entry]]) -> list[_Entry]:
+    taken = {entry.path for each in found.values() for entry in each}
+    return [entry for entry in entries if entry.path not in taken]
 
 
 def _listed(top: Path, before: str = "") -> Iterator[_Entry]:
@@ -98,9 +115,9 @@ def _usual(entry: _Entry) -> set[str]:
 
 
 def _assign(
-    names: Sequence[Sequence[str]], keyed: Iterable[tuple[str, _Entry]], found: Mapping[int, object]
+    names: Sequence[Sequence[str]], keyed: Iterable[tuple[str, _Entry]], found: Mapping[int, list[_Entry]]
 ) -> dict[int, list[_Entry]]:
-    """The entries of each entity that has none yet, by position.
+    """The entries of each entity that has ``found`` none yet, or broken ones only, by position.
 
     Raises:
         DataError: Two entities would take one entry.
@@ -111,17 +128,29 @@ def _assign(
             table[form.of_file(key)].append(entry)
     taken: dict[int, list[_Entry]] = {}
     owners: dict[Path, int] = {}
+    further: dict[int, list[list[_Entry]]] = {}
     for i, each in enumerate(names):
-        if i in found:
-            continue
         ways = ((table, form.of_entity(name)) for name in each for form, table in zip(FORMS, by_form, strict=True))
-        entries = next((table[key] for table, key in ways if key and key in table), [])
-        for entry in entries:
+        options = [table[key] for table, key in ways if key and key in table]
+        if not options or (i in found and not _broken(found[i])):
+            continue
+        taken[i], *further[i] = options
+        for entry in taken[i]:
             if owners.setdefault(entry.path, i) != i:
                 raise _shared(entry.path, names[owners[entry.path]][0], each[0])
-        if entries:
-            taken[i] = entries
-    return taken
+    for i, options in further.items():
+        for option in options:
+            free = [entry for entry in option if entry.path not in owners]
+            if free and _broken(taken[i]):
+                taken[i] = [*taken[i], *free]
+                owners |= dict.fromkeys((entry.path for entry in free), i)
+    return {i: [*found.get(i, ()), *entries] for i, entries in taken.items()}
+
+
+def _broken(entries: Iterable[_Entry]) -> bool:
+    """Whether there are files, and none that is an image."""
+    files = [*_files(entries)]
+    return bool(files) and not any(map(is_readable, files))
 
 
 def _shared(path: Path, one: str, other: str) -> DataError:

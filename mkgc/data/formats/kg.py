@@ -60,15 +60,16 @@ def assemble(
         raise DataError("the graph has one entity only: there must be another that could complete a triple", root)
     short, long = (clean_texts(read_texts(root / f"{file}.txt")) for file in ("entity2text", "entity2textlong"))
     said = read_texts(root / "relation2text.txt")
+    names = tuple(short.get(entity) or name(entity) for entity in entities.positions)
     return Graph(
         entities=tuple(entities.positions),
-        names=tuple(short.get(entity) or name(entity) for entity in entities.positions),
+        names=names,
         descriptions=tuple(long.get(entity, "") for entity in entities.positions),
         relations=tuple(relations.positions),
         relation_names=tuple(said.get(relation) or name(relation) for relation in relations.positions),
         images=images.images,
         triples=triples,
-        notes=images.notes,
+        notes=images.notes(root, zip(entities.positions, names, strict=True)),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mkgc.data.formats.filenames import SUFFIXES, compose, stem
 from mkgc.data.formats.text_files import list_folder
-from mkgc.images.decode import ImageError, read_image
+from mkgc.images.decode import is_readable
 
 
 def locate(folders: Sequence[Path], name: str) -> Path:
@@ -35,7 +35,7 @@ def _alike(listing: Mapping[str, Sequence[Path]], name: str) -> Path | None:
     if len(files) == 1 and _is_usual(files[0]):
         return files[0]
     usual = next(filter(_is_usual, files), None)
-    return next(filter(_is_image, files), usual)
+    return next(filter(is_readable, files), usual)
 
 
 def _listed(folder: Path) -> Mapping[str, Sequence[Path]]:
@@ -80,11 +80,3 @@ def _is_usual(path: Path) -> bool:
 
 def _by_suffix(path: Path) -> tuple[int, str]:
     return SUFFIXES.index(path.suffix.lower()) if _is_usual(path) else len(SUFFIXES), path.name
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        read_image(path, 1)
-    except ImageError:
-        return False
-    return True

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from mkgc.errors import DataError, one_line
-from mkgc.inspect.report import Finding
-
-NAMED = 3
-"""Unmatched files that are named."""
+from mkgc.errors import DataError
 
 
 def find(*candidates: Path, why: str = "") -> Path:
@@ -54,15 +50,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool | None:
         return entry.is_dir() or (False if entry.is_file() else None)
     except OSError:  # links that go in circles
         return None
-
-
-def note_unmatched(paths: Sequence[Path], root: Path, whose: str) -> tuple[Finding, ...]:
-    """A warning of images that lie there and are nobody's, the first few by name; nothing where there are none."""
-    if not paths:
-        return ()
-    names = [one_line(os.path.relpath(path, root), 80) for path in paths[:NAMED]]
-    rest = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
-    return (Finding("warning", f"images that {whose}: {len(paths):,} ({', '.join(names)}{rest})"),)
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
