@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mkgc.app.command import exit_on_user_error, run
 from mkgc.app.files import check_output_folder, json_text, write_whole
+from mkgc.app.packages import CONF
 from mkgc.terminal import say
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def write(report: Report, folder: Path) -> None:
     write_whole(folder / "report.json", json_text(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="check")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="check")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     from rich.console import Console

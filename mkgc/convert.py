@@ -17,6 +17,7 @@ from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check
 from mkgc.app.files import check_output, only_contents
 from mkgc.app.keys import CONVERT
+from mkgc.app.packages import CONF
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.terminal import say
 
@@ -120,7 +121,7 @@ def _backbone(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="convert")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="convert")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")

@@ -11,6 +11,7 @@ from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, only_contents, write_json
 from mkgc.app.keys import EVALUATE
+from mkgc.app.packages import CONF
 from mkgc.terminal import say
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
@@ -26,9 +27,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
     from mkgc.training.frozen import keep_states
+    from mkgc.training.trust import Trust
 
     device = find_device(config.device)
-    task, trained = open_trained(config.checkpoint)
+    task, trained = open_trained(config.checkpoint, Trust.of(config.trusted))
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
         trained.data.bad_images = config.bad_images
@@ -44,7 +46,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     return {key.split("/", 1)[1]: value for key, value in figures.items()}
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     require(config, "checkpoint")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 
 from mkgc.app.devices import find_device
+from mkgc.app.packages import own_tasks
 from mkgc.data.dataset import DataSource, found_again, read_settings, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError, DataError, one_line
@@ -17,6 +18,7 @@ from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
 from mkgc.training.checkpoint import open_trained
 from mkgc.training.task import GraphTask, Task
+from mkgc.training.trust import Trust
 
 
 class Predictor:
@@ -130,6 +132,7 @@ class Predictor:
             raise ConfigError("exclude_known=true leaves out what a graph knows, and this task asks nothing of one")
         return self.task.exclude_known(features, self._source(root))
 
+    @own_tasks()
     def _source(self, root: Path | str | None) -> DataSource:
         """The data set that the model was trained on, or the one at ``root``."""
         config = found_again(self.config, root)
@@ -153,17 +156,21 @@ def _problems(item: Any, store: LoadedImages) -> list[str]:
     return [str(store.problems[path]) for path in paths if path in store.problems]
 
 
-def load(checkpoint: Path | str, device: str = "cpu", index: str | None = None) -> Predictor:
+@own_tasks()
+def load(
+    checkpoint: Path | str, device: str = "cpu", index: str | None = None, trusted: Iterable[str] = ()
+) -> Predictor:
     """A predictor from a checkpoint of `mkgc.train` or `mkgc.convert`.
 
-    With an ``index`` ("faiss" or "approximate") the entities of a graph are found by one.
+    With an ``index`` ("faiss" or "approximate") the entities of a graph are found by one. ``trusted`` are packages of
+    the user's own that define the checkpoint's task, and may be imported.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
-        ConfigError: There is no such device, or no such index for this model.
+        ConfigError: There is no such device, no such package, or no such index for this model.
     """
     find_device(device)  # before anything is read
-    predictor = Predictor(*open_trained(checkpoint), device=device)
+    predictor = Predictor(*open_trained(checkpoint, Trust.of(trusted)), device=device)
     if index is not None:
         if not isinstance(predictor.task, GraphTask):
             raise ConfigError(f"index={index} finds entities, and this task has none")

@@ -14,6 +14,7 @@ from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, json_text, only_contents, write_whole
 from mkgc.app.keys import PREDICT
+from mkgc.app.packages import CONF
 from mkgc.data.formats.fields import is_plain
 from mkgc.data.formats.jsonl import Line, read_records, require_records
 from mkgc.errors import DataError
@@ -40,7 +41,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
     lines = read_records(source)
     if config.bad_records == "fail":
         require_records(lines)
-    model = load(config.checkpoint, config.device, config.index)
+    model = load(config.checkpoint, config.device, config.index, config.trusted)
     answers = model.predict(
         [line.record for line in lines],
         source.parent,
@@ -63,7 +64,7 @@ def _names(lines: Sequence[Line]) -> Iterator[Any]:
         yield name if name is not None and is_plain(name) else number
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="predict")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="predict")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     count, errors = predict(config)

@@ -12,6 +12,7 @@ from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check, check_keys
 from mkgc.app.files import check_output_folder
 from mkgc.app.keys import PREPARE
+from mkgc.app.packages import CONF
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
 
@@ -95,7 +96,7 @@ def _images(config: DictConfig) -> None:
         say(f"{folder}: {usable:,} images of {size} pixels; cannot be used: {said}")
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="prepare")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     prepare(config)

@@ -12,6 +12,7 @@ from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, only_contents
 from mkgc.app.keys import REPORT
+from mkgc.app.packages import CONF
 from mkgc.errors import ConfigError
 from mkgc.reports.comparison import compare_runs
 from mkgc.reports.console import show
@@ -44,7 +45,7 @@ def report(config: DictConfig) -> list[Table]:
     return compare_runs([Path(folder) for folder in folders], config.resamples, config.seed)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     tables = report(config)

@@ -12,6 +12,7 @@ from mkgc.app import command
 from mkgc.app.command import exit_on_user_error
 from mkgc.app.files import atomic_write, write_json
 from mkgc.app.folders import drop_stale
+from mkgc.app.packages import CONF
 from mkgc.app.signals import is_first
 from mkgc.app.sweeps import check_processes
 from mkgc.terminal import say
@@ -160,7 +161,7 @@ def _size(task: Task) -> str:
     return f"{count / 1e6:.1f} M parameters"
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 @exit_on_user_error
 def _main(config: DictConfig) -> float:
     figures = train(config, command.folder())

@@ -13,6 +13,7 @@ import pytest
 
 import mkgc
 import tasks
+from mkgc.errors import CheckpointError
 from tests.conftest import COLOURS, TINY, paint, said
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +39,7 @@ def test_the_library_imports_no_task() -> None:
 @pytest.fixture
 def posts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the README's task and with posts whose mood the colour of their image tells."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Adding a task")[1].split("\n## ")[0]
-    for name, text in FILES.findall(section):
+    for name, text in readmes_files():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     draw = random.Random(0)
@@ -56,8 +56,13 @@ def posts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget()
 
 
+def readmes_files() -> list[tuple[str, str]]:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Adding a task")[1].split("\n## ")[0]
+    return FILES.findall(section)
+
+
 def forget() -> None:
-    for name in [name for name in sys.modules if name.startswith("tasks.mood")]:
+    for name in [name for name in sys.modules if name.startswith(("tasks.mood", "moods"))]:
         del sys.modules[name]
 
 
@@ -102,3 +107,28 @@ def test_a_task_without_an_atlas_says_so(posts: Path, run: Callable[..., Any]) -
     where = f"hydra.searchpath=[file://{posts}/conf]"
     code, _, err = run("check", "task=mood", "data=atlas", where)
     assert (code, "this task has no Atlas" in said(err)) == (2, True)
+
+
+def test_a_task_in_a_package_of_ones_own_is_trusted_by_name(posts: Path, run: Callable[..., Any]) -> None:
+    for name, text in readmes_files():
+        (posts / name).unlink()
+        path = posts / name.replace("tasks/mood", "moods")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.replace("tasks.mood.", "moods."), encoding="utf-8")
+    where = f"hydra.searchpath=[file://{posts}/conf]"
+    words = ["task=mood", "data.root=posts", where, *TINY, "task.epochs=1", "hydra.run.dir=one"]
+    assert run("train", *words)[0] == 0
+    assert run("train", *words, "hydra.run.dir=two", "weights=one/best.ckpt")[0] == 0, "the run's own settings name it"
+    lines(posts / "ask.jsonl", [{"text": "no image"}])
+    absent = "Python finds no such package; is the folder it lies in on PYTHONPATH?"
+    asked = ["checkpoint=one/best.ckpt", "input=ask.jsonl", "output=answers.jsonl"]
+    for verb, given in (("evaluate", asked[:1]), ("predict", asked)):
+        code, _, err = run(verb, *given)
+        assert (code, "if moods is a package of yours, trust it: trusted=[moods]" in said(err)) == (2, True), err
+        code, _, err = run(verb, *given, "trusted=[moodz]")
+        assert (code, said(err)) == (2, f"trusted=moodz: {absent}")
+        assert run(verb, *given, "trusted=[moods]")[0] == 0
+    (answer,) = mkgc.load(posts / "one/best.ckpt", trusted=["moods"]).predict([{"text": "no image"}])
+    assert answer["mood"] == json.loads((posts / "answers.jsonl").read_text())["mood"]
+    with pytest.raises(CheckpointError, match=r"trusted=\[moods\]"):
+        mkgc.load(posts / "one/best.ckpt", trusted=["json"])

@@ -26,6 +26,7 @@ from mkgc.app.folders import drop_empty
 from mkgc.app.lean import import_lean
 from mkgc.app.models import explain_unused
 from mkgc.app.overrides import explain_syntax, settle
+from mkgc.app.packages import own_tasks
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, hand_on_errors
@@ -51,7 +52,7 @@ def run(main: Callable[[], object]) -> None:
     import_lean()
     try:
         check_renamed(sys.argv[1:])
-        with in_order():
+        with own_tasks(), in_order():
             main()
             sys.stdout.flush()
     except Ended as end:

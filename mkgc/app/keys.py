@@ -43,6 +43,7 @@ PREPARE: Keys = TRAIN | {
 CONVERT: Keys = TRAIN | {"input": str, "output": str, "tokenizer": str, "heads": Count}
 EVALUATE: Keys = {
     "checkpoint": str,
+    "trusted": list[str],
     "split": Literal["dev", "test"],
     "root": str | None,
     "bad_images": BadImages | None,
@@ -52,6 +53,7 @@ EVALUATE: Keys = {
 }
 PREDICT: Keys = {
     "checkpoint": str,
+    "trusted": list[str],
     "input": str,
     "output": str,
     "batch_size": Count,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from omegaconf import OmegaConf
 
-CONF = Path(__file__).parents[2] / "conf"
+from mkgc.app.packages import CONF
 
 
 def explain_unused(key: str) -> str | None:

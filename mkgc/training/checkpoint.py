@@ -20,7 +20,7 @@ from mkgc.data.processor import Processor
 from mkgc.encoders.text import check_length, text_parts
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.training.task import Task
-from mkgc.training.trust import check_description, processor_kind
+from mkgc.training.trust import Trust
 
 FORMAT = 3
 """The only one that is read: its files are sealed, and carry no path. (1: neither.)"""
@@ -40,6 +40,9 @@ DESCRIBED = {
 
 SAID = ("format", "config", "processor_kind", "seed", "fitted")
 """Of these, what the network that is read says again."""
+
+OWN = Trust()
+"""In the packages of the distribution alone."""
 
 SPARE = 1_000_000
 """Numbers that a network may have while it is built and not afterwards: heads of encoders, layers that are left out."""
@@ -139,7 +142,7 @@ def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
     AtomicCheckpointIO().save_checkpoint(contents, path)
 
 
-def open_trained(path: Path | str) -> tuple[Task, DictConfig]:
+def open_trained(path: Path | str, trust: Trust = OWN) -> tuple[Task, DictConfig]:
     """The trained network of a checkpoint file, as :func:`restore` makes it; errors name the file.
 
     Raises:
@@ -147,7 +150,7 @@ def open_trained(path: Path | str) -> tuple[Task, DictConfig]:
     """
     contents = read(path)
     with naming(path):
-        return restore(contents)
+        return restore(contents, trust)
 
 
 @contextmanager
@@ -159,7 +162,7 @@ def naming(path: Path | str) -> Iterator[None]:
         raise CheckpointError(f"'{path}': {error}") from error
 
 
-def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
+def restore(contents: Mapping[str, Any], trust: Trust = OWN) -> tuple[Task, DictConfig]:
     """The trained network of a checkpoint's contents, in evaluation mode, with what of its configuration is built.
 
     It has the precision that it was trained in.
@@ -168,7 +171,7 @@ def restore(contents: Mapping[str, Any]) -> tuple[Task, DictConfig]:
         CheckpointError: The contents are incomplete, of the wrong types, or name what is not built from a checkpoint.
     """
     try:
-        return _restored(contents["mkgc"], contents["state_dict"])
+        return _restored(contents["mkgc"], contents["state_dict"], trust)
     except CheckpointError:
         raise
     except Exception as error:  # what is built of wrong values may raise anything
@@ -187,25 +190,25 @@ def described(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"fitted": {}, **metadata}
 
 
-def carried_processor(metadata: Mapping[str, Any]) -> Processor:
+def carried_processor(metadata: Mapping[str, Any], trust: Trust) -> Processor:
     """The processor that a checkpoint carries.
 
     Raises:
         CheckpointError: It carries none.
     """
     try:
-        return processor_kind(metadata.get("processor_kind")).from_state(dict(metadata["processor"]))
+        return trust.processor_kind(metadata.get("processor_kind")).from_state(dict(metadata["processor"]))
     except CheckpointError:
         raise
     except Exception as error:  # as in :func:`restore`
         raise CheckpointError(f"the checkpoint carries no processor that can be used: {_innermost(error)}") from error
 
 
-def _restored(metadata: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Task, DictConfig]:
+def _restored(metadata: Mapping[str, Any], state: Mapping[str, Any], trust: Trust) -> tuple[Task, DictConfig]:
     metadata = described(metadata)
     parts = _parts(metadata)
-    check_description(parts)
-    processor = carried_processor(metadata)
+    trust.check_description(parts)
+    processor = carried_processor(metadata, trust)
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
     with no_larger_than(sum(storages.values()) + SPARE):
         config = OmegaConf.create(parts)

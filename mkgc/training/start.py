@@ -17,6 +17,7 @@ from torch import Tensor
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.training.checkpoint import carried_processor, described, read
 from mkgc.training.task import NamedRows, Task
+from mkgc.training.trust import Trust
 
 FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
@@ -84,7 +85,9 @@ class Start:
         self._require_none(
             differences(saved.get("architecture_configs"), task.backbone.architecture_configs(), "backbone")
         )
-        theirs, ours = task.named(carried_processor(saved)), task.named(task.processor)
+        # The settings name the task's own package, so that its processor is trusted, whoever wrote the checkpoint.
+        trust = Trust((type(task.processor).__module__.partition(".")[0],))
+        theirs, ours = task.named(carried_processor(saved, trust)), task.named(task.processor)
         for kind in ours:
             self._compare(kind, theirs.get(kind, ()), ours[kind])
         state, own = self.contents["state_dict"], task.state_dict()

@@ -2,16 +2,19 @@
 
 A description names classes and functions. What is named has to be defined (not just imported) in our packages, and be
 of the kind that its place asks for; below it stand plain values. So a description makes a network, and does no more.
+A user may trust further packages, which then count as ours.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import sys
 import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from torch import nn, optim
@@ -19,13 +22,16 @@ from torch import nn, optim
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
-from mkgc.errors import CheckpointError
+from mkgc.errors import CheckpointError, ConfigError
 from mkgc.kge.model import KGEModel
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
 
 OURS = re.compile(r"(mkgc|tasks)(\.[a-z]\w*)+\.[A-Za-z]\w*")
 """A name at the top of one of our modules."""
+
+NAME = re.compile(r"([A-Za-z]\w*\.)+[A-Za-z]\w*")
+"""A name at the top of any module."""
 
 OPTIMISER = re.compile(r"torch\.optim\.([A-Z]\w*)")
 """The only classes of a library that may be named: what they make does nothing before it is given a step."""
@@ -55,34 +61,96 @@ PLACES = {
 """Where a description names something; a part of a backbone is a module, too, and a part of a model plain settings."""
 
 
-def check_description(config: Mapping[str, Any]) -> None:
-    """Checks all that a configuration names before anything of it is built.
+@dataclass(frozen=True)
+class Trust:
+    """The packages whose classes may be built: ours, and those that the user trusts."""
 
-    Raises:
-        CheckpointError: It names what is not ours, or of another kind than its place asks for, or is not plain.
-    """
-    for path, node in _nodes(config, ""):
-        _check_values(path, node)
-        if "_target_" in node:
-            _check_target(path, node)
-    for path in PLACES:
-        found: Any = config
-        for key in path.split("."):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if not isinstance(found, Mapping) or "_target_" not in found:
-            raise CheckpointError(f"the checkpoint's configuration does not say what its {path} is")
+    packages: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, packages: Iterable[str]) -> Trust:
+        """Trust in packages or modules that are there.
 
-def processor_kind(name: Any) -> type[Processor]:
-    """The class of a processor by its name.
+        Raises:
+            ConfigError: One is not.
+        """
+        for name in (trusted := tuple(packages)):
+            if not _is_there(name):
+                raise ConfigError(
+                    f"trusted={name}: Python finds no such package; is the folder it lies in on PYTHONPATH?"
+                )
+        return cls(trusted)
 
-    Raises:
-        CheckpointError: It is none of ours.
-    """
-    kind = _defined("processor", name)
-    if not (isinstance(kind, type) and issubclass(kind, Processor)):
-        raise _refused("processor", name, "no processor")
-    return kind
+    def check_description(self, config: Mapping[str, Any]) -> None:
+        """Checks all that a configuration names before anything of it is built.
+
+        Raises:
+            CheckpointError: It names what is not trusted, or of another kind than its place asks for, or is not plain.
+        """
+        for path, node in _nodes(config, ""):
+            _check_values(path, node)
+            if "_target_" in node:
+                self._check_target(path, node)
+        for path in PLACES:
+            found: Any = config
+            for key in path.split("."):
+                found = found.get(key) if isinstance(found, Mapping) else None
+            if not isinstance(found, Mapping) or "_target_" not in found:
+                raise CheckpointError(f"the checkpoint's configuration does not say what its {path} is")
+
+    def processor_kind(self, name: Any) -> type[Processor]:
+        """The class of a processor by its name.
+
+        Raises:
+            CheckpointError: It is none that is trusted.
+        """
+        kind = self._defined("processor", name)
+        if not (isinstance(kind, type) and issubclass(kind, Processor)):
+            raise _refused("processor", name, "no processor")
+        return kind
+
+    def _check_target(self, path: str, node: Mapping[str, Any]) -> None:
+        """Checks that what is named at a place is of its kind."""
+        name, made = node["_target_"], self._made(path, node["_target_"])
+        place = PLACES.get(path) or _part(path)
+        if place is None or not any(issubclass(made, kind) for kind in place.kinds):
+            raise _refused(path, name, "nothing that belongs there")
+        partial = place.partial or issubclass(made, KGEModel)
+        if node.get("_partial_", False) is not partial:
+            raise _refused(path, f"_partial_={node.get('_partial_')}", f"not how a {made.__name__} is built")
+
+    def _made(self, path: str, name: Any) -> type:
+        """The class that is named, or the one that the named function returns."""
+        if path == "optim.optimizer" and isinstance(name, str) and (matched := OPTIMISER.fullmatch(name)):
+            library: Any = getattr(optim, matched[1], None)
+            if isinstance(library, type):
+                return library
+        found = self._defined(path, name)
+        if isinstance(found, type):
+            return found
+        if name in RECIPES or (path.startswith("task.") and not name.startswith("mkgc.")):
+            made = typing.get_type_hints(found).get("return")
+            if isinstance(made, type):
+                return made
+        raise _refused(path, name, "no function that builds what belongs there")
+
+    def _defined(self, path: str, name: Any) -> Any:
+        """The class or function of that name, if a trusted module defines it."""
+        if not isinstance(name, str) or not self._covers(name):
+            raise _refused(path, name, f"none of mkgc's own parts{_hint(name)}")
+        module, _, last = name.rpartition(".")
+        try:
+            found = vars(import_module(module)).get(last)
+        except ImportError:
+            found = None
+        here = getattr(found, "__module__", None) == module and getattr(found, "__qualname__", None) == last
+        if not here or not (isinstance(found, type) or inspect.isfunction(found)):
+            raise _refused(path, name, "none of mkgc's own parts")
+        return found
+
+    def _covers(self, name: str) -> bool:
+        further = NAME.fullmatch(name) and any(name.startswith(f"{package}.") for package in self.packages)
+        return bool(OURS.fullmatch(name) or further)
 
 
 def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -108,17 +176,6 @@ def _check_values(path: str, node: Mapping[str, Any]) -> None:
                 raise _refused(f"{path}.{key}", each, "no plain text")
 
 
-def _check_target(path: str, node: Mapping[str, Any]) -> None:
-    """Checks that what is named at a place is of its kind."""
-    name, made = node["_target_"], _made(path, node["_target_"])
-    place = PLACES.get(path) or _part(path)
-    if place is None or not any(issubclass(made, kind) for kind in place.kinds):
-        raise _refused(path, name, "nothing that belongs there")
-    partial = place.partial or issubclass(made, KGEModel)
-    if node.get("_partial_", False) is not partial:
-        raise _refused(path, f"_partial_={node.get('_partial_')}", f"not how a {made.__name__} is built")
-
-
 def _part(path: str) -> Place | None:
     above, _, name = path.rpartition(".")
     if path == "optim.optimizer":
@@ -137,35 +194,19 @@ class Settings(metaclass=_IsDataclass):
     """Every dataclass: checked values without a life of their own."""
 
 
-def _made(path: str, name: Any) -> type:
-    """The class that is named, or the one that the named function returns."""
-    if path == "optim.optimizer" and isinstance(name, str) and (matched := OPTIMISER.fullmatch(name)):
-        library: Any = getattr(optim, matched[1], None)
-        if isinstance(library, type):
-            return library
-    found = _defined(path, name)
-    if isinstance(found, type):
-        return found
-    if name in RECIPES or (path.startswith("task.") and name.startswith("tasks.")):
-        made = typing.get_type_hints(found).get("return")
-        if isinstance(made, type):
-            return made
-    raise _refused(path, name, "no function that builds what belongs there")
-
-
-def _defined(path: str, name: Any) -> Any:
-    """The class or function of that name, if one of our own modules defines it."""
-    if not isinstance(name, str) or not OURS.fullmatch(name):
-        raise _refused(path, name, "none of mkgc's own parts")
-    module, _, last = name.rpartition(".")
+def _is_there(name: str) -> bool:
     try:
-        found = vars(import_module(module)).get(last)
-    except ImportError:
-        found = None
-    here = getattr(found, "__module__", None) == module and getattr(found, "__qualname__", None) == last
-    if not here or not (isinstance(found, type) or inspect.isfunction(found)):
-        raise _refused(path, name, "none of mkgc's own parts")
-    return found
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _hint(name: Any) -> str:
+    """How a package is trusted, where a name may be of one of the user's."""
+    package = str(name).partition(".")[0]
+    if not NAME.fullmatch(str(name)) or package in ("mkgc", "tasks", *sys.stdlib_module_names):
+        return ""
+    return f" (if {package} is a package of yours, trust it: trusted=[{package}])"
 
 
 def _refused(path: str, what: Any, why: str) -> CheckpointError:
