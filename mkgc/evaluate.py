@@ -23,7 +23,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     import pytorch_lightning as pl
 
     from mkgc.app.devices import accelerator, find_device
-    from mkgc.data.dataset import found_again, read_dataset
+    from mkgc.data.dataset import found_again, naming_root, read_dataset
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
     from mkgc.training.frozen import keep_states
@@ -34,7 +34,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
         trained.data.bad_images = config.bad_images
-    dataset = read_dataset(trained, task.processor)
+    with naming_root(config.root):
+        dataset = read_dataset(trained, task.processor)
     dataset.show()
     trainer = pl.Trainer(**accelerator(device), logger=False, enable_checkpointing=False, enable_model_summary=False)
     # A model may be a stranger's: nothing is written where it says that its data lie.

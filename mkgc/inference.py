@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from mkgc.app.devices import find_device
 from mkgc.app.packages import own_tasks
-from mkgc.data.dataset import DataSource, found_again, read_settings, read_source
+from mkgc.data.dataset import DataSource, found_again, naming_root, read_settings, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError, DataError, one_line
 from mkgc.images.loaded import LoadedImages
@@ -136,7 +136,8 @@ class Predictor:
     def _source(self, root: Path | str | None) -> DataSource:
         """The data set that the model was trained on, or the one at ``root``."""
         config = found_again(self.config, root)
-        return read_source(config, read_settings(config))
+        with naming_root(root):
+            return read_source(config, read_settings(config))
 
 
 def _raise_first(parsed: Sequence[Any]) -> None:

@@ -261,6 +261,7 @@ def test_systems_that_ranked_different_queries_are_not_put_side_by_side(
 def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
     one, few = ranked(tmp_path / "a", [1.0] * 4), ranked(tmp_path / "b", [1.0] * 3)
     others, none = ranked(tmp_path / "c", [1.0] * 4, 1), finished(tmp_path / "none", f1=1.0)
+    lost = finished(tmp_path / "z", task="link_prediction", mrr=1.0)
     for arguments, line in (
         ([], "give runs=…, table=… or compare=[A,B]"),
         (["table=x"], "x: no config.yaml below this folder: no run has begun here"),
@@ -273,7 +274,12 @@ def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: 
         (["compare=x"], "compare=x: must be a list [text, …] or null"),
         (["compare=[x]"], "compare=['x']: give the folders of two runs, compare=[A,B]"),
         ([f"compare=[{one},{one}]", "resamples=0"], "resamples=0: must be a whole number of at least 1"),
-        ([f"compare=[{one},{none}]"], f"{none}/queries.npz: is not there: no ranked queries were recorded"),
+        (
+            [f"compare=[{one},{none}]"],
+            f"{none}: this is a run of task=mre, and compare= is for runs that rank entities (link prediction): "
+            "it asks query by query whether they differ; runs=DIR has the figures of any runs side by side",
+        ),
+        ([f"compare=[{one},{lost}]"], f"{lost}/queries.npz: is not there: no ranked queries were recorded"),
         ([f"compare=[{one},{few}]"], "the runs ranked different queries: 4 and 3 of them"),
         ([f"compare=[{one},{others}]"], "the runs ranked different queries: 4 of 4 are not the same"),
         (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int, Integer
+from jaxtyping import Bool, Int, Integer, Shaped
 
 from mkgc.analysis.queries import PICTURES, Queries, Records, triples
 from mkgc.metrics.ranking import TARGETS, ranking_metrics
@@ -97,21 +97,28 @@ class Change(NamedTuple):
 def changes(first: Queries, second: Queries) -> dict[str, list[Change]]:
     """Compares two runs on the same queries, by the groups of :func:`breakdown`.
 
-    What is a group (categories, images) follows the first run's data.
+    Categories and leaks follow the first run's data. A query has the images that either run saw: one that reads none
+    knows of none.
 
     Raises:
         MetricError: The queries differ.
     """
     first, second = first.ordered(), second.ordered()
     first.require_same(second)
-    table = first.table.copy()
-    for name in ("rank", "candidates"):
-        table[name] = second.table[name]
-    others = breakdown(replace(first, table=table))
+    images = np.maximum(first.table["images"], second.table["images"])
+    found, others = (breakdown(_grouped_alike(first, run.table, images)) for run in (first, second))
     return {
-        kind: [_change(name, one, others[kind][name]) for name, one in groups.items()]
-        for kind, groups in breakdown(first).items()
+        kind: [_change(name, one, others[kind][name]) for name, one in groups.items()] for kind, groups in found.items()
     }
+
+
+def _grouped_alike(first: Queries, ranked: Records, images: Shaped[np.ndarray, " n"]) -> Queries:
+    """The first run's queries with those ``images``, and the ranks of another."""
+    table = first.table.copy()
+    table["images"] = images
+    for name in ("rank", "candidates"):
+        table[name] = ranked[name]
+    return replace(first, table=table)
 
 
 def _change(group: str, first: dict[str, float], second: dict[str, float]) -> Change:

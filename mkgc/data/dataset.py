@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from mkgc.data.examples import ImagePaths
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.states import StatesTable
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, DataError
 from mkgc.images.coverage import Coverage
 from mkgc.images.loaded import LoadedImages
 from mkgc.inspect.report import Finding, Section
@@ -115,10 +116,22 @@ def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfi
     if not place.is_dir():
         if root is not None:
             raise ConfigError(f"root={root}: there is no such folder")
-        raise ConfigError(f"the data that the model was trained on are not at '{place}': give root=…")
+        seen = "" if place.is_absolute() else f", seen from '{Path.cwd()}'"
+        raise ConfigError(f"the data that the model was trained on are not at '{place}'{seen}: give root=DIR")
     found = config.copy()
     found.data = OmegaConf.merge(config.data, {"atlas_seed": None, **moved})
     return found
+
+
+@contextmanager
+def naming_root(root: Path | str | None) -> Iterator[None]:
+    """Lets errors in a trained model's data say how to name another folder, where none was named."""
+    try:
+        yield
+    except DataError as error:
+        if root is not None:
+            raise
+        raise DataError(f"{error}; if the data that the model was trained on lie elsewhere, give root=DIR") from error
 
 
 def read_settings(config: DictConfig) -> DataSettings:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
+from mkgc.data.near import NearTexts
 from mkgc.errors import DataError
 
 
@@ -23,21 +24,18 @@ class Vocabulary:
         """The position that an id or a name stands for.
 
         Raises:
-            DataError: None or several have it; the message begins with ``place``.
+            DataError: None has it, and the message names what is like it, or several; it begins with ``place``.
         """
         if wanted in self._ids:
             return self._ids[wanted]
         found = self._named.get(wanted, [])
         if len(found) != 1:
-            said = f"is unknown{self._like(wanted)}" if not found else f"names {len(found)} of them: give its id"
+            said = (
+                f"is unknown{self._near.suggest(wanted)}" if not found else f"names {len(found)} of them: give its id"
+            )
             raise DataError(f"{place}: the {self.kind} '{wanted:.80}' {said}")
         return found[0]
 
-    def _like(self, wanted: str) -> str:
-        """Names that differ from it in case and outer spaces alone."""
-        like = self._bare.get(wanted.strip().casefold())
-        return "" if like is None else f"; there is '{like}'"
-
     @cached_property
-    def _bare(self) -> dict[str, str]:
-        return {text.strip().casefold(): text for text in (*self._named, *self._ids)}
+    def _near(self) -> NearTexts:
+        return NearTexts((*self._named, *self._ids))

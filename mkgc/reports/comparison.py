@@ -6,10 +6,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mkgc.errors import DataError
+from mkgc.reports.saved import read_run
 from mkgc.reports.table import Table
 
 if TYPE_CHECKING:
     from mkgc.analysis.confidence import Comparison
+    from mkgc.analysis.queries import Queries
 
 MOST = 10  # relations that a comparison names
 
@@ -20,14 +23,13 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
     Where queries leak, the measures on the others, the clean subset, come second.
 
     Raises:
-        DataError: A folder has no ranked queries.
+        DataError: A folder has no ranked queries, as of a task that ranks none.
         MetricError: The runs ranked different ones.
     """
     from mkgc.analysis.breakdown import changes
     from mkgc.analysis.confidence import compare
-    from mkgc.analysis.queries import Queries
 
-    first, second = (Queries.load(folder / "queries.npz").ordered() for folder in folders)
+    first, second = map(_ranked, folders)
     title = f"A: {folders[0]}, B: {folders[1]}; {len(first.table):,} queries, 95 % intervals"
     tables = [_measures(title, compare(first, second, resamples, seed))]
     if first.leaks:
@@ -42,6 +44,20 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
         Table("MRR of groups of queries", columns, [*chain.from_iterable(groups.values())]),
         Table("MRR of the relations that change it most", ("relation", *columns[1:]), [*relations[:MOST]]),
     ]
+
+
+def _ranked(folder: Path) -> Queries:
+    from mkgc.analysis.queries import Queries
+
+    figures = read_run(folder, folder).figures
+    if figures and "mrr" not in figures["test"]:
+        raise DataError(
+            f"this is a run of task={figures.get('task')}, and compare= is for runs that rank entities (link "
+            "prediction): it asks query by query whether they differ; runs=DIR has the figures of any runs side by "
+            "side",
+            folder,
+        )
+    return Queries.load(folder / "queries.npz").ordered()
 
 
 def _measures(title: str, found: dict[str, Comparison]) -> Table:

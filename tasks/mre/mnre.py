@@ -12,6 +12,7 @@ from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import crops, fields
 from mkgc.data.formats.locate import locate
 from mkgc.data.formats.text_files import find, read_lines
+from mkgc.data.near import suggest
 from mkgc.errors import DataError
 from tasks.mre.example import RelationExample
 from tasks.mre.names import contradiction, named
@@ -108,7 +109,8 @@ def _example(
     )
     relation = fields.need(record, "relation", place)
     if not isinstance(relation, str) or relation not in relations:
-        raise DataError(f"the relation '{relation}' is not among the {len(relations)} of ours_rel2id.json", place)
+        near = suggest(relation, relations) if isinstance(relation, str) else ""
+        raise DataError(f"the relation '{relation}' is not among the {len(relations)} of ours_rel2id.json{near}", place)
     return RelationExample(str(row), tokens, head, tail, relation, images)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mkgc.data.near import suggest
 from mkgc.errors import ConfigError
 from mkgc.inspect.report import Finding
 
@@ -28,7 +29,8 @@ def find_null(labels: Sequence[str], names: str | Sequence[str] | None) -> str |
     if isinstance(names, str):
         if names not in labels:
             known = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "")
-            raise ConfigError(f"{KEY}={names:.40}: no relation of the data has that name; there are {known}")
+            unknown = f"{KEY}={names:.40}: no relation of the data has that name; there are {known}"
+            raise ConfigError(f"{unknown}{suggest(names, labels)}")
         return names
     known_names = {_plain(name) for name in names or ()}
     found = [label for label in labels if _plain(label) in known_names]

@@ -96,9 +96,17 @@ def test_what_train_says_of_queries_is_their_relations_categories_and_which_are_
     }
 
 
+def test_a_run_that_reads_no_image_is_compared_by_those_that_the_other_saw() -> None:
+    blind = ranked((0, 0, 1, 0, 0, 1), (0, 0, 1, 1, 0, 2), (0, 1, 2, 1, 0, 4))
+    seeing = ranked((0, 0, 1, 0, 1, 1), (0, 0, 1, 1, 2, 1), (0, 1, 2, 1, 0, 4))
+    one, other = ([tuple(c)[:2] for c in changes(*runs)["images"]] for runs in ((blind, seeing), (seeing, blind)))
+    assert one == other == [("none", 1), ("own", 1), ("both", 1)]
+    assert [c.difference for c in changes(blind, seeing)["images"]] == [0, 0, 0.5]
+
+
 def test_changes_are_of_the_first_runs_groups_and_weigh_by_their_queries() -> None:
     first = ranked((0, 0, 1, 0, 0, 1), (0, 0, 1, 1, 0, 2), (0, 1, 2, 1, 1, 4))
-    second = ranked((0, 1, 2, 1, 2, 2), (0, 0, 1, 1, 2, 2), (0, 0, 1, 0, 2, 2))
+    second = ranked((0, 1, 2, 1, 0, 2), (0, 0, 1, 1, 0, 2), (0, 0, 1, 0, 0, 2))
     found = changes(first, second)
     assert [tuple(change) for change in found["relation"]] == [
         ("capital", 2, 0.75, 0.5, -0.25),

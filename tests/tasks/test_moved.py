@@ -117,7 +117,7 @@ def test_without_the_graph_an_answer_says_that_it_saw_no_image(checkpoint: Any, 
     with_images = mkgc.load(checkpoint).predict(ASKED)
     shutil.rmtree(kg_root)
     answers = mkgc.load(checkpoint).predict(ASKED)
-    said = f"no image of the entity: the data that the model was trained on are not at '{kg_root}': give root=…"
+    said = f"no image of the entity: the data that the model was trained on are not at '{kg_root}': give root=DIR"
     assert [answer.get("bad_images") for answer in answers] == [[said], None, [said]]
     assert answers[0] != with_images[0]
     assert answers[1] == with_images[1]
@@ -155,11 +155,25 @@ def test_the_atlas_is_built_in_its_own_place_and_nowhere_that_a_checkpoint_names
     assert found_again(config, tmp_path).data.atlas_seed is None
     for place in (tmp_path / "elsewhere" / "mre", "other/mre", "data/atlas/../../x/mre"):
         config.data.root = str(place)
-        with pytest.raises(ConfigError, match="^the data that the model was trained on are not at '.*': give root=…$"):
+        seen = "" if Path(place).is_absolute() else f", seen from '{tmp_path}'"
+        with pytest.raises(ConfigError) as error:
             found_again(config)
+        assert str(error.value) == f"the data that the model was trained on are not at '{place}'{seen}: give root=DIR"
     (tmp_path / "other" / "mre").mkdir(parents=True)
     config.data.root = "other/mre"
     assert found_again(config).data.atlas_seed is None
+
+
+def test_another_folder_of_that_name_is_told_with_the_key_that_names_the_right_one(
+    figures: Any, kg_root: Path, tmp_path: Path
+) -> None:
+    shutil.move(kg_root, tmp_path / "moved")
+    kg_root.mkdir()
+    with pytest.raises(DataError, match="if the data that the model was trained on lie elsewhere, give root=DIR$"):
+        figures()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty/train\.tsv: no such file$"):
+        figures(tmp_path / "empty")
 
 
 def test_prepared_images_of_another_place_are_left_there(

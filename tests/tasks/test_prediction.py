@@ -206,7 +206,7 @@ def test_the_graph_is_needed_to_leave_out_what_it_knows(predictor: Any, kg_root:
     assert len(model.predict(asked)) == 1
     with pytest.raises(ConfigError) as error:
         model.predict(asked, exclude_known=True)
-    assert str(error.value) == f"the data that the model was trained on are not at '{kg_root}': give root=…"
+    assert str(error.value) == f"the data that the model was trained on are not at '{kg_root}': give root=DIR"
     assert model.predict(asked, exclude_known=True, root=moved) == novel
     with (moved / "entities.txt").open("a") as file:
         file.write("e/12\n")

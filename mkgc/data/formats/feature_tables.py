@@ -16,6 +16,7 @@ from torch import Tensor
 from mkgc.app.sealed import check_sums
 from mkgc.data.formats.triples import Index
 from mkgc.data.graph import Tokens
+from mkgc.data.near import suggest
 from mkgc.errors import DataError
 
 SUFFIXES = (".pth", ".pt", ".npy", ".safetensors")
@@ -92,7 +93,7 @@ def read_tokens(path: Path, positions: Mapping[str, int], entities: int, codeboo
     codes = [torch.zeros(0, dtype=torch.long)] * entities
     for name, value in content.items():
         if name not in positions:
-            raise DataError(f"the entity '{name}' is not in the graph", path)
+            raise DataError(f"the entity '{name}' is not in the graph{suggest(name, positions)}", path)
         codes[positions[name]] = _codes(name, value, None if vectors is None else len(vectors), path)
     return Tokens(tuple(codes), vectors)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mkgc.data.formats import SentenceFormat, jsonl
 from mkgc.data.formats.text_files import find
+from mkgc.data.near import suggest
 from mkgc.errors import DataError
 
 NAMES = {"train": ("train.jsonl",), "dev": ("dev.jsonl", "valid.jsonl"), "test": ("test.jsonl",)}
@@ -39,7 +40,8 @@ def _examples(
     known = _known(examples if split == "train" else _read(root, "train", (), parse), labels)
     for place, example in examples:
         if strange := {*labels(example)} - known:
-            raise DataError(f"the {kind} '{min(strange)}' does not occur in train ({', '.join(sorted(known))})", place)
+            named = f"the {kind} '{min(strange)}' does not occur in train ({', '.join(sorted(known))})"
+            raise DataError(f"{named}{suggest(min(strange), known)}", place)
     return [example for _, example in examples]
 
 

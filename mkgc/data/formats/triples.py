@@ -10,6 +10,7 @@ import numpy as np
 
 from mkgc.data.formats.text_files import find, read_lines
 from mkgc.data.graph import Triples
+from mkgc.data.near import suggest
 from mkgc.errors import DataError
 
 Row = tuple[int, Sequence[str]]
@@ -42,6 +43,7 @@ class Index:
         """
         if self.source is not None and name not in self.positions:
             reason = f"the triple names the {self.kind} '{name}', which {self.source} does not list"
+            reason += suggest(name, self.positions)
             raise DataError(reason, path, number)
         return self.positions.setdefault(name, len(self.positions))
 
