@@ -13,6 +13,7 @@ from mkgc.app.files import check_output, only_contents, write_json
 from mkgc.app.keys import EVALUATE
 from mkgc.app.packages import CONF
 from mkgc.terminal import say
+from mkgc.training.run import checkpoint_file
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
 """The files that a run leaves beside its best checkpoint; another split's figures must not take its place."""
@@ -53,7 +54,7 @@ def _main(config: DictConfig) -> None:
     require(config, "checkpoint")
     check_keys(config, EVALUATE)
     if config.output is not None:
-        checkpoint = Path(config.checkpoint)
+        checkpoint = checkpoint_file(config.checkpoint)
         check_output(config.output, *(checkpoint.with_name(name) for name in (checkpoint.name, *OWN_FILES)))
     with only_contents(config.output):
         figures = evaluate(config)

@@ -161,7 +161,7 @@ def _problems(item: Any, store: LoadedImages) -> list[str]:
 def load(
     checkpoint: Path | str, device: str = "cpu", index: str | None = None, trusted: Iterable[str] = ()
 ) -> Predictor:
-    """A predictor from a checkpoint of `mkgc.train` or `mkgc.convert`.
+    """A predictor from a checkpoint of `mkgc.train` or `mkgc.convert`, or from the folder of a run.
 
     With an ``index`` ("faiss" or "approximate") the entities of a graph are found by one. ``trusted`` are packages of
     the user's own that define the checkpoint's task, and may be imported.

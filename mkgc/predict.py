@@ -19,6 +19,7 @@ from mkgc.data.formats.fields import is_plain
 from mkgc.data.formats.jsonl import Line, read_records, require_records
 from mkgc.errors import DataError
 from mkgc.terminal import say
+from mkgc.training.run import checkpoint_file
 
 FLAGS = {"--exclude-known": "exclude_known=true"}
 """Flags in the manner of other programs, and the keys that they stand for."""
@@ -33,7 +34,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
     require(config, "checkpoint", "input", "output")
     check_keys(config, PREDICT)
     source, target = Path(config.input), Path(config.output)
-    check_output(config.output, source, Path(config.checkpoint))
+    check_output(config.output, source, checkpoint_file(config.checkpoint))
     from mkgc.app.devices import find_device
     from mkgc.inference import load
 

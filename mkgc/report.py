@@ -20,6 +20,7 @@ from mkgc.reports.runs import list_runs, read_runs, run_files
 from mkgc.reports.systems import list_systems
 from mkgc.reports.table import Table
 from mkgc.reports.writers import check_form, write
+from mkgc.training.run import run_folder
 
 
 def report(config: DictConfig) -> list[Table]:
@@ -34,7 +35,7 @@ def report(config: DictConfig) -> list[Table]:
         raise ConfigError("give runs=…, table=… or compare=[A,B]")
     if asked == "compare" and len(config.compare) != 2:
         raise ConfigError(f"compare={config.compare}: give the folders of two runs, compare=[A,B]")
-    folders = config.compare if asked == "compare" else [config[asked]]
+    folders = [*map(run_folder, config.compare)] if asked == "compare" else [config[asked]]
     if config.output is not None:
         check_output(config.output, *(file for folder in folders for file in run_files(Path(folder))))
         check_form(Path(config.output))

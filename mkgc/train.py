@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mkgc.app import command
 from mkgc.app.command import exit_on_user_error
-from mkgc.app.files import atomic_write, write_json
+from mkgc.app.files import write_json
 from mkgc.app.folders import drop_stale
 from mkgc.app.packages import CONF
+from mkgc.app.provenance import provenance
 from mkgc.app.signals import is_first
 from mkgc.app.sweeps import check_processes
 from mkgc.terminal import say
+from mkgc.training.run import BEST, Run, check_free, resumed_from, write_settings
 from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from mkgc.data.dataset import Dataset
     from mkgc.training.datamodule import DataModule
-    from mkgc.training.run import Run
     from mkgc.training.start import Start
     from mkgc.training.task import Task
 
@@ -46,7 +47,9 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.training.start import Start
     from mkgc.training.trainer import compile_task, logged, telling_the_way_on
 
+    made_by = provenance()
     _check(config)
+    config = _placed(config, folder)
     trainer = build_trainer(config, folder)
     check_processes(trainer.num_devices)
     start = Start.of(config)
@@ -75,13 +78,13 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
         check_weights(task, "before the first epoch")
         figures = _fit(config, folder, trainer, task, data)
-        figures |= _after_fit(task, dataset, trainer, folder / "best.ckpt")
+        figures |= _after_fit(task, dataset, trainer, folder / BEST)
         figures |= _named(trainer.test(task, data, verbose=False))
         task.after_test(dataset, folder)
     figures |= {"before": ledger.before, "epochs": trainer.fit_loop.epoch_progress.current.processed}
     figures |= {"seconds": round(ledger.seconds, 1), "run": run.id}
     figures |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
-    figures |= {"metric": task.monitor.removeprefix("dev/")}
+    figures |= {"metric": task.monitor.removeprefix("dev/"), "provenance": made_by}
     if trainer.is_global_zero:
         write_json(folder / "metrics.json", figures)
     return figures
@@ -100,10 +103,21 @@ def _check(config: DictConfig) -> None:
     check_sizes(config.backbone, config.data.images)
 
 
+def _placed(config: DictConfig, folder: Path) -> DictConfig:
+    """The configuration with the checkpoint that the run goes on from, in whose place no other run lies."""
+    resumed = resumed_from(config.resume, folder)
+    if is_first():  # which has taken the folder when the others begin
+        check_free(folder, resumed, config.overwrite)
+    placed = config.copy()
+    with open_dict(placed):
+        placed.pop("run", None)  # of the run whose config.yaml this is
+        placed.resume = resumed
+    return placed
+
+
 def _identify(config: DictConfig, folder: Path, start: Start | None) -> Run:
     """The run: a new one, unless it goes on."""
     from mkgc.training.kept import check_resumable
-    from mkgc.training.run import Run
 
     if start is None or start.key == "weights":
         return Run(folder)
@@ -117,16 +131,17 @@ def _claim(run: Run, config: DictConfig) -> None:
     if aside is not None:
         say(f"{run.folder} held another run, which now lies in {aside}")
     drop_stale(run.folder)
-    settings = DictConfig({**config, "run": run.id})
-    with atomic_write(run.folder / "config.yaml") as beside:
-        OmegaConf.save(settings, beside, resolve=True)
+    settings = config.copy()
+    with open_dict(settings):
+        settings.update({"run": run.id, "resume": None, "overwrite": False})
+    write_settings(run.folder, settings)
 
 
 def _fit(config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, data: DataModule) -> dict[str, Any]:
     """Trains the network, if there is one to be trained; the figures are those of its best weights on dev."""
     from mkgc.training.checkpoint import read
 
-    best = folder / "best.ckpt"
+    best = folder / BEST
     if task.trains:
         trainer.fit(task, data, ckpt_path=config.resume)
         task.load_state_dict(read(best)["state_dict"])

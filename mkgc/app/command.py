@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import select
 import sys
 import traceback
@@ -24,12 +23,12 @@ from omegaconf.errors import OmegaConfBaseException
 from mkgc.app.bugs import explain_disk, record_bug
 from mkgc.app.folders import drop_empty
 from mkgc.app.lean import import_lean
-from mkgc.app.models import explain_unused
 from mkgc.app.overrides import explain_syntax, settle
 from mkgc.app.packages import own_tasks
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, hand_on_errors
+from mkgc.app.unknown import ABSENT, composed_without, explain_unknown
 from mkgc.errors import ConfigError, MkgcError, one_line
 from mkgc.terminal import say
 
@@ -37,9 +36,6 @@ BUG = 1
 USER_ERROR = 2
 HUNG_UP = 141
 """As of a program that a closed pipe ends: what the reader no longer wants is no error."""
-
-ABSENT = re.compile(r"Could not override '([^']+)'")
-"""Hydra's message about a key that does not exist."""
 
 
 def run(main: Callable[[], object]) -> None:
@@ -194,9 +190,8 @@ def user_message(error: BaseException | None) -> str | None:
     if isinstance(first, OSError) and first.errno == errno.ENAMETOOLONG:
         return one_line(f"the name of a file is too long: {first.filename}", 300)
     if isinstance(first, HydraException | OmegaConfBaseException):
-        absent = ABSENT.match(str(first))
-        if absent and (unused := explain_unused(absent[1])):
-            return one_line(unused)
+        if absent := ABSENT.match(str(first)):
+            return one_line(explain_unknown(absent[1], composed_without(first, {absent[1]})))
         lines = [line.strip() for line in str(first).splitlines() if line.strip()]
         return one_line(" ".join(line for line in lines if not line.startswith(("full_key:", "object_type="))))
     return None

@@ -18,6 +18,7 @@ from mkgc.app.keys import TRAIN, Keys
 from mkgc.app.models import explain_unused
 from mkgc.app.overrides import quoted
 from mkgc.app.ranges import Range
+from mkgc.app.unknown import no_such_key
 from mkgc.errors import ConfigError
 
 CALLED = {"task.source": "settings", "task.data": "source", "task.model": "backbone"}
@@ -68,7 +69,7 @@ def check_keys(config: DictConfig, keys: Keys, closed: bool = True) -> None:
         ConfigError: One line for each that there is not, or that is not of its declared type, all in one message.
     """
     strange = [str(key) for key in config if key not in keys] if closed else []
-    problems = [f"{key}: no such key; there are {', '.join(keys)}" for key in strange]
+    problems = [no_such_key(key, keys) for key in strange]
     problems += _misvalued(config, keys, sorted(OmegaConf.missing_keys(config)))
     if problems:
         raise ConfigError("; ".join(problems))
@@ -160,8 +161,8 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
         if key in GIVEN or place in (DECLARED, COMPILE) or place in missing:
             continue
         if key not in parameters and not open_ended:
-            known = ", ".join(name for name in parameters if name != "self")
-            yield explain_unused(place) or f"{place}: no such key; {path} has {known}"
+            unused = explain_unused(place) if path == "task.model" else None
+            yield unused or no_such_key(place, [name for name in parameters if name != "self"])
         elif key in hints and not fits(value := _plain(node[key]), hints[key]):
             yield _misfit(place, value, hints[key])
 

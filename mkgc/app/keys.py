@@ -22,6 +22,7 @@ TRAIN: Keys = {
     "trainer.compile": bool,
     "weights": str | None,
     "resume": str | None,
+    "overwrite": bool,
     "data.images": dict[str, Count],
     "backbone.inputs": list[Literal["text", "images", "triples"]],
     "task.name": str,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from mkgc.app.unknown import explain_unknown, has, recomposed
 from mkgc.errors import ConfigError
 
 REPLACED = ("data.images",)
@@ -40,8 +44,8 @@ def settle(config: DictConfig, overrides: Sequence[str]) -> None:
     for key in REPLACED:
         _replace(config, key, [one for one in parsed if f"{one.key_or_group}.".startswith(f"{key}.")])
     for one in parsed:
-        if one.is_add() and not one.is_force_add():
-            _check_read(config, one.key_or_group)
+        if one.is_add() or one.is_force_add():
+            _check_read(config, one.key_or_group, one.is_force_add())
 
 
 def _parsed(overrides: Sequence[str]) -> Iterable[Override]:
@@ -61,16 +65,41 @@ def _replace(config: DictConfig, key: str, given: list[Override]) -> None:
             OmegaConf.update(config, one.key_or_group, one.value(), merge=False, force_add=True)
 
 
-def _check_read(config: DictConfig, key: str) -> None:
-    """Checks that an added key lies in a node that configures something, which is then asked whether it knows it."""
-    place, _, name = key.rpartition(".")
-    if key.startswith("hydra") or OmegaConf.select(config, key) is None:  # or the name of a group, such as +experiment
+def _check_read(config: DictConfig, key: str, forced: bool) -> None:
+    """Checks that an added key lies in a node that configures something, which is then asked whether it knows it.
+
+    One that is ``forced`` (++) may have been there before.
+    """
+    if key.startswith("hydra") or not has(config, key):  # or the name of a group, such as +experiment
         return
-    nodes = [OmegaConf.select(config, part) if part else config for part in _parts(place)]
+    nodes = [OmegaConf.select(config, part) if part else config for part in _parts(key.rpartition(".")[0])]
     if any(isinstance(node, DictConfig) and "_target_" in node for node in nodes):
         return
-    known = ", ".join(str(other) for other in nodes[0] if other != name)
-    raise ConfigError(f"{key}: no such key; {place or 'here'} has {known}" if known else f"{key}: no such key")
+    before = (_before(key) if forced else None) or _removed(config, key)
+    if not has(before, key):
+        raise ConfigError(explain_unknown(key, before))
+
+
+def _before(key: str) -> DictConfig | None:
+    """The configuration as it would be if a key were not given."""
+    if not GlobalHydra.instance().is_initialized():
+        return None
+    hydra = HydraConfig.get()
+    words: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    loader = GlobalHydra.instance().config_loader()
+    return recomposed(loader, hydra.job.config_name, [*words["hydra"], *words["task"]], {key})
+
+
+def _removed(config: DictConfig, key: str) -> DictConfig:
+    """The configuration without a key, nor the sections that it alone was in."""
+    left = config.copy()
+    OmegaConf.set_struct(left, False)
+    while key:
+        place, _, name = key.rpartition(".")
+        node = OmegaConf.select(left, place) if place else left
+        node.pop(name)
+        key = place if not node else ""
+    return left
 
 
 def _parts(place: str) -> list[str]:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
+from mkgc.app.unknown import no_such_key
 from mkgc.batch import Text
 from mkgc.encoders.base import Encoder, Stream
 from mkgc.errors import ConfigError
@@ -138,7 +139,8 @@ def check_length(backbone: Mapping[str, Any], max_length: int) -> None:
     Raises:
         ConfigError: Texts of that length could not be read, or nothing can be loaded from the encoder's place.
     """
-    for node in text_parts(backbone).values():
+    for key, node in text_parts(backbone).items():
+        _check_known(f"backbone.{key}.config", node.get("config", {}))
         config = _random_config(node["config"]) if "config" in node else _pretrained_config(node["name"])
         if max_length > positions(config):
             raise ConfigError(
@@ -197,6 +199,14 @@ def _random_config(config: Mapping[str, Any]) -> PretrainedConfig:
         return AutoConfig.for_model(settings.pop("model_type", "bert"), **settings)
     except Exception as error:  # the library's checks raise errors of many kinds
         raise ConfigError(f"no text encoder is made of these settings: {error}") from error
+
+
+def _check_known(place: str, config: Mapping[str, Any]) -> None:
+    """transformers keeps settings that nothing reads: one that its architecture has no default of is none of its."""
+    default = _random_config({key: config[key] for key in config if key == "model_type"})
+    for key in config:
+        if not hasattr(default, key):
+            raise ConfigError(no_such_key(f"{place}.{key}", [*default.to_dict()]))
 
 
 def _pretrained_config(name: str) -> PretrainedConfig:

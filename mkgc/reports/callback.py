@@ -16,6 +16,7 @@ from mkgc.reports.console import show
 from mkgc.reports.systems import list_systems
 from mkgc.reports.writers import write
 from mkgc.terminal import say
+from mkgc.training.run import write_settings
 
 
 class SystemsTable(Callback):
@@ -33,7 +34,7 @@ class SystemsTable(Callback):
             folder = Path(config.hydra.runtime.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-            OmegaConf.save(settings, folder / "config.yaml", resolve=False)
+            write_settings(folder, settings)
 
 
 def show_systems(folder: Path) -> None:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.errors import DataError
+from mkgc.reports.references import referred
 
 DEPTH = 50
 """How deep settings may be nested; those of a run are not a dozen levels deep."""
@@ -21,7 +22,7 @@ LARGEST = 4 << 20
 """Bytes of a file that is read; a run's are thousands."""
 
 
-ONE_RUN = ("seed", "resume", "run")
+ONE_RUN = ("seed", "resume", "overwrite", "run")
 """Keys in which repetitions of a run differ."""
 
 
@@ -87,7 +88,7 @@ def read_figures(path: Path) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Reads ``config.yaml``, interpolations as they stand.
+    """Reads ``config.yaml``: what refers to another setting has its value, all else stands as it is written.
 
     Raises:
         DataError: It is damaged, or no run has written it.
@@ -101,7 +102,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise DataError("cannot be read: a run's folder has its settings beside metrics.json", path) from error
     if not isinstance(settings, dict) or not settings:
         raise DataError("cannot be read: a run's folder has its settings beside metrics.json", path)
-    return {str(key): value for key, value in settings.items()}
+    plain = {str(key): value for key, value in settings.items() if key != "defaults"}  # Hydra's, of the command
+    return {key: referred(value, plain) for key, value in plain.items()}
 
 
 def _check_plain(text: str, path: Path) -> None:

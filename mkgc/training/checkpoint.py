@@ -19,6 +19,7 @@ from mkgc.app.sealed import intact, sealed, write_sealed
 from mkgc.data.processor import Processor
 from mkgc.encoders.text import check_length, text_parts
 from mkgc.errors import CheckpointError, MkgcError
+from mkgc.training.run import checkpoint_file
 from mkgc.training.task import Task
 from mkgc.training.trust import Trust
 
@@ -143,11 +144,12 @@ def add_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
 
 
 def open_trained(path: Path | str, trust: Trust = OWN) -> tuple[Task, DictConfig]:
-    """The trained network of a checkpoint file, as :func:`restore` makes it; errors name the file.
+    """The trained network of a checkpoint file or a run's folder, as :func:`restore` makes it; errors name the file.
 
     Raises:
         CheckpointError: It cannot be read or built.
     """
+    path = checkpoint_file(path)
     contents = read(path)
     with naming(path):
         return restore(contents, trust)

@@ -11,8 +11,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from mkgc.app.overrides import quoted
 from mkgc.errors import CheckpointError, ConfigError
-
-BEST, LAST = "best.ckpt", "last.ckpt"
+from mkgc.training.run import BEST, LAST
 
 RESUMING = ("best", "run", "callbacks", "optimizer_states", "lr_schedulers")
 """The keys of a checkpoint that only a resumed run reads."""

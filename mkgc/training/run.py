@@ -8,14 +8,75 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
+from mkgc.app.files import write_whole
+from mkgc.errors import ConfigError
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+"""The checkpoints of a run: what it is used by, and what it goes on from."""
+
+AUTO = "auto"
+"""``resume=auto``: go on from what lies in the run's own folder, or begin."""
+
 FIGURES = ("metrics.json", "queries.npz")
 """The files that a run leaves when it has been tested."""
 
-OUTPUTS = (*FIGURES, "best.ckpt", "last.ckpt", "curves", "wandb", "config.yaml")
+OUTPUTS = (*FIGURES, BEST, LAST, "curves", "wandb", "config.yaml")
 """All that a run leaves; its settings come last, so that figures never lie beside another run's."""
 
 REPLACED = ".replaced"
 """The folder, within a run's, to which what an earlier run left is moved."""
+
+
+AGAIN = """\
+# The settings of a run. To run it once more: python -m mkgc.train --config-dir DIR --config-name config
+# (DIR is this folder; keys behind it change settings)
+defaults: [runs, _self_]
+
+"""
+"""The head of ``config.yaml``: it makes a configuration of the command of the settings (`conf/runs.yaml`)."""
+
+
+def checkpoint_file(place: Path | str, name: str = BEST) -> Path:
+    """The checkpoint that a path names: the file itself, or that of a run whose folder it is."""
+    return Path(place) / name if Path(place).is_dir() else Path(place)
+
+
+def run_folder(place: Path | str) -> Path:
+    """The folder of a run that a path names: the folder itself, or that of one of its checkpoints."""
+    return Path(place).parent if Path(place).is_file() else Path(place)
+
+
+def resumed_from(resume: str | None, folder: Path) -> str | None:
+    """The ``last.ckpt`` that ``resume=`` names for a run in ``folder``; None for a run that begins.
+
+    A run that has ended without one, as stage 1 alone does, has nothing to go on with.
+    """
+    if resume == AUTO:
+        return str(folder / LAST) if (folder / LAST).is_file() else None
+    return None if resume is None else str(checkpoint_file(resume, LAST))
+
+
+def check_free(folder: Path, resumed: str | None, overwrite: bool) -> None:
+    """Checks that no run is lost by one in the folder.
+
+    Raises:
+        ConfigError: It holds another run, finished or not.
+    """
+    if overwrite or (resumed is not None and Path(resumed).parent.resolve() == folder.resolve()):
+        return
+    for name, kind in (("metrics.json", "a finished"), (LAST, "an unfinished")):
+        if (folder / name).exists():
+            raise ConfigError(
+                f"{folder} holds {kind} run: give resume=auto to go on with it, overwrite=true to take its place "
+                f"(its files are put into {REPLACED} there), or another folder"
+            )
+
+
+def write_settings(folder: Path, config: DictConfig) -> None:
+    """Writes ``config.yaml``, from which a run can be run again: with its references, so that keys can be changed."""
+    write_whole(folder / "config.yaml", AGAIN + OmegaConf.to_yaml(config))
 
 
 @dataclass(frozen=True)

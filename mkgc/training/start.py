@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.training.checkpoint import carried_processor, described, read
+from mkgc.training.run import BEST, LAST, checkpoint_file
 from mkgc.training.task import NamedRows, Task
 from mkgc.training.trust import Trust
 
@@ -58,7 +59,8 @@ class Start:
         key: Literal["weights", "resume"] = "weights" if config.resume is None else "resume"
         if config[key] is None:
             return None
-        start = cls(key, str(config[key]), read(config[key]))
+        path = checkpoint_file(config[key], BEST if key == "weights" else LAST)
+        start = cls(key, str(path), read(path))
         saved = described(start.contents["mkgc"])["config"]
         trained = saved["task"].get("name") if isinstance(saved.get("task"), Mapping) else None
         if trained != config.task.name:

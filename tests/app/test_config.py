@@ -73,11 +73,11 @@ def test_every_published_system_fits_link_prediction(system: str) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("+optim.lrr=1", "optim.lrr: no such key; optim has lr, head_lr, weight_decay, warmup, optimizer"),
+        ("+optim.lrr=1", "optim.lrr: no such key; did you mean optim.lr?"),
         ("optim.lr=fast", "optim.lr=fast: must be a number"),
         ("optim.optimizer=adamw", "optim.optimizer=adamw: must be a node that names what it builds (_target_)"),
         ("optim.optimizer._target_=torch.optim.Adan", "optim.optimizer._target_=torch.optim.Adan: names nothing"),
-        ("+backbone.fussed=2", "backbone.fussed: no such key"),
+        ("+backbone.fussed=2", "backbone.fussed: no such key; did you mean backbone.fused?"),
         ("backbone.fused=two", "backbone.fused=two: must be a whole number"),
         ("backbone.fusion.pgi=maybe", "backbone.fusion.pgi=maybe: must be true or false"),
         ("data.bad_images=ignore", "data.bad_images=ignore: must be one of mask, skip, fail"),

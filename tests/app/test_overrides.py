@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,17 +88,67 @@ def test_images_given_as_a_whole_are_all_there_are(overrides: list[str], expecte
     ("word", "line"),
     [
         ("+foo=1", "foo: no such key; here has data, task"),
-        ("+task.epoch=3", "task.epoch: no such key; task has name"),
-        ("+a.b.c=3", "a.b.c: no such key"),
+        ("+task.loss=3", "task.loss: no such key; task has name"),
+        ("+task.names=3", "task.names: no such key; did you mean task.name?"),
+        ("++task.names=3", "task.names: no such key; did you mean task.name?"),
+        ("+a.b.name=3", "a.b.name: no such key; did you mean task.name?"),
     ],
 )
 def test_a_key_that_nothing_reads_is_not_added(word: str, line: str) -> None:
     config = OmegaConf.create({"data": {"_target_": "x"}, "task": {"name": "mre"}})
-    key, value = word[1:].split("=")
+    key, value = word.lstrip("+").split("=")
     OmegaConf.update(config, key, int(value))
     with pytest.raises(ConfigError) as caught:
         settle(config, [word])
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["task.epoch=2"], "task.epoch: no such key; did you mean task.epochs?"),
+        (["+task.epoch=2"], "task.epoch: no such key; did you mean task.epochs?"),
+        (["++task.epoch=2"], "task.epoch: no such key; did you mean task.epochs?"),
+        (["+task.epoch=null"], "task.epoch: no such key; did you mean task.epochs?"),
+        (["task.epoch=2", "sede=1"], "task.epoch: no such key; did you mean task.epochs?"),
+        (["epochs=2"], "epochs: no such key; did you mean task.epochs?"),
+        (["+batch_size=2"], "batch_size: no such key; did you mean data.batch_size?"),
+        (["expriment=x"], "expriment: no such key; did you mean experiment?"),
+        (["+data.imges.image=32"], "data.imges: no such key; did you mean data.images?"),
+        (["trainer.min_epochs=2"], "trainer.min_epochs is not set here yet: add it by +trainer.min_epochs=…"),
+        (["+trainer.max_stepz=2"], "trainer.max_stepz: no such key; did you mean trainer.max_steps?"),
+        (["+optim.optimizer.beta=1"], "optim.optimizer.beta: no such key; did you mean optim.optimizer.betas?"),
+        (["+optim.optimizer.lr=1"], "optim.optimizer.lr=1: nothing reads it: give optim.lr"),
+        (["trainer.max_epochs=2"], "trainer.max_epochs=2: nothing reads it: give task.epochs"),
+        (["+trainer.callbacks=[]"], "trainer.callbacks=[]: nothing reads it"),
+        (
+            ["+trainer.fast_dev_run=true"],
+            "trainer.fast_dev_run=True: keeps no checkpoint to be tested: give smoke=true",
+        ),
+        (["+trainer.limit_val_batches=0"], "trainer.limit_val_batches=0: dev must be scored"),
+        (
+            ["+size.text.config.hidden_sizes=3"],
+            "backbone.text.config.hidden_sizes: no such key; did you mean backbone.text.config.hidden_size?",
+        ),
+        (["task=link_prediction", "+task.model.stage1.epoch=3"], "task.model.stage1.epoch: no such key; did you mean"),
+    ],
+)
+def test_a_key_that_nothing_reads_is_an_error_that_names_the_nearest(
+    words: list[str], line: str, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    """With a plus or without, and before anything is read: there are no data at that place."""
+    code, _, err = run("train", *words, "data.root=nowhere", "data.atlas_seed=null")
+    assert code == 2
+    assert said(err).startswith(line)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "word", ["+trainer.accumulate_grad_batches=2", "+optim.optimizer.eps=1e-6", "++task.epochs=3", "++seed=1"]
+)
+def test_a_key_that_is_read_can_be_added(word: str, run: Callable[..., Any]) -> None:
+    code, _, err = run("train", word, "data.root=nowhere", "data.atlas_seed=null")
+    assert (code, "nowhere" in said(err)) == (2, True)
 
 
 def test_what_configures_something_judges_its_own_keys() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,22 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from mkgc.errors import ConfigError, DataError
+import mkgc
+from mkgc.errors import CheckpointError, ConfigError, DataError
+from mkgc.evaluate import evaluate
 from mkgc.reports.runs import read_jobs, read_runs
 from mkgc.train import train
+from mkgc.training import run as module
+from mkgc.training.checkpoint import read
 from mkgc.training.run import Run
+from tests.conftest import composed
 
 
 def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(
     quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
 ) -> None:
     first = train(quick("task.epochs=1"), tmp_path / "same")
-    killed("on_train_epoch_start", 1, quick("backbone.width=8"), tmp_path / "same")
+    killed("on_train_epoch_start", 1, quick("backbone.width=8", "overwrite=true"), tmp_path / "same")
     left = {path.name for path in (tmp_path / "same").iterdir()}
     assert left == {"config.yaml", "best.ckpt", "last.ckpt", "curves", ".replaced"}
     with pytest.raises(DataError, match="no run has ended here"):
@@ -29,6 +35,76 @@ def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(
     assert job.setting("backbone.width") == 8
     former = json.loads((tmp_path / "same" / ".replaced" / "1" / "metrics.json").read_text())
     assert former["test"] == first["test"]
+
+
+def test_no_run_is_overwritten_unless_that_is_said(
+    quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Told before anything is read: there are no data at that place."""
+    killed("on_train_epoch_start", 1, quick(), tmp_path / "cut")
+    train(quick("task.epochs=1"), tmp_path / "ended")
+    nowhere = f"data.root={tmp_path}/none"
+    for name, kind in (("cut", "an unfinished"), ("ended", "a finished")):
+        with pytest.raises(ConfigError, match=f"{name} holds {kind} run: give resume=auto .* overwrite=true .* folder"):
+            train(quick(nowhere), tmp_path / name)
+        with pytest.raises(DataError, match="no such folder"):
+            train(quick(nowhere, "overwrite=true"), tmp_path / name)
+    with pytest.raises(ConfigError, match="ended holds a finished run"):
+        train(quick(nowhere, f"resume={tmp_path}/cut"), tmp_path / "ended")
+
+
+def test_a_run_that_may_go_on_begins_or_goes_on_in_its_folder(
+    quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
+    whole = train(quick(), tmp_path / "whole")
+    killed("on_train_epoch_start", 2, quick("resume=auto"), tmp_path / "cut")
+    contents = read(tmp_path / "cut" / "last.ckpt")
+    figures = train(quick("resume=auto"), tmp_path / "cut")
+    assert figures["run"] == contents["run"]["id"]
+    assert figures["test"] == whole["test"]
+    assert not (tmp_path / "cut" / ".replaced").exists()
+
+
+def test_a_folder_of_a_run_stands_for_its_checkpoint(quick: Callable[..., Any], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    figures = train(quick("task.epochs=1"), run)
+    assert train(quick("task.epochs=1", f"resume={run}"), tmp_path / "on")["run"] == figures["run"]
+    assert train(quick("task.epochs=1", f"weights={run}"), tmp_path / "new")["run"] != figures["run"]
+    assert evaluate(composed(f"checkpoint={run}", name="evaluate")) == pytest.approx(figures["test"])
+    record = {"head": "name 3", "relation": "near"}
+    assert mkgc.load(run).predict([record]) == mkgc.load(run / "best.ckpt").predict([record])
+    (tmp_path / "empty").mkdir()
+    for key in ("resume", "weights"):
+        with pytest.raises(CheckpointError, match="no checkpoint at '.*/empty/(last|best).ckpt'"):
+            train(quick(f"data.root={tmp_path}/none", f"{key}={tmp_path}/empty"), tmp_path / "other")
+
+
+def test_figures_say_what_made_them(quick: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.orig_argv", ["/bin/python3", "-m", "mkgc.train", "task=mre", "data.root=a b"])
+    train(quick("task.epochs=1"), tmp_path / "run")
+    made_by = json.loads((tmp_path / "run" / "metrics.json").read_text())["provenance"]
+    assert made_by["command"] == "python -m mkgc.train task=mre 'data.root=a b'"
+    assert made_by["version"]
+    if (Path(module.__file__).parents[1] / ".git").exists():
+        assert re.fullmatch("[0-9a-f]{40}", made_by["commit"])
+        assert made_by["dirty"] in (True, False)
+
+
+def test_a_run_is_run_again_from_its_config_yaml(
+    run: Callable[..., Any], quick: Callable[..., Any], tmp_path: Path
+) -> None:
+    first = train(quick("task.epochs=2", "optim.lr=0.01"), tmp_path / "first")
+    again = ("--config-dir", str(tmp_path / "first"), "--config-name", "config")
+    code, _, err = run("train", *again, "hydra.run.dir=again")
+    assert code == 0, err
+    figures = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    assert (figures["test"], figures["epochs"]) == (first["test"], 2)
+    assert figures["run"] != first["run"]
+    code, _, err = run("train", *again, "hydra.run.dir=longer", "task.epochs=3")
+    assert json.loads((tmp_path / "longer" / "metrics.json").read_text())["epochs"] == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"first", "again", "longer", "kg"}
+    same, other = (one.repeats() for one in read_runs(tmp_path)[:2])
+    assert same == other
 
 
 def test_figures_of_another_run_than_the_settings_are_not_shown(quick: Callable[..., Any], tmp_path: Path) -> None:
