@@ -26,13 +26,13 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 
 
 def trained(folder: Path, *overrides: str) -> dict[str, Any]:
-    """The figures of a run in ``folder``, training it first if there are none."""
+    """The figures of a run in ``folder``, which begins there, or goes on, if there are none."""
     from mkgc.train import train
 
     figures = folder / "metrics.json"
     if not figures.exists():
         print(f"$ python -m mkgc.train {' '.join(overrides)} hydra.run.dir={folder}", flush=True)
-        train(composed(*overrides), folder)
+        train(composed(*overrides, "resume=auto"), folder)
     return json.loads(figures.read_text())
 
 
