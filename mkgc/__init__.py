@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mkgc.inference import load as load
+    from mkgc.evaluate import call as evaluate
+    from mkgc.inference import load
+    from mkgc.train import call as train
 
-__all__ = ["load"]
+    __version__: str
+
+__all__ = ["__version__", "evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the predictor, and with it torch, only when it is asked for."""
-    if name != "load":
-        raise AttributeError(f"module 'mkgc' has no attribute '{name}'")
-    from mkgc.inference import load
+    """Imports what is asked for, and with it torch, only then."""
+    if name == "__version__":
+        from importlib.metadata import version
 
-    return load
+        return version("mkgc")
+    if name == "load":
+        from mkgc.inference import load
+
+        return load
+    if name in __all__:  # the command's module, which can be called
+        return import_module(f"mkgc.{name}")
+    raise AttributeError(f"module 'mkgc' has no attribute '{name}'")

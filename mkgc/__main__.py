@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.metadata import version
 
 from mkgc.terminal import say
 
@@ -13,6 +14,9 @@ VERBS = ("train", "evaluate", "predict", "check", "prepare", "convert", "report"
 def main() -> None:
     """Hands the arguments behind the verb to the verb's own module."""
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
+    if verb == "--version":
+        say(f"mkgc {version('mkgc')}")
+        return
     if verb not in VERBS:
         known = ", ".join(VERBS)
         say(f"mkgc: no command '{verb}'; choose {known}" if verb else f"usage: mkgc {{{known}}} key=value …")

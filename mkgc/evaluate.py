@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
+from mkgc.app import calls
 from mkgc.app.command import exit_on_user_error, require, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, only_contents, write_json
@@ -48,9 +51,16 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     return {key.split("/", 1)[1]: value for key, value in figures.items()}
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
-@exit_on_user_error
-def _main(config: DictConfig) -> None:
+def call(*overrides: calls.Given, **keys: Any) -> dict[str, float]:
+    """Evaluates as the command does, ``mkgc.evaluate(checkpoint="best.ckpt", split="dev")``; prints what that prints.
+
+    Raises:
+        MkgcError: What the command would say in one line.
+    """
+    return calls.call("evaluate", _evaluated, overrides, keys)
+
+
+def _evaluated(config: DictConfig) -> dict[str, float]:
     require(config, "checkpoint")
     check_keys(config, EVALUATE)
     if config.output is not None:
@@ -62,11 +72,21 @@ def _main(config: DictConfig) -> None:
             say(f"{config.split}/{name:<16} {value:.4f}")
     if config.output is not None:
         write_json(Path(config.output), {config.split: figures})
+    return figures
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
+@exit_on_user_error
+def _main(config: DictConfig) -> None:
+    _evaluated(config)
 
 
 def main() -> None:
     """The command."""
     run(_main)
+
+
+sys.modules[__name__].__class__ = calls.CallableModule
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mkgc.app import command
+from mkgc.app import calls, command
 from mkgc.app.command import exit_on_user_error
 from mkgc.app.files import write_json
 from mkgc.app.folders import drop_stale
@@ -176,19 +177,43 @@ def _size(task: Task) -> str:
     return f"{count / 1e6:.1f} M parameters"
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
-@exit_on_user_error
-def _main(config: DictConfig) -> float:
+class Trained(NamedTuple):
+    """A finished run: the figures of its ``metrics.json``, and the folder that holds that and ``best.ckpt``."""
+
+    figures: dict[str, Any]
+    folder: Path
+
+
+def call(*overrides: calls.Given, **keys: Any) -> Trained:
+    """Trains as the command does, ``mkgc.train("task=NAME", {"optim.lr": 1e-4}, seed=1)``; prints what that prints.
+
+    Raises:
+        MkgcError: What the command would say in one line.
+    """
+    return calls.call("train", _trained, overrides, keys)
+
+
+def _trained(config: DictConfig) -> Trained:
     figures = train(config, command.folder())
     metric = figures["metric"]
     if is_first():
         say(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
-    return float(figures["dev"][metric])
+    return Trained(figures, command.folder())
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+@exit_on_user_error
+def _main(config: DictConfig) -> float:
+    figures, _ = _trained(config)
+    return float(figures["dev"][figures["metric"]])
 
 
 def main() -> None:
     """The command."""
     command.run(_main)
+
+
+sys.modules[__name__].__class__ = calls.CallableModule
 
 
 if __name__ == "__main__":

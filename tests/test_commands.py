@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import mkgc
 from mkgc import __main__
 from mkgc.app.devices import accelerator, find_device
 from mkgc.errors import ConfigError
@@ -198,3 +199,13 @@ def test_the_same_words_name_a_device_for_every_command(monkeypatch: pytest.Monk
     assert accelerator(find_device("cpu")) == {"accelerator": "cpu", "devices": 1}
     with pytest.raises(ConfigError, match="device=cuda:2: there is only 2 here"):
         find_device("cuda:2")
+
+
+def test_the_version_is_said_by_each_way_to_start(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said_so = f"mkgc {mkgc.__version__}\n"
+    assert run("train", "--version") == run("report", "runs=nowhere", "--version") == (0, said_so, "")
+    monkeypatch.setattr(sys, "argv", ["mkgc", "--version"])
+    __main__.main()
+    assert capsys.readouterr().out == said_so

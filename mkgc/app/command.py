@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,11 +42,12 @@ HUNG_UP = 141
 def run(main: Callable[[], object]) -> None:
     """Runs a Hydra main function and turns what went wrong into a line and an exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them and exiting with 1
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what weights lack is judged where they are loaded
     quiet()
     hand_on_errors()
     import_lean()
+    if "--version" in sys.argv[1:]:
+        say(f"mkgc {version('mkgc')}")
+        return
     try:
         check_renamed(sys.argv[1:])
         with own_tasks(), in_order():
@@ -138,6 +140,8 @@ def folder() -> Path:
 
 def quiet() -> None:
     """Leaves out what the libraries print at every start and nobody can act upon."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what weights lack is judged where they are loaded
     logging.disable(logging.INFO)  # not by level: Lightning sets its own when it is imported
     for message in (
         ".*LeafSpec.*is deprecated",

@@ -22,8 +22,13 @@ REPLACED = ("data.images",)
 
 def quoted(key: str, value: object) -> str:
     """``key=value`` as it is typed into a shell where the value is text, whatever is in it."""
+    return shlex.quote(f"{key}={in_quotes(value)}")
+
+
+def in_quotes(value: object) -> str:
+    """A value as text in Hydra's grammar, whatever is in it."""
     text = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', r"\""), str(value))
-    return shlex.quote(f'{key}="{text}"'.replace("${", r"\${"))
+    return f'"{text}"'.replace("${", r"\${")
 
 
 def explain_syntax(override: str) -> str:

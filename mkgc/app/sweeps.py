@@ -12,6 +12,9 @@ from hydra.types import RunMode
 from mkgc.errors import ConfigError, one_line
 from mkgc.terminal import say
 
+CALLED = "called"
+"""Name of Hydra's job where a program calls a command (:mod:`mkgc.app.calls`)."""
+
 
 class JobError(Exception):
     """A job that has failed, with its exit code; what there was to say is said as soon as it is made."""
@@ -28,8 +31,11 @@ def check_processes(devices: int) -> None:
     """Checks that a run of so many devices can be made where it was asked for.
 
     Raises:
-        ConfigError: It is a job of a sweep: further processes would be started with the sweep's own arguments.
+        ConfigError: It is a job of a sweep, or called by a program: further processes would be started with the sweep's
+            own arguments, or run the program again.
     """
+    if devices > 1 and HydraConfig.initialized() and HydraConfig.get().job.name == CALLED:
+        raise ConfigError(f"a program trains on one device, not {devices}: give trainer.devices=1, or use the command")
     if devices > 1 and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         raise ConfigError(f"a job of a sweep runs on one device, not {devices}: give trainer.devices=1, or no -m")
 
