@@ -9,19 +9,23 @@ from typing import Any
 
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import fields
-from mkgc.data.formats.records import read_sentence
+from mkgc.data.formats.mentions import read_span
+from mkgc.data.formats.records import SentenceRecord, read_sentence
+from mkgc.data.words import RawText
 from mkgc.errors import DataError
 
 
 @dataclass(frozen=True)
 class TaggedExample:
-    """A sentence with a tag per token; ``tags`` is None when they are asked for, ``place`` where it stands."""
+    """A sentence with a tag per token; ``tags`` is None when they are asked for, ``place`` where it stands, ``raw`` the
+    text, if it came as one."""
 
     id: str
     tokens: tuple[str, ...]
     tags: tuple[str, ...] | None = None
     images: ImagePaths = field(default_factory=dict)
     place: str = field(default="", compare=False)
+    raw: RawText | None = field(default=None, compare=False)
 
 
 def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:
@@ -30,36 +34,43 @@ def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedE
     Raises:
         DataError: Something is missing or of another kind.
     """
-    found = read_sentence(record, {"tags", "spans"}, folder, place)
-    return TaggedExample(found.id, found.tokens, None, found.images)
+    return _example(_read(record, folder, place))
 
 
 def parse_labelled(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:
     """The same with its ``tags``, one a word as written, or its ``spans``; raises likewise."""
-    example = parse_tagged(record, folder, place)
+    found = _read(record, folder, place)
     if ("tags" in record) == ("spans" in record):
         raise DataError("give one of 'tags' and 'spans'", place)
-    count = len(example.tokens)
-    tags = _tags(record["tags"], count, place) if "tags" in record else _spans(record["spans"], count, place)
-    return replace(example, tags=tags, place=place)
+    tags = _tags(record["tags"], found, place) if "tags" in record else _spans(record["spans"], found, place)
+    return replace(_example(found), tags=tags, place=place)
 
 
-def _tags(value: Any, count: int, place: str) -> tuple[str, ...]:
+def _read(record: Mapping[str, Any], folder: Path, place: str) -> SentenceRecord:
+    return read_sentence(record, {"tags", "spans"}, folder, place)
+
+
+def _example(found: SentenceRecord) -> TaggedExample:
+    return TaggedExample(found.id, found.tokens, None, found.images, raw=found.raw)
+
+
+def _tags(value: Any, found: SentenceRecord, place: str) -> tuple[str, ...]:
+    count = len(found.tokens)
     if not isinstance(value, list) or len(value) != count:
         said = f"{len(value)}" if isinstance(value, list) else f"{value!r:.40}"
-        raise DataError(f"'tags' must be a list of {count} tags, one a word, not {said}", place)
+        remedy = "" if found.raw is None else "; give the words as 'tokens', or 'spans'"
+        raise DataError(f"'tags' must be a list of {count} tags, one a word, not {said}{remedy}", place)
     return tuple(fields.tag(tag, place) for tag in value)
 
 
-def _spans(value: Any, count: int, place: str) -> tuple[str, ...]:
-    """BIO tags of spans {"start", "end", "type"} of words, where each word belongs to one span at most."""
+def _spans(value: Any, found: SentenceRecord, place: str) -> tuple[str, ...]:
+    """BIO tags of spans with a ``type``, as :func:`read_span` takes them; each word belongs to one at most."""
     if not isinstance(value, list):
         raise DataError(f"'spans' must be a list, not {value!r:.40}", place)
-    tags = ["O"] * count
+    tags = ["O"] * len(found.tokens)
     for item in value:
-        limits = [fields.need(item, key, place, "spans") for key in ("start", "end")]
-        start, end = fields.span(limits, count, "spans", place)
         kind = fields.need(item, "type", place, "spans")
+        start, end = read_span(found, item, "spans", place)
         if not isinstance(kind, str) or not kind:
             raise DataError(f"'type' must be the name of an entity type, not {kind!r:.40}", place)
         if any(tag != "O" for tag in tags[start:end]):

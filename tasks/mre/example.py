@@ -9,13 +9,15 @@ from typing import Any
 
 from mkgc.data.examples import ImagePaths, Span
 from mkgc.data.formats import fields
-from mkgc.data.formats.records import mention, read_sentence
+from mkgc.data.formats.mentions import mention
+from mkgc.data.formats.records import read_sentence
+from mkgc.data.words import RawText
 from mkgc.errors import DataError
 
 
 @dataclass(frozen=True)
 class RelationExample:
-    """A sentence that names a head and a tail; ``relation`` is None when it is asked for."""
+    """A sentence that names a head and a tail; ``relation`` is None when it is asked for, ``raw`` the text, if any."""
 
     id: str
     tokens: tuple[str, ...]
@@ -23,17 +25,18 @@ class RelationExample:
     tail: Span
     relation: str | None = None
     images: ImagePaths = field(default_factory=dict)
+    raw: RawText | None = field(default=None, compare=False)
 
 
 def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
-    """``text`` or ``tokens``, with ``head`` and ``tail`` as positions or as words of it; ``relation`` is passed over.
+    """``text`` or ``tokens``, with ``head`` and ``tail`` as :func:`mention` takes them; ``relation`` is passed over.
 
     Raises:
         DataError: Something is missing or of another kind.
     """
     found = read_sentence(record, {"head", "tail", "relation"}, folder, place)
     head, tail = (mention(found, key, place) for key in ("head", "tail"))
-    return RelationExample(found.id, found.tokens, head, tail, None, found.images)
+    return RelationExample(found.id, found.tokens, head, tail, None, found.images, found.raw)
 
 
 def parse_labelled(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:

@@ -33,7 +33,7 @@ def test_a_record_is_a_sentence_with_spans_and_images_beside_the_file(tmp_path: 
     "changes",
     [{"tokens": None, "text": " New York is\teast of Ohio\n"}, {"head": "New York", "tail": "Ohio"}],
 )
-def test_text_is_split_at_spaces_and_mentions_may_be_words(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_a_text_has_words_and_mentions_may_be_words(changes: dict[str, Any], tmp_path: Path) -> None:
     expected = RelationExample(PLACE, WORDS, Span(0, 2), Span(5, 6))
     assert parse_relation(sentence(**changes), tmp_path, PLACE) == expected
 

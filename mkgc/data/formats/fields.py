@@ -89,21 +89,21 @@ def tokens(value: Any, key: str, place: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def span(value: Any, count: int, key: str, place: str) -> Span:
-    """A half-open range that holds at least one of ``count`` tokens.
+def span(value: Any, count: int, key: str, place: str, unit: str = "token") -> Span:
+    """A half-open range that holds at least one of ``count`` tokens, or of another ``unit``.
 
     Raises:
         DataError: It is anything else.
     """
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(v) is int for v in value):
-        raise DataError(f"'{key}' must be two token positions [start, end), not {value!r:.40}", place)
+        raise DataError(f"'{key}' must be two {unit} positions [start, end), not {value!r:.40}", place)
     start, end = value
     if max(abs(start), abs(end)) > LARGEST:
-        raise DataError(f"'{key}' lies outside the sentence of {count} tokens, beyond {LARGEST:,}", place)
+        raise DataError(f"'{key}' lies outside the sentence of {count} {unit}s, beyond {LARGEST:,}", place)
     if start >= end:
         raise DataError(f"'{key}' is empty: its start {start} is not before its end {end}", place)
     if start < 0 or end > count:
-        raise DataError(f"'{key}' [{start}, {end}) lies outside the sentence of {count} tokens", place)
+        raise DataError(f"'{key}' [{start}, {end}) lies outside the sentence of {count} {unit}s", place)
     return Span(start, end)
 
 

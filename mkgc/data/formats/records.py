@@ -1,16 +1,17 @@
-"""The fields that records of all tasks have in common: a sentence, mentions of words in it, images beside the file."""
+"""The fields that records of all tasks have in common: a sentence, and images beside the file."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mkgc.data.examples import ImagePaths, Span
+from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import fields
 from mkgc.data.formats.locate import locate
+from mkgc.data.words import RawText, split_words
 from mkgc.errors import DataError
 
 GROUPS = frozenset({"image", "crops", "objects"})
@@ -19,16 +20,19 @@ ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class SentenceRecord(NamedTuple):
-    """A sentence with images; ``fields`` are all keys that have a value."""
+    """A sentence with images; ``fields`` are all keys that have a value, ``raw`` is the text, if it came as one."""
 
     id: str
     tokens: tuple[str, ...]
     images: ImagePaths
     fields: dict[str, Any]
+    raw: RawText | None
 
 
 def read_sentence(record: Mapping[str, Any], keys: set[str], folder: Path, place: str) -> SentenceRecord:
     """``text`` or ``tokens``, and images relative to ``folder``; other ``keys`` are the task's own.
+
+    A text is split into words (:func:`split_words`), and where a span of characters of the task's begins or ends.
 
     Raises:
         DataError: Something is missing, of another kind, or of no known key.
@@ -38,36 +42,9 @@ def read_sentence(record: Mapping[str, Any], keys: set[str], folder: Path, place
     if strange := given.keys() - known:
         there = ", ".join(sorted(known))
         raise DataError(f"no such key: '{min(map(str, strange))}'; there are {there}", place)
-    return SentenceRecord(str(given.get("id", place)), _words(given, place), _images(given, folder, place), given)
-
-
-def mention(record: SentenceRecord, key: str, place: str) -> Span:
-    """A span given by its positions, or by words that stand in the sentence just once.
-
-    Raises:
-        DataError: It is missing, or anything else.
-    """
-    value, words = fields.need(record.fields, key, place), record.tokens
-    if not isinstance(value, str):
-        return fields.span(value, len(words), key, place)
-    wanted = tuple(value.split())
-    starts = [i for i in range(len(words)) if wanted and words[i : i + len(wanted)] == wanted]
-    if len(starts) != 1:
-        times = "does not stand" if not starts else f"stands {len(starts)} times"
-        like = "" if starts else _like(wanted, words)
-        raise DataError(
-            f"'{key}' \"{value:.80}\" {times} in the sentence as whole words{like}: give [start, end)", place
-        )
-    return Span(starts[0], starts[0] + len(wanted))
-
-
-def _like(wanted: tuple[str, ...], words: tuple[str, ...]) -> str:
-    """Words that differ from those wanted in case, punctuation or invisible characters alone, or hold them."""
-    bare = "".join(filter(str.isalnum, " ".join(wanted))).casefold()
-    like = next((word for word in words if bare and bare in "".join(filter(str.isalnum, word)).casefold()), None)
-    if like is None:
-        return ""
-    return f" (there is {like:.40})" if like.isprintable() else f" (there is {like!a:.40}, with an invisible character)"
+    raw = _text(given, keys, place)
+    words = fields.tokens(given["tokens"], "tokens", place) if raw is None else raw.words
+    return SentenceRecord(str(given.get("id", place)), words, _images(given, folder, place), given, raw)
 
 
 def visible(text: str) -> bool:
@@ -92,15 +69,26 @@ def files(value: Any, what: str, place: str) -> list[str]:
     return names
 
 
-def _words(record: Mapping[str, Any], place: str) -> tuple[str, ...]:
+def _text(record: Mapping[str, Any], keys: set[str], place: str) -> RawText | None:
     if ("text" in record) == ("tokens" in record):
         raise DataError("give one of 'text' and 'tokens'", place)
     if "tokens" in record:
-        return fields.tokens(record["tokens"], "tokens", place)
+        return None
     text = record["text"]
-    if not isinstance(text, str) or not text.split():
+    if not isinstance(text, str):
         raise DataError(f"'text' must be a sentence, not {text!r:.40}", place)
-    return fields.tokens(text.split(), "text", place)
+    borders = [border for key in sorted(keys & record.keys()) for border in _borders(record[key], text, key, place)]
+    raw = split_words(text, borders)
+    if not raw.offsets:
+        raise DataError(f"'text' must be a sentence, not {text!r:.40}", place)
+    return raw
+
+
+def _borders(value: Any, text: str, key: str, place: str) -> Iterator[int]:
+    """Where spans of characters begin and end, be the value one or a list of some."""
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, Mapping) and "char" in item:
+            yield from fields.span(item["char"], len(text), key, place, "character")
 
 
 def _images(record: Mapping[str, Any], folder: Path, place: str) -> ImagePaths:
