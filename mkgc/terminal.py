@@ -14,6 +14,15 @@ def say(line: str, error: bool = False) -> None:
     print(printable(line), file=sys.stderr if error else sys.stdout, flush=True)
 
 
+def plural(number: int, one: str, many: str) -> str:
+    """The words for a number of things: ``one`` for 1.
+
+    >>> plural(1, "entity has", "entities have"), plural(0, "is", "are")
+    ('entity has', 'are')
+    """
+    return one if number == 1 else many
+
+
 def plain(text: str, style: str = "") -> Text:
     """Text for one cell or line as it is."""
     return Text(printable(text), style)

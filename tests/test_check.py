@@ -68,7 +68,7 @@ def test_a_broken_image_is_named_and_the_policy_decides(run: Callable[..., Any],
     assert broken["rows"] == [["empty", 1, "img_org/train/0.png"]]
     code, out, _, report = run(where, *TINY, "data.bad_images=fail")
     assert code == 1
-    assert fatal(report) == ["1 images cannot be used, and data.bad_images=fail"]
+    assert fatal(report) == ["1 image cannot be used, and data.bad_images=fail"]
     assert "training may not go on" in out
     code, _, _, report = run(where, *TINY, "data.min_image_coverage=1.0")
     assert code == 1

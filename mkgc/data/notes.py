@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from mkgc.data.graph import Graph, Triples
 from mkgc.inspect.report import Finding
+from mkgc.terminal import plural
 
 
 def note_graph(graph: Graph) -> tuple[Finding, ...]:
@@ -56,7 +57,8 @@ def note_order(graph: Graph) -> list[Finding]:
             many = 2 * len(middle) >= len(entities) and 4 * min(len(heads), len(tails)) <= len(middle)
             wrong = any(few) and (wrong or many)
         if wrong:
-            count = f"{len(strange):,} of its {len(middle):,} values are heads or tails, too"
+            are = plural(len(strange), "is a head or tail", "are heads or tails")
+            count = f"{len(strange):,} of its {len(middle):,} values {are}, too"
             text = f"the second column of {split} seems to hold entities ({count})"
             notes.append(Finding("warning", f"{text}: the order must be head, relation, tail"))
             if split == "train":
@@ -81,7 +83,8 @@ def note_twins(what: str, names: Sequence[str]) -> list[Finding]:
         return []
     one, other = twins[0]
     differ = "in case, spaces, quotation marks, invisible characters or Unicode form only"
-    text = f"{len(twins):,} {what} differ from another one {differ}, as {ascii(other)[:60]} from {ascii(one)[:60]}"
+    verb, as_in = plural(len(twins), "differs", "differ"), f"{ascii(other)[:60]} from {ascii(one)[:60]}"
+    text = f"{len(twins):,} of the {what} {verb} from another one {differ}, as {as_in}"
     return [Finding("warning", f"{text}: each stays one of its own")]
 
 
@@ -90,7 +93,8 @@ def note_quotes(graph: Graph) -> list[Finding]:
     quoted = [name for name in (*graph.entities, *graph.relations) if len(name) > 2 and name[0] == name[-1] == '"']
     if not quoted:
         return []
-    said = f"{len(quoted):,} names stand in quotation marks, which are kept as part of them, as {quoted[0]:.60}"
+    stand, it = plural(len(quoted), "name stands", "names stand"), plural(len(quoted), "it", "them")
+    said = f"{len(quoted):,} {stand} in quotation marks, which are kept as part of {it}, as {quoted[0]:.60}"
     return [Finding("info", said)]
 
 
@@ -110,14 +114,16 @@ def note_tests(graph: Graph) -> list[Finding]:
             continue
         codes = triple_codes(graph, triples)
         if twice := len(codes) - len(np.unique(codes)):
-            text = f"{twice:,} of {len(codes):,} triples of {split} repeat an earlier one, and count as often"
+            repeat = plural(twice, "repeats an earlier one, and counts", "repeat an earlier one, and count")
+            text = f"{twice:,} of {len(codes):,} triples of {split} {repeat} as often"
             notes.append(Finding("warning", text))
         if np.isin(codes, triple_codes(graph, train)).all():
             notes.append(Finding("warning", f"every triple of {split} is in train: it measures nothing"))
         new = ~np.isin(triples[:, 1], train[:, 1])
         if new.any():
             name = graph.relations[int(triples[new][0, 1])]
-            text = f"{int(new.sum()):,} triples of {split} have a relation that train does not, as '{name:.60}'"
+            have = plural(int(new.sum()), f"triple of {split} has", f"triples of {split} have")
+            text = f"{int(new.sum()):,} {have} a relation that train does not, as '{name:.60}'"
             notes.append(Finding("warning", f"{text}: nothing is learned of it"))
     return notes
 

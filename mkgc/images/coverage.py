@@ -15,6 +15,7 @@ from mkgc.errors import DataError
 from mkgc.images.decode import ImageError
 from mkgc.reports.console import drawn
 from mkgc.reports.table import Table
+from mkgc.terminal import plural
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ def check_minimum(coverage: Coverage, minimum: float) -> None:
     for row in coverage.rows:
         if row.share < minimum:
             raise DataError(
-                f"only {row.covered:,} of {row.examples:,} examples of {row.split} ({row.share:.1%}) have a usable "
-                f"image in '{row.group}', data.min_image_coverage={minimum} asks for more"
+                f"only {row.covered:,} of {row.examples:,} examples of {row.split} ({row.share:.1%}) "
+                f"{plural(row.covered, 'has', 'have')} a usable image in '{row.group}', "
+                f"data.min_image_coverage={minimum} asks for more"
             )
 
 
@@ -98,4 +100,5 @@ def check_none_broken(problems: dict[Path, ImageError]) -> None:
     """
     if problems:
         first = next(iter(problems.values()))
-        raise DataError(f"{first}; {len(problems):,} images in all cannot be used, and data.bad_images=fail")
+        count = f"{len(problems):,} {plural(len(problems), 'image', 'images')}"
+        raise DataError(f"{first}; {count} in all cannot be used, and data.bad_images=fail")

@@ -16,6 +16,7 @@ from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.sentence_checks import spread
 from mkgc.reports.table import Cell, Share, Table
+from mkgc.terminal import plural
 
 INVERSE_LEAK = 0.1
 """Share of reversed pairs from which a rule that turns triples around beats many models."""
@@ -78,7 +79,8 @@ def _share(part: int, whole: int) -> Share:
 
 
 def _inverse(split: str, back: int, of: int) -> Finding:
-    text = f"{back:,} of {of:,} pairs (h, t) of {split} ({back / of:.1%}) occur in train as (t, h)"
+    occur = plural(back, "occurs", "occur")
+    text = f"{back:,} of {of:,} pairs (h, t) of {split} ({back / of:.1%}) {occur} in train as (t, h)"
     if back < INVERSE_LEAK * of:
         return Finding("info", text)
     return Finding("warning", f"{text}: turning triples of train around answers them")
@@ -99,7 +101,8 @@ def find_unseen(graph: Graph) -> Section:
         rows.append((split, entities, relations, touched, _share(touched, len(triples))))
         if touched:
             new = f"entities {entities:,}, relations {relations:,}"
-            findings.append(Finding("warning", f"{touched:,} triples of {split} name what train does not have: {new}"))
+            name = plural(touched, f"triple of {split} names", f"triples of {split} name")
+            findings.append(Finding("warning", f"{touched:,} {name} what train does not have: {new}"))
     columns = ("split", "entities", "relations", "triples with one", "share")
     return Section((Table("Unseen in train", columns, tuple(rows)),), tuple(findings))
 
@@ -111,20 +114,23 @@ def look_at_texts(graph: Graph) -> Section:
     bare = sum(not name and not text for name, text in zip(named, told, strict=True))
     short = sum(name and not text for name, text in zip(named, told, strict=True))
     shared, sharing = _shared(graph.names)
-    same, meaning = _shared(graph.relation_names)
+    _, meaning = _shared(graph.relation_names)
     rows: tuple[tuple[Cell, ...], ...] = (
         ("entities without a text", bare, _share(bare, len(named))),
         ("entities with a name only", short, _share(short, len(named))),
-        (f"entities that share {shared:,} names", sharing, _share(sharing, len(named))),
-        (f"relations that share {same:,} texts", meaning, _share(meaning, len(graph.relations))),
+        ("entities whose name others have, too", sharing, _share(sharing, len(named))),
+        ("relations whose text others have, too", meaning, _share(meaning, len(graph.relations))),
     )
-    findings = [Finding("warning", f"{bare:,} entities have no text: their id stands in for it")] if bare else []
+    findings = []
+    if bare:
+        have = plural(bare, "entity has no text: its", "entities have no text: their")
+        findings.append(Finding("warning", f"{bare:,} {have} id stands in for it"))
     if short:
-        findings.append(Finding("info", f"{short:,} entities have a name, but no description"))
+        have = plural(short, "entity has", "entities have")
+        findings.append(Finding("info", f"{short:,} {have} a name, but no description"))
     if sharing:
-        findings.append(
-            Finding("info", f"{sharing:,} entities share {shared:,} names: the text alone cannot tell them")
-        )
+        names = f"{shared:,} {plural(shared, 'name', 'names')}"
+        findings.append(Finding("info", f"{sharing:,} entities share {names}: the text alone cannot tell them"))
     return Section((Table("Texts", ("what", "number", "share"), rows),), tuple(findings))
 
 

@@ -12,6 +12,7 @@ from mkgc.images.coverage import Coverage
 from mkgc.images.decode import KINDS, ImageError
 from mkgc.inspect.report import Finding, Section
 from mkgc.reports.table import Cell, Share, Table
+from mkgc.terminal import plural
 
 NAMED = 5
 """Broken files that are named, of each kind."""
@@ -56,7 +57,7 @@ def _too_few(coverage: Coverage, settings: DataSettings) -> Iterable[Finding]:
     for row in coverage.rows:
         what = row.split if row.split == "entities" else f"examples of {row.split}"
         counted = f"{row.covered:,} of {row.examples:,} {what} ({row.share:.1%})"
-        text = f"{counted} have a usable image in '{row.group}'"
+        text = f"{counted} {plural(row.covered, 'has', 'have')} a usable image in '{row.group}'"
         if row.share < least:
             yield Finding("fatal", f"{text}, data.min_image_coverage={least} asks for more")
         elif row.covered < row.examples:
@@ -65,7 +66,10 @@ def _too_few(coverage: Coverage, settings: DataSettings) -> Iterable[Finding]:
 
 def _broken(problems: Problems, settings: DataSettings) -> Iterable[Finding]:
     if problems and settings.bad_images == "fail":
-        yield Finding("fatal", f"{len(problems):,} images cannot be used, and data.bad_images=fail")
+        yield Finding(
+            "fatal",
+            f"{len(problems):,} {plural(len(problems), 'image', 'images')} cannot be used, and data.bad_images=fail",
+        )
 
 
 def judge_skipping(splits: Mapping[str, Sequence[Illustrated]], problems: Problems, settings: DataSettings) -> Section:
@@ -76,7 +80,9 @@ def judge_skipping(splits: Mapping[str, Sequence[Illustrated]], problems: Proble
     for split, part in splits.items():
         left = sum(not any(path in problems for path in _used(e, settings)) for e in part)
         if left < len(part):
-            text = f"{len(part) - left:,} of {len(part):,} examples of {split} are left out: data.bad_images=skip"
+            lost = len(part) - left
+            text = f"{lost:,} of {len(part):,} examples of {split} {plural(lost, 'is', 'are')} left out"
+            text += ": data.bad_images=skip"
             findings.append(Finding("warning" if left else "fatal", text))
     return Section((), tuple(findings))
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from mkgc.inspect.report import Finding, Section
 from mkgc.reports.table import Cell, Table
+from mkgc.terminal import plural
 
 Keys = Mapping[str, Sequence[Hashable]]
 """Of each split what its examples are compared by."""
@@ -40,7 +41,8 @@ def _repeated(split: str, size: int, again: Mapping[str, int]) -> list[Finding]:
     *_, alike, same = (0, *again.values())
     if not alike and not same:
         return []
-    text = f"of {size:,} examples of {split}, {_listed(again)} repeat an earlier one"
+    repeat = plural(max(again.values()), "repeats", "repeat")
+    text = f"of {size:,} examples of {split}, {_listed(again)} {repeat} an earlier one"
     return [Finding("warning" if same > LEAK * size else "info", text)]
 
 

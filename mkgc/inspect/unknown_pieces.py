@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mkgc.data.tokens import Tokenizer
 from mkgc.inspect.report import Finding, Section
 from mkgc.reports.table import Cell, Share, Table
+from mkgc.terminal import plural
 
 UNKNOWN = 0.01
 """Share of unknown pieces from which they are more than a rare character."""
@@ -21,7 +22,8 @@ def measure_vocabulary(tokenizer: Tokenizer, texts: Mapping[str, Sequence[Sequen
         unknown = sum(list(ids).count(tokenizer.unknown) for ids in part)
         rows.append((name, pieces, unknown, Share(unknown / max(1, pieces))))
         if unknown:
-            text = f"{unknown:,} of {pieces:,} pieces of {name} ({unknown / pieces:.1%}) are unknown to the tokeniser"
+            known = f"{plural(unknown, 'is', 'are')} unknown to the tokeniser"
+            text = f"{unknown:,} of {pieces:,} pieces of {name} ({unknown / pieces:.1%}) {known}"
             findings.append(Finding("warning" if unknown > UNKNOWN * pieces else "info", text))
     if tokenizer.spells:
         text = f"all {tokenizer.size:,} pieces of the vocabulary are single characters"

@@ -14,6 +14,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.images.policy import load_graph_images
 from mkgc.inspect.report import Finding
+from mkgc.terminal import plural
 from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.queries import QuerySet, query_sets
@@ -62,7 +63,7 @@ def _note_cuts(split: str, asked: QuerySet, processor: TripleProcessor) -> list[
     lengths = asked.whole_lengths
     cut = int((lengths > limit).sum())
     what = f"{cut:,} of {len(lengths):,} {asked.reads} of {split}"
-    text = f"{what} show the beginning of a text alone (data.max_length={limit})"
+    text = f"{what} {plural(cut, 'shows', 'show')} the beginning of a text alone (data.max_length={limit})"
     return [Finding("info", text)] if cut else []
 
 

@@ -17,6 +17,7 @@ from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
 from mkgc.nn.crf import repair_bio
 from mkgc.reports.table import Table
+from mkgc.terminal import plural
 from tasks.mner import atlas, twitter
 from tasks.mner.example import TaggedExample, parse_labelled
 from tasks.mner.schemes import in_one_scheme
@@ -62,6 +63,11 @@ class TaggedSource(SentenceSource):
         atlas.write(folder, countries, random)
 
 
+def _repaired(number: int, split: str) -> str:
+    one = f"I- tag of {split} continues no mention of its type; it is"
+    return plural(number, one, f"I- tags of {split} continue no mention of their type; they are")
+
+
 def look_at_tags(splits: Mapping[str, Sequence[Any]]) -> Section:
     """I- tags that continue no mention of their type, which training turns into B-."""
     rows = []
@@ -71,7 +77,7 @@ def look_at_tags(splits: Mapping[str, Sequence[Any]]) -> Section:
         if tags:
             rows.append((split, sum(map(len, tags)), repaired))
     findings = [
-        Finding("info", f"{repaired:,} I- tags of {split} continue no mention of their type; they are read as B-")
+        Finding("info", f"{repaired:,} {_repaired(repaired, split)} read as B-")
         for split, _, repaired in rows
         if repaired
     ]

@@ -16,6 +16,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
 from mkgc.reports.table import Table
+from mkgc.terminal import plural
 from tasks.mre import atlas, mnre
 from tasks.mre.example import RelationExample, parse_labelled
 
@@ -54,6 +55,10 @@ class RelationSource(SentenceSource):
         atlas.write(folder, countries, random)
 
 
+def _have(number: int, split: str) -> str:
+    return plural(number, f"example of {split} has", f"examples of {split} have")
+
+
 def look_at_spans(splits: Mapping[str, Sequence[Any]]) -> Section:
     """Mentions that overlap, and those that end with the sentence: both break loaders that mark words one by one."""
     rows = []
@@ -63,7 +68,7 @@ def look_at_spans(splits: Mapping[str, Sequence[Any]]) -> Section:
         if examples:
             rows.append((split, overlapping, last))
     findings = [
-        Finding("info", f"{overlapping:,} examples of {split} have a head and a tail that overlap")
+        Finding("info", f"{overlapping:,} {_have(overlapping, split)} a head and a tail that overlap")
         for split, overlapping, _ in rows
         if overlapping
     ]

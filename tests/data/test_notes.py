@@ -104,19 +104,19 @@ def test_numbers_may_stand_for_entities_and_for_relations(tmp_path: Path) -> Non
 )
 def test_entities_that_a_reader_would_take_for_one_are_a_warning(tmp_path: Path, one: str, other: str) -> None:
     found = said(write(tmp_path, [*RING[:12], (one, "near", "e1"), (other, "near", "e2")]))
-    assert found[0].startswith("1 entities differ from another one in case, spaces, quotation marks, invisible")
+    assert found[0].startswith("1 of the entities differs from another one in case, spaces, quotation marks, invisible")
     assert found[0].endswith(f"as {other!a} from {one!a}: each stays one of its own")
 
 
 def test_relations_have_twins_too(tmp_path: Path) -> None:
     assert said(write(tmp_path, [*RING[:12], ("e1", "Near", "e2")]))[0].startswith(
-        "1 relations differ from another one"
+        "1 of the relations differs from another one"
     )
 
 
 def test_quotation_marks_of_a_spreadsheet_are_said(tmp_path: Path) -> None:
     assert said(write(tmp_path, [*RING[:12], ('"New York"', "near", "e1")])) == [
-        '1 names stand in quotation marks, which are kept as part of them, as "New York"'
+        '1 name stands in quotation marks, which are kept as part of it, as "New York"'
     ]
 
 
@@ -124,6 +124,6 @@ def test_a_split_that_measures_nothing_is_a_warning(tmp_path: Path) -> None:
     write(tmp_path, RING[:12], dev=RING[:2], test=[("e1", "far", "e2"), ("e1", "far", "e2")])
     assert said(tmp_path) == [
         "every triple of dev is in train: it measures nothing",
-        "1 of 2 triples of test repeat an earlier one, and count as often",
+        "1 of 2 triples of test repeats an earlier one, and counts as often",
         "2 triples of test have a relation that train does not, as 'far': nothing is learned of it",
     ]

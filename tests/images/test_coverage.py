@@ -150,7 +150,7 @@ def test_a_split_with_enough_images_passes(least: float) -> None:
 def test_a_split_with_too_few_images_is_fatal(examples: dict[str, list[TaggedExample]]) -> None:
     with pytest.raises(DataError) as error:
         load_images(examples, settings(images={"image": 16}, min_image_coverage=0.3))
-    said = "only 1 of 4 examples of train (25.0%) have a usable image in 'image'"
+    said = "only 1 of 4 examples of train (25.0%) has a usable image in 'image'"
     assert str(error.value) == f"{said}, data.min_image_coverage=0.3 asks for more"
 
 
@@ -170,7 +170,7 @@ def test_an_entity_is_never_left_out(graph: Graph, policy: str) -> None:
 
 
 def test_a_graph_with_a_bad_image_can_be_fatal_too(graph: Graph) -> None:
-    with pytest.raises(DataError, match=r"empty1: empty; 1 images in all cannot be used"):
+    with pytest.raises(DataError, match=r"empty1: empty; 1 image in all cannot be used"):
         load_graph_images(graph, settings(images={"image": 16}, bad_images="fail"))
     with pytest.raises(DataError, match=r"only 2 of 3 examples of entities \(66\.7%\) have a usable image"):
         load_graph_images(graph, settings(images={"image": 16}, min_image_coverage=0.7))

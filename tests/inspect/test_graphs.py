@@ -45,7 +45,8 @@ def test_a_pair_that_train_has_the_other_way_round_is_a_leak() -> None:
     assert said(found) == [
         (
             "warning",
-            "1 of 2 pairs (h, t) of dev (50.0%) occur in train as (t, h): turning triples of train around answers them",
+            "1 of 2 pairs (h, t) of dev (50.0%) occurs in train as (t, h): "
+            "turning triples of train around answers them",
         )
     ]
 
@@ -53,7 +54,7 @@ def test_a_pair_that_train_has_the_other_way_round_is_a_leak() -> None:
 def test_few_reversed_pairs_are_a_remark() -> None:
     dev = [(1, 0, 0)] + [(2, 0, 3)] * 19
     assert said(find_leaks(graph([(0, 0, 1)], dev))) == [
-        ("info", "1 of 20 pairs (h, t) of dev (5.0%) occur in train as (t, h)")
+        ("info", "1 of 20 pairs (h, t) of dev (5.0%) occurs in train as (t, h)")
     ]
 
 
@@ -68,13 +69,13 @@ def test_texts_that_are_missing_short_or_shared_are_told_apart() -> None:
     assert [row[:2] for row in found.tables[0].rows] == [
         ("entities without a text", 1),
         ("entities with a name only", 1),
-        ("entities that share 1 names", 2),
-        ("relations that share 0 texts", 0),
+        ("entities whose name others have, too", 2),
+        ("relations whose text others have, too", 0),
     ]
     assert said(found) == [
-        ("warning", "1 entities have no text: their id stands in for it"),
-        ("info", "1 entities have a name, but no description"),
-        ("info", "2 entities share 1 names: the text alone cannot tell them"),
+        ("warning", "1 entity has no text: its id stands in for it"),
+        ("info", "1 entity has a name, but no description"),
+        ("info", "2 entities share 1 name: the text alone cannot tell them"),
     ]
 
 

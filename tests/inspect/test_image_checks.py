@@ -37,7 +37,7 @@ def test_missing_images_are_a_warning_unless_the_user_asked_for_more() -> None:
 def test_a_broken_image_is_fatal_where_the_user_said_so() -> None:
     full = Coverage((Row("train", "image", 4, 4, 5, 4),))
     assert said(inspect_images(full, broken("a.jpg"), settings(bad_images="fail"))) == [
-        ("fatal", "1 images cannot be used, and data.bad_images=fail")
+        ("fatal", "1 image cannot be used, and data.bad_images=fail")
     ]
     assert said(inspect_images(full, broken("a.jpg"), settings())) == []
 
@@ -62,7 +62,7 @@ def test_skipping_says_how_many_are_left_out_and_stops_where_none_is_left() -> N
         "test": [example("good", "good", "bad")],
     }
     assert said(judge_skipping(parts, broken("bad"), settings(bad_images="skip"))) == [
-        ("warning", "1 of 2 examples of train are left out: data.bad_images=skip"),
-        ("fatal", "1 of 1 examples of dev are left out: data.bad_images=skip"),
+        ("warning", "1 of 2 examples of train is left out: data.bad_images=skip"),
+        ("fatal", "1 of 1 examples of dev is left out: data.bad_images=skip"),
     ]  # the third image of test is beyond data.max_images
     assert judge_skipping(parts, broken("bad"), settings()) == Section()

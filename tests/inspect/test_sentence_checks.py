@@ -155,7 +155,7 @@ def test_the_size_of_the_vocabulary_and_the_share_of_unknown_pieces_are_said() -
     ]
     assert said(found) == [
         ("warning", "2 of 4 pieces of dev (50.0%) are unknown to the tokeniser"),
-        ("info", "1 of 200 pieces of test (0.5%) are unknown to the tokeniser"),
+        ("info", "1 of 200 pieces of test (0.5%) is unknown to the tokeniser"),
         (
             "info",
             "all 8 pieces of the vocabulary are single characters: with a larger task.vocab_size there would be longer "
@@ -174,7 +174,7 @@ def test_mentions_overlap_when_they_share_a_word_not_when_they_touch() -> None:
     part = splits([related("a b c", (0, 2), (1, 3)), related("a b c", (0, 1), (1, 2))])
     found = look_at_spans(part)
     assert table(found, "Mentions")[0] == ("train", 1, 1)
-    assert said(found) == [("info", "1 examples of train have a head and a tail that overlap")]
+    assert said(found) == [("info", "1 example of train has a head and a tail that overlap")]
 
 
 def test_an_inside_tag_that_continues_nothing_is_counted_once() -> None:

@@ -61,4 +61,4 @@ def test_a_split_without_entities_is_a_warning(tmp_path: Path) -> None:
 
 def test_types_that_differ_in_case_only_are_a_warning(tmp_path: Path) -> None:
     notes = read(write(tmp_path, ["B-PER", "B-per", "O", "O", "O"])).notes
-    assert notes[-1].text.startswith("1 entity types differ from another one in case, spaces, quotation marks")
+    assert notes[-1].text.startswith("1 of the entity types differs from another one in case, spaces, quotation marks")
