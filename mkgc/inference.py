@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +15,11 @@ from mkgc.app.packages import own_tasks
 from mkgc.data.dataset import DataSource, found_again, naming_root, read_settings, read_source
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError, DataError, one_line
+from mkgc.images.held import take_images
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
 from mkgc.training.checkpoint import open_trained
-from mkgc.training.task import GraphTask, Task
+from mkgc.training.task import GraphTask, RankingTask, Task
 from mkgc.training.trust import Trust
 
 
@@ -41,13 +43,16 @@ class Predictor:
         root: Path | str | None = None,
         bad_records: Literal["fail", "skip"] = "fail",
         bad_images: Literal["mask", "skip", "fail"] | None = None,
+        top_k: int | None = None,
     ) -> list[dict[str, Any]]:
         """One prediction a record, in order. All records are read and checked before anything is computed.
 
-        Where a text was too long, ``cut`` in its prediction says what of it was not read.
+        Each has its record as ``query``, where images that were no files have names. Where a text was too long, ``cut``
+        says what of it was not read.
 
         Args:
-            records: The examples, or what is wrong with them; images are named relative to ``folder``.
+            records: The examples, or what is wrong with them. Images are names of files, relative to ``folder``, or
+                images themselves: Pillow's, arrays (height × width × channels), or bytes of a file.
             folder: Where the images lie.
             places: What an error calls each record; by default its number.
             batch_size: Records that go through the network at once; no prediction depends on it.
@@ -58,27 +63,34 @@ class Predictor:
                 but ``error`` (``skip``), in its place among the others.
             bad_images: What a record with an image that cannot be used is: answered without (``mask``), passed over as
                 ``bad_records=skip`` does (``skip``), or a record that cannot be used (``fail``); None: as trained.
+            top_k: How many entities, relations or scores an answer holds at most; None: as trained.
 
         Raises:
-            ConfigError: ``exclude_known`` is for tasks that are asked of a graph, and needs it.
+            ConfigError: ``exclude_known`` is for tasks that are asked of a graph, and needs it; ``top_k`` is for those
+                that answer with the best of some.
             DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
+        _check_top_k(self.task, top_k)
         if root is not None and not (exclude_known or self.task.processor.illustrates):
             raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
-        store = LoadedImages({}, self.settings.images, fit=self.settings.fit)
-        parsed = self._seen([*zip(records, named, strict=True)], Path(folder), store, bad_records)
+        queries, held = take_images(records, named, Path(folder))
+        store = LoadedImages({}, self.settings.images, fit=self.settings.fit, held=held)
+        parsed = self._seen([*zip(queries, named, strict=True)], Path(folder), store, bad_records)
         policy = bad_images or self.settings.bad_images
         parsed = [_judged(*row, store, policy) for row in zip(parsed, named, strict=True)]
         if bad_records == "fail" and policy == "fail":
             _raise_first(parsed)
         features = [item for item in parsed if not isinstance(item, DataError)]
         asked = self._without_known(features, root) if exclude_known else features
-        answers = iter(self.task.predict_items(asked, store, batch_size))
+        with _answering(self.task, top_k):
+            answers = iter(self.task.predict_items(asked, store, batch_size))
         return [
-            {"error": str(item)} if isinstance(item, DataError) else next(answers) | self._told(item, store, unseen)
-            for item in parsed
+            {"error": str(item)}
+            if isinstance(item, DataError)
+            else {"query": query} | next(answers) | self._told(item, store, unseen)
+            for query, item in zip(queries, parsed, strict=True)
         ]
 
     def _seen(self, rows: Sequence[tuple[Any, str]], folder: Path, store: LoadedImages, bad_records: str) -> list[Any]:
@@ -138,6 +150,26 @@ class Predictor:
         config = found_again(self.config, root)
         with naming_root(root):
             return read_source(config, read_settings(config))
+
+
+def _check_top_k(task: Task, top_k: int | None) -> None:
+    if top_k is not None and top_k < 1:
+        raise ConfigError(f"top_k={top_k} must be at least 1")
+    if top_k is not None and not isinstance(task, RankingTask):
+        raise ConfigError(f"top_k={top_k} limits entities, relations or scores, and this task answers with none")
+
+
+@contextmanager
+def _answering(task: Task, top_k: int | None) -> Iterator[None]:
+    """Lets the task answer with so many of the best meanwhile."""
+    if top_k is None or not isinstance(task, RankingTask):
+        yield
+        return
+    before, task.top_k = task.top_k, top_k
+    try:
+        yield
+    finally:
+        task.top_k = before
 
 
 def _raise_first(parsed: Sequence[Any]) -> None:

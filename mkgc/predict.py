@@ -52,6 +52,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
         config.root,
         config.bad_records,
         config.bad_images,
+        config.top_k,
     )
     rows = [{"id": name} | answer for name, answer in zip(_names(lines), answers, strict=True)]
     write_whole(target, "".join(f"{json_text(row, ensure_ascii=False)}\n" for row in rows))

@@ -90,7 +90,7 @@ def test_the_readmes_task_is_checked_cut_trained_evaluated_and_asked(posts: Path
     figures = json.loads((posts / "runs/mood/metrics.json").read_text())
     assert f"test/f1               {figures['test']['f1']:.4f}" in printed["evaluate"]
     answers = [json.loads(line) for line in (posts / "answers.jsonl").read_text().splitlines()]
-    assert [set(answer) for answer in answers] == [{"id", "mood", "score"}] * 2
+    assert [set(answer) for answer in answers] == [{"id", "query", "mood", "score"}] * 2
     again = mkgc.load(posts / "runs/mood/best.ckpt").predict([{"text": "no image"}])
     assert again[0]["mood"] == answers[1]["mood"]
     assert again[0]["score"] == pytest.approx(answers[1]["score"], abs=1e-5)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mkgc.train import train
+from mkgc.training.checkpoint import save
 from tests.conftest import said
 
 GOOD = {"text": "Ada and Bob", "head": "Ada", "tail": "Bob"}
@@ -102,7 +103,7 @@ def test_nothing_but_answers_goes_to_the_standard_output(
     capfd.readouterr()
     predict.main()
     out, err = capfd.readouterr()
-    assert [*json.loads(out)][:2] == ["id", "relation"]
+    assert [*json.loads(out)][:3] == ["id", "query", "relation"]
     assert err == "1 predictions into /dev/stdout\n"
 
 
@@ -126,3 +127,31 @@ def test_no_output_takes_the_place_of_what_is_read(
     code, _, err = run(verb, trained, *given, f"output={tmp_path}")
     assert (code, said(err)) == (2, f"output={tmp_path}: is a folder: give the name of a file")
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_an_answer_has_its_question_and_as_many_scores_as_are_asked_for(
+    run: Callable[..., Any], trained: Any, tmp_path: Path
+) -> None:
+    asked, answers = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    asked.write_text(json.dumps(GOOD | {"id": "x"}) + "\n")
+    words = ["predict", trained, f"input={asked}", f"output={answers}"]
+    assert run(*words)[0] == 0
+    (whole,) = rows(answers)
+    assert [*whole] == ["id", "query", "relation", "score", "scores"]
+    assert whole["query"] == GOOD | {"id": "x"}
+    assert run(*words, "top_k=2")[0] == 0
+    (short,) = rows(answers)
+    best = sorted(whole["scores"], key=whole["scores"].get, reverse=True)[:2]
+    assert short == whole | {"scores": {name: whole["scores"][name] for name in best}}
+    assert next(iter(short["scores"])) == short["relation"]
+    code, _, err = run(*words, "top_k=0")
+    assert (code, said(err)) == (2, "top_k=0: must be a whole number of at least 1 or null")
+
+
+def test_a_task_without_scores_has_no_best(run: Callable[..., Any], made: Any, mner_root: Path, tmp_path: Path) -> None:
+    model, _, _ = made("mner", mner_root)
+    save(model, tmp_path / "model.ckpt")
+    (tmp_path / "asked.jsonl").write_text('{"text": "We saw Paris"}\n')
+    code, _, err = run("predict", "checkpoint=model.ckpt", "input=asked.jsonl", "output=out.jsonl", "top_k=2")
+    said_so = "top_k=2 limits entities, relations or scores, and this task answers with none"
+    assert (code, said(err)) == (2, said_so)

@@ -61,6 +61,7 @@ PREDICT: Keys = {
     "bad_records": Literal["fail", "skip"],
     "bad_images": BadImages | None,
     "exclude_known": bool,
+    "top_k": Count | None,
     "root": str | None,
     "index": Literal["faiss", "approximate"] | None,
     "device": str,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
 from typing import Literal
@@ -25,6 +26,9 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = ("stretch", "crop")
 """The ways to make an image square."""
+
+Held = Image.Image | bytes
+"""An image in memory, or the contents of a file of one."""
 
 LONGEST = 100
 """How many times as long as the shorter side the longer one is resized; 2 × 20,000,000 pixels would fill the memory."""
@@ -63,11 +67,12 @@ def read_image(
 
 
 def _decoded(
-    path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch"
+    path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch", held: Held | None = None
 ) -> UInt8[np.ndarray, "3 size size"]:
-    if _size(path) == 0:
+    """What is ``held`` in memory stands for the file."""
+    if held == b"" or (held is None and _size(path) == 0):
         raise ImageError(path, "empty")
-    return np.array(squared(_rgb(path, max_pixels), size, fit)).transpose(2, 0, 1)
+    return np.array(squared(_rgb(path, max_pixels, held), size, fit)).transpose(2, 0, 1)
 
 
 def squared(image: Image.Image, size: int, fit: Fit) -> Image.Image:
@@ -102,16 +107,12 @@ def _size(path: Path) -> int:
     return found.st_size
 
 
-def _rgb(path: Path, max_pixels: int) -> Image.Image:
+def _rgb(path: Path, max_pixels: int, held: Held | None = None) -> Image.Image:
     try:
-        with Image.open(path, formats=FORMATS) as file:
-            width, height = file.size
-            if width * height > max_pixels:
-                raise ImageError(path, "huge", f"{width} x {height} pixels, the limit is {max_pixels}")
-            if min(width, height) < 2:
-                raise ImageError(path, "tiny", f"{width} x {height} pixels")
-            file.load()
-            return to_rgb(_upright(file), read_tags(file))
+        if isinstance(held, Image.Image):
+            return _converted(path, held, max_pixels)
+        with Image.open(path if held is None else BytesIO(held), formats=FORMATS) as file:
+            return _converted(path, file, max_pixels)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -120,6 +121,16 @@ def _rgb(path: Path, max_pixels: int) -> Image.Image:
         raise ImageError(path, "huge", f"the limit is {max_pixels} pixels") from None
     except Exception as error:  # damaged bytes make decoders raise nearly anything
         raise ImageError(path, "truncated", str(error).splitlines()[0] if str(error) else "") from None
+
+
+def _converted(path: Path, image: Image.Image, max_pixels: int) -> Image.Image:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(path, "huge", f"{width} x {height} pixels, the limit is {max_pixels}")
+    if min(width, height) < 2:
+        raise ImageError(path, "tiny", f"{width} x {height} pixels")
+    image.load()
+    return to_rgb(_upright(image), read_tags(image))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -148,16 +159,19 @@ def is_readable(path: Path) -> bool:
 
 
 def decode_all(
-    paths: Sequence[Path], size: int, fit: Fit = "stretch"
+    paths: Sequence[Path], size: int, fit: Fit = "stretch", held: Mapping[Path, Held] | None = None
 ) -> Iterator[UInt8[np.ndarray, "3 size size"] | ImageError]:
-    """The images of several files in their order, decoded by several threads; an error where one cannot be used."""
+    """The images of several files in their order, decoded by several threads; an error where one cannot be used.
+
+    What is ``held`` in memory is not looked for on disk.
+    """
     # The filter of warnings is the process's: it is set here once, not in each thread.
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.map(partial(_attempted, size=size, fit=fit), paths)
+        yield from pool.map(partial(_attempted, size=size, fit=fit, held=held or {}), paths)
 
 
-def _attempted(path: Path, size: int, fit: Fit) -> np.ndarray | ImageError:
+def _attempted(path: Path, size: int, fit: Fit, held: Mapping[Path, Held]) -> np.ndarray | ImageError:
     try:
-        return _decoded(path, size, fit=fit)
+        return _decoded(path, size, fit=fit, held=held.get(path))
     except ImageError as error:
         return error

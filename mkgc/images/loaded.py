@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mkgc.data.states import StatesTable
 from mkgc.errors import DataError
-from mkgc.images.decode import Fit, ImageError, decode_all, read_image
+from mkgc.images.decode import Fit, Held, ImageError, decode_all, read_image
 from mkgc.images.store import Entry, SizedStore, checksum
 from mkgc.terminal import say
 
@@ -32,10 +32,15 @@ class LoadedImages:
         folder: Path | None = None,
         root: Path = Path(),
         fit: Fit = "stretch",
+        held: Mapping[Path, Held] | None = None,
     ) -> None:
-        """Finds or reads the files of each group, in the size of that group; ``root`` is the data set's."""
+        """Finds or reads the files of each group, in the size of that group; ``root`` is the data set's.
+
+        ``held`` are images in memory, which stand for files.
+        """
         self.problems: dict[Path, ImageError] = {}
         self._sizes, self.folder, self._root, self.fit = dict(sizes), folder, root, fit
+        self._held = held or {}
         self.states: StatesTable | None = None
         self._rows: dict[tuple[Path, int], int] = {}
         self._mapped = {size: _Mapped(_empty(size), fit) for size in sizes.values()}
@@ -77,7 +82,9 @@ class LoadedImages:
         first = len(self._mapped[size]) + len(self._decoded[size])
         row = 0
         hidden = len(paths) < 1000 or not Console().is_terminal
-        done = track(decode_all(paths, size, self.fit), "Reading images", len(paths), transient=True, disable=hidden)
+        done = track(
+            decode_all(paths, size, self.fit, self._held), "Reading images", len(paths), transient=True, disable=hidden
+        )
         for path, image in zip(paths, done, strict=True):
             if isinstance(image, ImageError):
                 self.problems[path] = image

@@ -62,6 +62,13 @@ class GraphTask(Protocol):
         """
 
 
+@runtime_checkable
+class RankingTask(Protocol):
+    """A task that answers with the best of some: ``top_k`` of them, or all of them (None)."""
+
+    top_k: int | None
+
+
 class Task(pl.LightningModule, ABC):
     """Loss, predictions and metrics are the task's; the steps below are final.
 

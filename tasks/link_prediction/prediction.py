@@ -49,11 +49,17 @@ def entities(
 ) -> list[dict[str, Any]]:
     """The best entities of each query, without its ``known`` answers, whose scores are written over.
 
-    Scores of queries about an entity that the graph does not have count as not calibrated: dev has no such.
+    Not calibrated count scores about an entity that the graph does not have, since dev has no such, and those that
+    share what known answers had: dev's questions have an answer beside these, and a user's need not.
     """
     scores[tuple(batch.known.T)] = -torch.inf
-    best = candidates.best(scores, learned or uncalibrated)
-    sure = [learned is not None and anchor != INDUCTIVE for anchor in batch.anchor.tolist()]
+    calibration = learned or uncalibrated
+    best = candidates.best(scores, calibration)
+    shared = set(batch.known[:, 0].tolist()) if calibration.kind == "softmax" else set()
+    sure = [
+        learned is not None and anchor != INDUCTIVE and row not in shared
+        for row, anchor in enumerate(batch.anchor.tolist())
+    ]
     return _answers(batch, sure, best)
 
 
@@ -73,8 +79,12 @@ def _answers(batch: TripleBatch, sure: Iterable[bool], named: Iterable[Named]) -
 def relations(
     pair: PairFeatures, scores: Float[Tensor, " R"], candidates: Candidates, learned: Calibration | None
 ) -> dict[str, Any]:
-    """The best relations of a pair, without those that are ``known``, by probabilities that add up to 1."""
+    """The best relations of a pair, without those that are ``known``, by probabilities that add up to 1.
+
+    Where some are left out they are not calibrated, as in :func:`entities`.
+    """
     scores = scores.index_fill(0, torch.tensor(pair.known, dtype=torch.long, device=scores.device), -torch.inf)
     (best,) = candidates.best(scores[None], learned or Calibration("softmax"))
-    sure = learned is not None and not isinstance(pair.head, EncodedEntity) and not isinstance(pair.tail, EncodedEntity)
+    described = isinstance(pair.head, EncodedEntity) or isinstance(pair.tail, EncodedEntity)
+    sure = learned is not None and not described and not pair.known
     return {"side": "relation", "calibrated": sure, "relations": best}

@@ -36,6 +36,7 @@ class RelationExtraction(Task):
         super().__init__(backbone, processor, optim, metadata)
         backbone.text.add_tokens(processor.new_tokens())
         self.head = PairClassifier(backbone.width, len(processor.labels), pooling)
+        self.top_k: int | None = None
         self.build_metrics()
 
     def make_metric(self) -> RelationF1:
@@ -58,11 +59,13 @@ class RelationExtraction(Task):
         metric.update(self.scores(batch).argmax(-1), batch.labels)
 
     def predict(self, batch: RelationBatch) -> list[dict[str, Any]]:
-        """The relation, its probability, and the probabilities of all."""
+        """The relation, its probability, and the probabilities of all, or of the ``top_k`` best from the best on."""
         relations = self.processor.labels
         out = []
         for row in self.scores(batch).float().softmax(-1).tolist():
             best = max(range(len(row)), key=row.__getitem__)
             scores = dict(zip(relations, row, strict=True))
+            if self.top_k is not None:
+                scores = dict(sorted(scores.items(), key=lambda pair: -pair[1])[: self.top_k])
             out.append({"relation": relations[best], "score": row[best], "scores": scores})
         return out

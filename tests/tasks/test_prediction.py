@@ -144,6 +144,7 @@ def test_one_relation_needs_no_calibration(kg_root: Path, built: Callable[..., A
     model.metadata["fitted"] = found
     (answer,) = Predictor(model, config).predict([{"head": "e/1", "tail": "e/2"}])
     assert answer == {
+        "query": {"head": "e/1", "tail": "e/2"},
         "side": "relation",
         "calibrated": False,
         "relations": [{"id": "near", "name": "is near", "score": 1.0}],
@@ -187,6 +188,32 @@ def test_what_remains_shares_all_probability(predictor: Any) -> None:
     known, novel = model.predict(asked), model.predict(asked, exclude_known=True)
     assert all(len(ids(one)) < len(ids(other)) == 12 for one, other in zip(novel, known, strict=True))
     assert all(sums(answer) == pytest.approx(1, abs=1e-5) for answer in known + novel)
+
+
+@pytest.mark.parametrize(("objective", "sure"), [("onevsall", False), ("kvsall", True)])
+def test_answers_that_share_the_probability_of_known_ones_are_not_called_calibrated(
+    built: Callable[..., Any], objective: str, sure: bool
+) -> None:
+    model, dataset, config = built("backbone=kge/distmult", f"task.model.structure.objective={objective}")
+    model.metadata["fitted"] = model.after_fit(dataset)
+    known = dataset.source.graph.triples["train"][0].tolist()
+    head, relation, tail = f"e/{known[0]}", ("near", "likes")[known[1]], f"e/{known[2]}"
+    asked = [{"head": head, "relation": relation}, {"head": head, "tail": tail}, {"head": "e/1", "tail": "e/1"}]
+    ask = Predictor(model, config).predict
+    assert [answer["calibrated"] for answer in ask(asked)] == [True] * 3
+    assert [answer["calibrated"] for answer in ask(asked, exclude_known=True)] == [sure, False, True]
+
+
+def test_an_answer_holds_as_many_as_are_asked_for(built: Callable[..., Any]) -> None:
+    model, _, config = built("backbone=kge/distmult", "task.model.top_k=3")
+    asked, ask = (
+        [{"head": "e/1", "relation": "likes"}, {"head": "e/1", "tail": "e/2"}],
+        Predictor(model, config).predict,
+    )
+    for top_k, counts in ((None, [3, 2]), (1, [1, 1]), (12, [12, 2]), (10**6, [12, 2]), (None, [3, 2])):
+        assert [len(ids(answer)) for answer in ask(asked, top_k=top_k)] == counts
+    with pytest.raises(ConfigError, match="top_k=0 must be at least 1"):
+        ask(asked, top_k=0)
 
 
 def test_known_relations_are_left_out_and_nothing_may_remain(predictor: Any, kg_root: Path) -> None:
