@@ -18,8 +18,8 @@ def referred(value: Any, settings: Mapping[str, Any], deepest: int = DEEPEST) ->
     A reference to a section is followed where the section is the whole value, and none within it: nothing grows beyond
     the product of two files.
 
-    >>> referred({"root": "data/${task.name}"}, {"task": {"name": "mre"}})
-    {'root': 'data/mre'}
+    >>> referred({"root": "data/${task.name}"}, {"task": {"name": "moods"}})
+    {'root': 'data/moods'}
     """
     if isinstance(value, dict):
         return {key: referred(each, settings, deepest) for key, each in value.items()}
