@@ -19,7 +19,7 @@ $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 
 install: $(VENV)/.ready  ## create .venv and install the project with its tools
 
-demo: $(VENV)/.ready  ## build the Atlas graph, train all three tasks small, evaluate, predict
+demo: $(VENV)/.ready  ## train all three tasks small, side by side, and show their answers
 	@$(RUN) -m benchmarks.demo
 
 format: $(VENV)/.ready  ## rewrite the code in the project's style

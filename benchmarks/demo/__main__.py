@@ -21,6 +21,7 @@ STYLES = {"": "", "right": "green", "wrong": "red", "known": "dim", "missed": "y
 ROUND = 0.5  # seconds between two looks at the processes
 TOLD = 20  # seconds between two lines of progress
 TOGETHER = Path("runs/demo/predictions.png")
+FIRST = 2  # cards of each task on it: as many as a page has room for
 
 Process = subprocess.Popen[bytes]
 
@@ -83,8 +84,9 @@ def show(console: Console) -> None:
     console.print()
     console.print("✓ right   ✗ wrong   → right, but missed   · a training triple says so", style="dim", soft_wrap=True)
     for task in TASKS:
-        console.print(f"{task.name}: {task.folder}/ has best.ckpt, metrics.json, predictions.jsonl", soft_wrap=True)
-    console.print(f"all answers as a picture: {TOGETHER}", soft_wrap=True)
+        files = "best.ckpt, metrics.json, predictions.jsonl, predictions.png"
+        console.print(f"{task.name}: {task.folder}/ has {files}", soft_wrap=True)
+    console.print(f"the first of them as a picture: {TOGETHER}", soft_wrap=True)
 
 
 def _print(card: Card, console: Console) -> None:
@@ -109,7 +111,7 @@ def main() -> None:
         console.print(Text(f"mkgc: {end.line}; what is saved is kept: make demo goes on from there"), soft_wrap=True)
         sys.exit(end.code)
     if trains or not TOGETHER.exists():
-        picture.draw([(task.title(task.figures()), cards.load(task.cards)) for task in TASKS], TOGETHER)
+        picture.draw([(task.title(task.figures()), cards.load(task.cards)[:FIRST]) for task in TASKS], TOGETHER)
     show(console)
 
 

@@ -63,11 +63,7 @@ def _judge_relation(example: RelationExample, answer: Mapping[str, Any]) -> list
 
 
 def _titled(relation: str) -> str:
-    """The name of a relation beside its id.
-
-    >>> _titled("/country/country/north_of")
-    'north of (/country/country/north_of)'
-    """
+    """The name of a relation beside its id."""
     return (
         "no relation (None)" if relation == "None" else f"{relation.rpartition('/')[2].replace('_', ' ')} ({relation})"
     )
