@@ -49,7 +49,8 @@ class Demo:
                 self._say("   ".join(f"{task.name}: {task.progress()}" for task in self.running))
 
     def _start(self, task: Shown) -> None:
-        self._say(f"$ python -m mkgc.train {' '.join(task.overrides)} hydra.run.dir={task.folder}")
+        trains = f"$ python -m mkgc.train {' '.join(task.overrides)} hydra.run.dir={task.folder}"
+        self._say(f"{task.name}: trained, to be asked" if (task.folder / "metrics.json").exists() else trains)
         task.folder.mkdir(parents=True, exist_ok=True)
         with (task.folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
