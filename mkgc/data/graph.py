@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.data.examples import ImagePaths
-from mkgc.errors import DataError
+from mkgc.data.labels import Labels, in_language
+from mkgc.errors import ConfigError, DataError
 from mkgc.inspect.report import Finding
 
 Triples = Int[np.ndarray, "n 3"]
@@ -36,7 +37,8 @@ class Graph:
     """Entities and relations are referred to by their position in ``entities`` and ``relations``.
 
     ``names``, ``descriptions`` (of entities) and ``relation_names`` are parallel to them; an entity without a text has
-    its identifier as its name and an empty description. ``features`` and ``tokens`` are what others computed from
+    its identifier as its name and an empty description. ``labels`` and ``relation_labels`` are what else they are
+    called. ``features`` and ``tokens`` are what others computed from
     images (``visual``) and texts (``textual``): rows of features are parallel to ``entities``. ``notes`` say what its
     reader decided.
     """
@@ -51,6 +53,37 @@ class Graph:
     features: Mapping[str, Float[Tensor, "E D"]] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
+    labels: Labels = field(default_factory=Labels)
+    relation_labels: Labels = field(default_factory=Labels)
+
+    def noted(self, *notes: Finding) -> Graph:
+        """The same with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def synonyms(self) -> list[tuple[str, ...]]:
+        """The id of each entity, and all that it is called."""
+        further = self.labels.synonyms() or [()] * len(self.entities)
+        return [(one, name, *more) for one, name, more in zip(self.entities, self.names, further, strict=True)]
+
+    def speaking(self, language: str | None) -> Graph:
+        """The same with names and descriptions in that language, as far as there are any; None: as they are.
+
+        Raises:
+            ConfigError: The graph has none in it.
+        """
+        if language is None:
+            return self
+        labels, relations = self.labels, self.relation_labels
+        known = dict.fromkeys(one for texts in (labels.names, labels.descriptions, relations.names) for one in texts)
+        if language not in known:
+            has = f"has names in {', '.join(known)}" if known else "says of no name which language it is in"
+            raise ConfigError(f"data.language={language}: the graph {has}")
+        return replace(
+            self,
+            names=in_language(labels.names, language, self.names),
+            descriptions=in_language(labels.descriptions, language, self.descriptions),
+            relation_names=in_language(relations.names, language, self.relation_names),
+        )
 
     def ordered(self, entities: Sequence[str], relations: Sequence[str]) -> Graph:
         """The same graph with its entities and relations at other positions, found by their ids.
@@ -73,6 +106,8 @@ class Graph:
             },
             features={kind: table[torch.from_numpy(rows)] for kind, table in self.features.items()},
             tokens={kind: replace(t, codes=tuple(t.codes[i] for i in rows)) for kind, t in self.tokens.items()},
+            labels=self.labels.ordered(rows),
+            relation_labels=self.relation_labels.ordered(columns),
             **texts,
         )
 

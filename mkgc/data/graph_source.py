@@ -14,6 +14,7 @@ from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph, Triples
 from mkgc.data.notes import note_graph
 from mkgc.data.settings import DataSettings
+from mkgc.data.split import split_graph
 from mkgc.data.subsets import subset_rows
 from mkgc.images.policy import entity_images
 from mkgc.inspect.graphs import inspect_graph
@@ -25,7 +26,7 @@ class GraphSource(DataSource):
     """A ``graph`` in one of several ``formats``; its examples are triples, their classes the relations.
 
     Raises:
-        ConfigError: There is no such format.
+        ConfigError: There is no such format, or the graph has no name in the language that is asked for.
         DataError: A file is missing or a line malformed.
     """
 
@@ -33,12 +34,15 @@ class GraphSource(DataSource):
         "kg": kg.read,
         "mmkg": mmkg.read,
         "tsv": tsv.read,
+        "triples": tsv.read_one,
     }
     subset_suffix = "tsv"
 
     def __init__(self, settings: DataSettings) -> None:
         super().__init__(settings)
-        self.graph = chosen(self.formats, settings.format)(Path(settings.root), tuple(settings.images))
+        graph = chosen(self.formats, settings.format)(Path(settings.root), tuple(settings.images))
+        graph = graph if settings.split is None else split_graph(graph, settings.split)
+        self.graph = graph.speaking(settings.language)
         self.notes = (*self.graph.notes, *note_graph(self.graph))
 
     def examples(self) -> Mapping[str, Triples]:

@@ -11,6 +11,9 @@ from mkgc.images.decode import FITS, Fit
 
 GROUPS = ("image", "crops", "objects")
 
+TABLES = ("tsv", "triples")
+"""Formats whose tables may have names in several languages."""
+
 PLACES = ("root", "store")
 """Settings that mean something on one machine only: no checkpoint carries them to another."""
 
@@ -32,6 +35,9 @@ class DataSettings:
     ``pad`` fills every text up to ``max_length``, for models that read padding; else a batch's longest decides.
 
     In training, images are mirrored at random (``flip``) and moved by up to ``translate`` of their size.
+
+    ``split`` draws dev and test out of a graph that is one file: ``dev`` and ``test`` are shares, ``seed`` that of the
+    draw. ``language`` chooses among the names and texts of a graph that has them in several.
 
     ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``subset_seed`` is
     the seed of either choice. Dev and test stay whole.
@@ -57,6 +63,8 @@ class DataSettings:
     shots: int | None = None
     fraction: float | None = None
     subset_seed: int = 42
+    split: dict[str, float] | None = None
+    language: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", {group: size for group, size in self.images.items() if size is not None})
@@ -79,6 +87,7 @@ class DataSettings:
         if not 0 <= self.translate < 1:
             raise ConfigError(f"data.translate={self.translate} is a share of an image's size: 0 <= shift < 1")
         self._check_subset()
+        self._check_split()
 
     def carried(self) -> dict[str, Any]:
         """The settings that a model's processor keeps, wherever its data lie."""
@@ -114,3 +123,20 @@ class DataSettings:
             raise ConfigError(f"data.fraction={self.fraction} must lie above 0 and not above 1")
         if self.subset_seed < 0:
             raise ConfigError(f"data.subset_seed={self.subset_seed} must not be negative")
+
+    def _check_split(self) -> None:
+        if self.language is not None and self.format not in TABLES:
+            raise ConfigError(f"data.language={self.language}: only graphs of {' and '.join(TABLES)} have languages")
+        if self.format != "triples":
+            if self.split is not None:
+                raise ConfigError("data.split is for a graph that is one file (data=triples); this has its own splits")
+            return
+        if self.split is None:
+            raise ConfigError("data.split=null: a graph that is one file needs it: {dev: 0.1, test: 0.1, seed: 0}, say")
+        if {*self.split} != {"dev", "test", "seed"}:
+            raise ConfigError(f"data.split={self.split}: give dev, test and seed")
+        shares = self.split["dev"], self.split["test"]
+        if min(shares) <= 0 or sum(shares) >= 1:
+            raise ConfigError(f"data.split={self.split}: dev and test are shares above 0 that leave something to train")
+        if self.split["seed"] != int(self.split["seed"]) or not 0 <= self.split["seed"] < 1 << 32:
+            raise ConfigError(f"data.split.seed={self.split['seed']} must be a whole number from 0 to {(1 << 32) - 1}")

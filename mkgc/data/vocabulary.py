@@ -11,14 +11,23 @@ from mkgc.errors import DataError
 
 
 class Vocabulary:
-    """Positions of entities or relations by id, or by a name that only one has."""
+    """Positions of entities or relations by id, by a name that only one has, or by such a synonym of one.
 
-    def __init__(self, kind: str, ids: Sequence[str], names: Sequence[str]) -> None:
+    ``synonyms`` are what else each is called, parallel to the ids: names in other languages, aliases.
+    """
+
+    def __init__(
+        self, kind: str, ids: Sequence[str], names: Sequence[str], synonyms: Sequence[Sequence[str]] = ()
+    ) -> None:
         self.kind = kind
         self._ids = {text: i for i, text in enumerate(ids)}
         self._named: dict[str, list[int]] = defaultdict(list)
         for i, name in enumerate(names):
             self._named[name].append(i)
+        known = {*self._named}
+        for i, further in enumerate(synonyms):
+            for name in {*further} - known:  # whose own name it is counts more
+                self._named[name].append(i)
 
     def find(self, wanted: str, place: str) -> int:
         """The position that an id or a name stands for.

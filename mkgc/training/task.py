@@ -61,6 +61,13 @@ class GraphTask(Protocol):
             ConfigError: The model has nothing to be indexed.
         """
 
+    def use_language(self, language: str) -> None:
+        """Lets answers call things by their names in a language from now on.
+
+        Raises:
+            ConfigError: The model knows no such names.
+        """
+
 
 @runtime_checkable
 class RankingTask(Protocol):

@@ -89,6 +89,7 @@ def _processor(
         "images": graph.images,
         "settings": settings,
         "excluded": excluded,
+        "labels": (graph.labels, graph.relation_labels),
     }
     if tokenizer is None:
         return TripleProcessor(**of_all)

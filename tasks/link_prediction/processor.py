@@ -13,10 +13,11 @@ from jaxtyping import Int
 from mkgc.data.answers import QueryRows
 from mkgc.data.examples import ImagePaths
 from mkgc.data.graph_source import GraphSource
+from mkgc.data.labels import Labels, in_language
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.vocabulary import Vocabulary
-from mkgc.errors import DataError
+from mkgc.errors import ConfigError, DataError
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import entity_images
 from mkgc.kge.model import Target
@@ -35,7 +36,8 @@ class TripleProcessor(Processor):
     """Queries by index, for models that read no text.
 
     ``images`` are the entities', for models that know them by what their images show. ``excluded`` are the entities
-    that are no candidates for an answer.
+    that are no candidates for an answer. ``labels`` are what entities and relations are called beside their names, by
+    which a record may give them, too.
     """
 
     reads: Literal["prompts", "triples"] = "prompts"
@@ -50,10 +52,31 @@ class TripleProcessor(Processor):
         images: Sequence[ImagePaths],
         settings: DataSettings,
         excluded: Sequence[int] = (),
+        labels: tuple[Labels, Labels] = (Labels(), Labels()),
     ) -> None:
         self.settings, self.images, self.excluded = settings, images, excluded
         self.entities, self.names = entities, names
         self.relations, self.relation_names = relations, relation_names
+        self.labels = labels
+        self.answer_names = names, relation_names
+        """How answers call entities and relations."""
+
+    def use_language(self, language: str) -> None:
+        """Calls entities and relations by their names in a language in answers, as far as they have any.
+
+        Raises:
+            ConfigError: Nothing has a name in it.
+        """
+        known = dict.fromkeys(one for labels in self.labels for one in labels.names)
+        if language not in known:
+            has = f"knows names in {', '.join(known)}" if known else "knows of no name which language it is in"
+            raise ConfigError(f"language={language}: the model {has}")
+        entities, relations = (labels.names for labels in self.labels)
+        names, relation_names = self.answer_names
+        self.answer_names = (
+            in_language(entities, language, names),
+            in_language(relations, language, relation_names),
+        )
 
     def query(
         self,
@@ -130,11 +153,11 @@ class TripleProcessor(Processor):
 
     @cached_property
     def _entity_index(self) -> Vocabulary:
-        return Vocabulary("entity", self.entities, self.names)
+        return Vocabulary("entity", self.entities, self.names, self.labels[0].synonyms())
 
     @cached_property
     def _relation_index(self) -> Vocabulary:
-        return Vocabulary("relation", self.relations, self.relation_names)
+        return Vocabulary("relation", self.relations, self.relation_names, self.labels[1].synonyms())
 
     def state(self) -> dict[str, Any]:
         return {
@@ -145,6 +168,7 @@ class TripleProcessor(Processor):
             "imaged": [i for i, groups in enumerate(self.images) if any(groups.values())],
             "settings": self.settings.carried(),
             "excluded": list(self.excluded),
+            "labels": [labels.state() for labels in self.labels],
         }
 
     @classmethod
@@ -152,6 +176,8 @@ class TripleProcessor(Processor):
         """The same without images: those of ``imaged`` entities are awaited from a graph (:meth:`show`)."""
         restored = dict(state)
         imaged = restored.pop("imaged")
+        if "labels" in state:  # not in checkpoints of before there were any
+            restored["labels"] = tuple(map(Labels.from_state, state["labels"]))
         restored["settings"] = DataSettings.from_carried(state["settings"])
         processor = cls(**restored, images=({},) * len(state["entities"]))
         processor.awaited = frozenset(imaged)

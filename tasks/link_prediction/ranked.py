@@ -88,6 +88,9 @@ class Ranked(Task):
         """
         raise ConfigError(f"{type(self).__name__} compares no vectors that an index could hold: leave out index")
 
+    def use_language(self, language: str) -> None:
+        self.processor.use_language(language)
+
     def use_index(self, kind: str) -> None:
         if kind not in ("faiss", "approximate"):
             raise ConfigError(f"index={kind}: choose faiss or approximate, or null for none")
@@ -178,7 +181,7 @@ class Ranked(Task):
 
     def predict(self, batch: TripleBatch) -> list[dict[str, Any]]:
         """The ``top_k`` entities of each query, with their probabilities."""
-        named = prediction.Candidates(self.processor.entities, self.processor.names, self.top_k)
+        named = prediction.Candidates(self.processor.entities, self.processor.answer_names[0], self.top_k)
         if self.entity_index is not None:
             asked = self.queries(batch).float()
             return prediction.found(
@@ -188,7 +191,7 @@ class Ranked(Task):
         return prediction.entities(batch, self._scores_of_candidates(batch), named, learned, self.uncalibrated)
 
     def _predict_pair(self, pair: PairFeatures, store: LoadedImages, size: int) -> dict[str, Any]:
-        named = prediction.Candidates(self.processor.relations, self.processor.relation_names, self.top_k)
+        named = prediction.Candidates(self.processor.relations, self.processor.answer_names[1], self.top_k)
         scores = self.relation_scores(pair, store, size)
         return prediction.relations(pair, scores, named, self.calibration("relation_calibration"))
 

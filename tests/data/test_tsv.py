@@ -125,7 +125,8 @@ def test_a_slash_in_an_id_is_a_dot_in_the_name_of_its_image(root: Path) -> None:
 )
 def test_a_missing_split_is_named_with_the_names_it_may_have(root: Path, name: str, reason: str) -> None:
     (root / name).unlink()
-    assert refused(root) == f"{reason}, and a graph needs triples for train, dev and test"
+    why = "and a graph needs triples for train, dev and test (or all in triples.tsv, with data=triples)"
+    assert refused(root) == f"{reason}, {why}"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,11 @@ def test_a_missing_split_is_named_with_the_names_it_may_have(root: Path, name: s
         ("train.tsv", "ada,knows,bob\n", ":1: 1 columns instead of 3 filled ones between tabs"),
         ("entities.tsv", "ada\nbob\nada\tAda\n", ":3: the entity 'ada' is listed before"),
         ("entities.tsv", "ada\n\tBob\n", ":2: 2 columns instead of id, name, description between tabs"),
-        ("entities.tsv", "ada\tb\tc\td\n", ":1: 4 columns instead of id, name, description between tabs"),
+        (
+            "entities.tsv",
+            "ada\tb\tc\td\n",
+            ":1: 4 columns instead of id, name, description between tabs; further columns need titles in line 1",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_line(root: Path, name: str, content: str, reason: str) -> None:

@@ -16,9 +16,10 @@ from urllib.parse import unquote
 from mkgc.data.formats.entity_images import find_images
 from mkgc.data.formats.feature_tables import find_features, find_tokens
 from mkgc.data.formats.kg import IMAGES, assemble
+from mkgc.data.formats.tables import Row
 from mkgc.data.formats.text_files import find, read_lines
 from mkgc.data.formats.titles import skip_titles
-from mkgc.data.formats.triples import Index, Row, cells, find_splits, read_triples
+from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
 from mkgc.data.graph import Graph, Triples
 from mkgc.errors import DataError
 from mkgc.inspect.report import Finding

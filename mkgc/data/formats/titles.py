@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import permutations
 from pathlib import Path
 
-from mkgc.data.formats.triples import Row
+from mkgc.data.formats.tables import Row
 from mkgc.errors import DataError
 from mkgc.inspect.report import Finding
 

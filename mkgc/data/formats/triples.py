@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mkgc.data.formats.tables import Row, between, table
 from mkgc.data.formats.text_files import find, read_lines
 from mkgc.data.graph import Triples
 from mkgc.data.near import suggest
 from mkgc.errors import DataError
-
-Row = tuple[int, Sequence[str]]
-"""The number of a line, and its cells."""
 
 
 class Index:
@@ -58,17 +56,17 @@ def find_splits(root: Path, names: Mapping[str, Sequence[str]], why: str = "") -
 
 
 def cells(path: Path, columns: int) -> Iterator[Row]:
-    """The filled cells between tabs of all lines but blank ones.
+    """The filled cells of all lines but blank ones.
 
     Raises:
         DataError: A line has more or fewer.
     """
-    for number, line in read_lines(path):
-        row = [*map(str.strip, line.split("\t"))]
+    for number, row in table(path):
         if len(row) == columns and "" not in row:
             yield number, row
         elif any(row):
-            raise DataError(f"{len(row)} columns instead of {columns} filled ones between tabs", path, number)
+            wrong = f"{len(row)} columns instead of {columns} filled ones between {between(path)}"
+            raise DataError(wrong, path, number)
 
 
 def read_triples(path: Path, rows: Iterable[Row], entities: Index, relations: Index) -> Triples:

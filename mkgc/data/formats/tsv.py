@@ -1,17 +1,18 @@
-"""People's own graphs: three files of triples, and where there are any a table of entities and a folder of images."""
+"""People's own graphs: files of triples, and where there are any tables of entities and relations and images."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from mkgc.data.formats.entity_images import find_images
-from mkgc.data.formats.kg import assemble
-from mkgc.data.formats.text_files import read_lines
+from mkgc.data.formats.entity_images import EntityImages, find_images
+from mkgc.data.formats.kg import read_texts
+from mkgc.data.formats.text_files import find
+from mkgc.data.formats.text_table import TextTable, read_text_table
 from mkgc.data.formats.titles import skip_titles
 from mkgc.data.formats.triples import Index, cells, find_splits, read_triples
-from mkgc.data.graph import Graph
+from mkgc.data.graph import Graph, Triples
+from mkgc.data.split import WHOLE
 from mkgc.errors import DataError
 from mkgc.inspect.report import Finding
 
@@ -22,58 +23,69 @@ NAMES = {
 }
 """The files' names for each split."""
 
-ENTITY = (
-    frozenset({"id", "entity", "entity_id", "node", "uri", "iri"}),
-    frozenset({"name", "label", "title"}),
-    frozenset({"description", "desc", "text", "definition", "gloss", "comment"}),
-)
-"""Titles that the first line of a table of entities may give its columns, in any case."""
+ONE = ("triples.tsv", "triples.csv", "triples.txt")
+"""The names of a file that holds all triples."""
 
 
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
-    """The whole graph. Its entities are those of ``entities.tsv`` (id, name, description), else those of the triples.
+    """The whole graph. Its entities are those of ``entities.tsv``, else those of the triples; likewise relations.
 
-    Name and description may be left out. An image is ``images/ID.jpg`` (whatever the suffix), several lie in
-    ``images/ID/``, called after the id as :mod:`mkgc.data.formats.entity_images` says.
+    The tables have names in any languages, aliases and descriptions (:mod:`mkgc.data.formats.text_table`). An image is
+    ``images/ID.jpg`` (whatever the suffix), several lie in ``images/ID/``, called after the id as
+    :mod:`mkgc.data.formats.entity_images` says.
 
     Raises:
-        DataError: A split is missing or empty, a line malformed, a triple names an entity that is not in the table, or
-            there is but one entity.
+        DataError: A split is missing or empty, a line malformed, a triple names what is not in a table, or there is but
+            one entity.
     """
-    files = find_splits(root, NAMES, why="and a graph needs triples for train, dev and test")
+    why = "and a graph needs triples for train, dev and test (or all in triples.tsv, with data=triples)"
+    return _read(root, find_splits(root, NAMES, why=why), groups)
+
+
+def read_one(root: Path, groups: Collection[str] = ("image",)) -> Graph:
+    """The same from one file of triples, which are still to be split."""
+    return _read(root, {WHOLE: find(*(root / name for name in ONE))}, groups)
+
+
+def _read(root: Path, files: Mapping[str, Path], groups: Collection[str]) -> Graph:
     notes: list[Finding] = []
-    texts = _table(root / "entities.tsv", notes)
-    entities, relations = Index("entity", texts, "entities.tsv" if texts else None), Index("relation")
+    tables = [read_text_table(root, name, notes) for name in ("entities", "relations")]
+    entities, relations = (
+        Index(kind, table.cells, table.name or None) for kind, table in zip(("entity", "relation"), tables, strict=True)
+    )
     rows = {split: skip_titles(cells(path, 3), path, notes) for split, path in files.items()}
     triples = {split: read_triples(files[split], part, entities, relations) for split, part in rows.items()}
+    if len(entities.positions) < 2:
+        raise DataError("the graph has one entity only: there must be another that could complete a triple", root)
     images = find_images(root, ("images",), [(entity,) for entity in entities.positions], groups)
-    graph = assemble(root, entities, relations, triples, images)
-    return replace(
-        graph,
-        names=tuple(texts[entity][0] if entity in texts else entity for entity in graph.entities),
-        descriptions=tuple(texts[entity][1] if entity in texts else "" for entity in graph.entities),
-        notes=(*notes, *graph.notes),
+    graph = _assemble(root, tables, (tuple(entities.positions), tuple(relations.positions)), triples, images)
+    return graph.noted(*notes, *images.notes(root, graph.synonyms()))
+
+
+def _assemble(
+    root: Path,
+    tables: Sequence[TextTable],
+    ids: tuple[tuple[str, ...], tuple[str, ...]],
+    triples: Mapping[str, Triples],
+    images: EntityImages,
+) -> Graph:
+    said = read_texts(root / "relation2text.txt")
+    (of_entities, of_relations), (entities, relations) = tables, ids
+    return Graph(
+        entities=entities,
+        names=_first(of_entities, "name", entities, entities),
+        descriptions=_first(of_entities, "description", entities, [""] * len(entities)),
+        relations=relations,
+        relation_names=_first(of_relations, "name", relations, [said.get(one) or one for one in relations]),
+        images=images.images,
+        triples=triples,
+        labels=of_entities.labels(entities),
+        relation_labels=of_relations.labels(relations),
     )
 
 
-def _table(path: Path, notes: list[Finding]) -> dict[str, tuple[str, str]]:
-    """Name and description by id; none where there is no such file."""
-    texts: dict[str, tuple[str, str]] = {}
-    for number, row in _rows(path, notes) if path.is_file() else ():
-        key, name, description = (cell.strip() for cell in (*row, "", "", "")[:3])
-        if len(row) > len(ENTITY) or not key:
-            raise DataError(f"{len(row)} columns instead of id, name, description between tabs", path, number)
-        if key in texts:
-            raise DataError(f"the entity '{key}' is listed before", path, number)
-        texts[key] = (name or key, description)
-    return texts
-
-
-def _rows(path: Path, notes: list[Finding]) -> Iterator[tuple[int, list[str]]]:
-    for number, line in read_lines(path):
-        row = line.split("\t")
-        known = [cell.strip().casefold() in titles for cell, titles in zip(row, ENTITY, strict=False)]
-        if number == 1 and len(row) <= len(ENTITY) and all(known):
-            notes.append(Finding("info", f"{path.name}: its first line is titles of columns, no entity"))
-        elif line.strip():
-            yield number, row
+def _first(table: TextTable, kind: str, ids: Sequence[str], otherwise: Sequence[str]) -> tuple[str, ...]:
+    """The text of each id in the first language that has one, in the order of the columns."""
+    columns = zip(*table.texts(kind, ids).values(), strict=True) if table.columns else ()
+    found = [next(filter(None, row), "") for row in columns] or [""] * len(ids)
+    return tuple(text or other for text, other in zip(found, otherwise, strict=True))
