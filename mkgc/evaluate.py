@@ -31,6 +31,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
     from mkgc.training.frozen import keep_states
+    from mkgc.training.task import require_graph
     from mkgc.training.trust import Trust
 
     device = find_device(config.device)
@@ -40,6 +41,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         trained.data.bad_images = config.bad_images
     with naming_root(config.root):
         dataset = read_dataset(trained, task.processor)
+    if config.type_constraints is not None:
+        require_graph(task, f"type_constraints={config.type_constraints}").constrain(
+            dataset.source, config.type_constraints
+        )
     dataset.show()
     trainer = pl.Trainer(**accelerator(device), logger=False, enable_checkpointing=False, enable_model_summary=False)
     # A model may be a stranger's: nothing is written where it says that its data lie.

@@ -19,7 +19,7 @@ from mkgc.images.held import take_images
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
 from mkgc.training.checkpoint import open_trained
-from mkgc.training.task import GraphTask, RankingTask, Task
+from mkgc.training.task import GraphTask, RankingTask, Task, require_graph
 from mkgc.training.trust import Trust
 
 
@@ -44,6 +44,7 @@ class Predictor:
         bad_records: Literal["fail", "skip"] = "fail",
         bad_images: Literal["mask", "skip", "fail"] | None = None,
         top_k: int | None = None,
+        type_constraints: Literal["seen", "types"] | None = None,
     ) -> list[dict[str, Any]]:
         """One prediction a record, in order. All records are read and checked before anything is computed.
 
@@ -64,6 +65,8 @@ class Predictor:
             bad_images: What a record with an image that cannot be used is: answered without (``mask``), passed over as
                 ``bad_records=skip`` does (``skip``), or a record that cannot be used (``fail``); None: as trained.
             top_k: How many entities, relations or scores an answer holds at most; None: as trained.
+            type_constraints: Which entities and relations may be answers: those that train shows with the relation
+                ("seen"), or also those that share a type with them ("types"); None: all.
 
         Raises:
             ConfigError: ``exclude_known`` is for tasks that are asked of a graph, and needs it; ``top_k`` is for those
@@ -71,7 +74,7 @@ class Predictor:
             DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
         _check_top_k(self.task, top_k)
-        if root is not None and not (exclude_known or self.task.processor.illustrates):
+        if root is not None and not (exclude_known or type_constraints or self.task.processor.illustrates):
             raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
         unseen = self._show(root)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
@@ -84,6 +87,7 @@ class Predictor:
             _raise_first(parsed)
         features = [item for item in parsed if not isinstance(item, DataError)]
         asked = self._without_known(features, root) if exclude_known else features
+        self._constrain(type_constraints, root)
         with _answering(self.task, top_k):
             answers = iter(self.task.predict_items(asked, store, batch_size))
         return [
@@ -140,9 +144,13 @@ class Predictor:
         return None
 
     def _without_known(self, features: list[Any], root: Path | str | None) -> list[Any]:
-        if not isinstance(self.task, GraphTask):
-            raise ConfigError("exclude_known=true leaves out what a graph knows, and this task asks nothing of one")
-        return self.task.exclude_known(features, self._source(root))
+        return require_graph(self.task, "exclude_known=true").exclude_known(features, self._source(root))
+
+    def _constrain(self, kind: str | None, root: Path | str | None) -> None:
+        if kind is not None:
+            require_graph(self.task, f"type_constraints={kind}").constrain(self._source(root), kind)
+        elif isinstance(self.task, GraphTask):
+            self.task.constrain(None, None)
 
     @own_tasks()
     def _source(self, root: Path | str | None) -> DataSource:
@@ -191,21 +199,26 @@ def _problems(item: Any, store: LoadedImages) -> list[str]:
 
 @own_tasks()
 def load(
-    checkpoint: Path | str, device: str = "cpu", index: str | None = None, trusted: Iterable[str] = ()
+    checkpoint: Path | str,
+    device: str = "cpu",
+    index: str | None = None,
+    trusted: Iterable[str] = (),
+    language: str | None = None,
 ) -> Predictor:
     """A predictor from a checkpoint of `mkgc.train` or `mkgc.convert`, or from the folder of a run.
 
     With an ``index`` ("faiss" or "approximate") the entities of a graph are found by one. ``trusted`` are packages of
-    the user's own that define the checkpoint's task, and may be imported.
+    the user's own that define the checkpoint's task, and may be imported. Answers name entities in the ``language``,
+    where the graph has names in several.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is not one of mkgc's.
-        ConfigError: There is no such device, no such package, or no such index for this model.
+        ConfigError: There is no such device, no such package, or no such index or language for this model.
     """
     find_device(device)  # before anything is read
     predictor = Predictor(*open_trained(checkpoint, Trust.of(trusted)), device=device)
     if index is not None:
-        if not isinstance(predictor.task, GraphTask):
-            raise ConfigError(f"index={index} finds entities, and this task has none")
-        predictor.task.use_index(index)
+        require_graph(predictor.task, f"index={index}").use_index(index)
+    if language is not None:
+        require_graph(predictor.task, f"language={language}").use_language(language)
     return predictor

@@ -42,7 +42,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
     lines = read_records(source)
     if config.bad_records == "fail":
         require_records(lines)
-    model = load(config.checkpoint, config.device, config.index, config.trusted)
+    model = load(config.checkpoint, config.device, config.index, config.trusted, config.language)
     answers = model.predict(
         [line.record for line in lines],
         source.parent,
@@ -53,6 +53,7 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
         config.bad_records,
         config.bad_images,
         config.top_k,
+        config.type_constraints,
     )
     rows = [{"id": name} | answer for name, answer in zip(_names(lines), answers, strict=True)]
     write_whole(target, "".join(f"{json_text(row, ensure_ascii=False)}\n" for row in rows))

@@ -13,6 +13,7 @@ Keys = dict[str, Any]
 """Dotted keys and the types of their values."""
 
 BadImages = Literal["mask", "skip", "fail"]
+TypeConstraints = Literal["seen", "types"]
 
 TRAIN: Keys = {
     "seed": Seed,
@@ -49,6 +50,7 @@ EVALUATE: Keys = {
     "root": str | None,
     "bad_images": BadImages | None,
     "output": str | None,
+    "type_constraints": TypeConstraints | None,
     "batch_size": Count,
     "device": str,
 }
@@ -62,6 +64,8 @@ PREDICT: Keys = {
     "bad_images": BadImages | None,
     "exclude_known": bool,
     "top_k": Count | None,
+    "type_constraints": TypeConstraints | None,
+    "language": str | None,
     "root": str | None,
     "index": Literal["faiss", "approximate"] | None,
     "device": str,

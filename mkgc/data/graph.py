@@ -106,8 +106,8 @@ class Graph:
             },
             features={kind: table[torch.from_numpy(rows)] for kind, table in self.features.items()},
             tokens={kind: replace(t, codes=tuple(t.codes[i] for i in rows)) for kind, t in self.tokens.items()},
-            labels=self.labels.ordered(rows),
-            relation_labels=self.relation_labels.ordered(columns),
+            labels=self.labels.ordered(rows.tolist()),
+            relation_labels=self.relation_labels.ordered(columns.tolist()),
             **texts,
         )
 

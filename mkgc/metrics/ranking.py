@@ -144,7 +144,8 @@ def _filtered(
 class RankingMetrics(Metric):
     """Mean rank, mean reciprocal rank, hits@k and the adjusted mean rank index, of realistic ranks.
 
-    Reported of all queries (``mrr``) and of each side that was asked for (``head/mrr``: of predicted heads).
+    Reported of all queries (``mrr``) and of each side that was asked for (``head/mrr``: of predicted heads); where the
+    ranks under type constraints are given, too, also of these (``typed/mrr``).
 
     Source: Berrendorf et al. (2020), "On the Ambiguity of Rank-Based Evaluation of Entity Alignment or Link
     Prediction Methods": AMRI = 1 - (MR - 1) / (E[MR] - 1), with the E[MR] of random scores; 0 is chance.
@@ -152,19 +153,26 @@ class RankingMetrics(Metric):
 
     full_state_update = False
     totals: Tensor  # per side: queries, ranks, reciprocal ranks, other candidates, hits at each k
+    typed: Tensor  # the same, of ranks under type constraints
     broken: Tensor  # queries with NaN scores
 
     def __init__(self) -> None:
         super().__init__()
         # Sums in double: ranks are halves, so that their order and the number of devices change nothing.
-        self.add_state("totals", torch.zeros(len(TARGETS), 4 + len(HITS), dtype=torch.double), "sum")
+        for name in ("totals", "typed"):
+            self.add_state(name, torch.zeros(len(TARGETS), 4 + len(HITS), dtype=torch.double), "sum")
         self.add_state("broken", torch.tensor(0), "sum")
 
-    def update(self, ranks: Ranks, tail: Bool[Tensor, " B"]) -> None:
-        """Adds the ranks of queries; ``tail`` says which ask for tails."""
-        columns = columns_of(ranks.realistic, ranks.candidates).to(self.totals.dtype)
-        self.totals = self.totals.index_add(0, tail.long(), columns)
+    def update(self, ranks: Ranks, tail: Bool[Tensor, " B"], typed: Ranks | None = None) -> None:
+        """Adds the ranks of queries, and those under type constraints; ``tail`` says which ask for tails."""
+        self.totals = self._added(self.totals, ranks, tail)
+        if typed is not None:
+            self.typed = self._added(self.typed, typed, tail)
         self.broken = self.broken + ranks.broken.sum()
+
+    def _added(self, totals: Tensor, ranks: Ranks, tail: Bool[Tensor, " B"]) -> Tensor:
+        columns = columns_of(ranks.realistic, ranks.candidates).to(totals.dtype)
+        return totals.index_add(0, tail.long(), columns)
 
     def compute(self) -> dict[str, float]:
         """The measures by name; ``count`` is how many queries they are of.
@@ -182,11 +190,18 @@ class RankingMetrics(Metric):
             )
         if not self.totals[:, 0].any():
             raise EmptyMetricError("nothing was ranked: the split has no triples to predict")
-        sides = {side: row for side, row in zip(TARGETS, self.totals, strict=True) if row[0]}
-        out = ranking_metrics(self.totals.sum(0).tolist())
-        for side, row in sides.items():
-            out |= {f"{side}/{name}": value for name, value in ranking_metrics(row.tolist()).items()}
+        out = _by_side(self.totals)
+        if self.typed[:, 0].any():
+            out |= {f"typed/{name}": value for name, value in _by_side(self.typed).items()}
         return out
+
+
+def _by_side(totals: Float[Tensor, "2 C"]) -> dict[str, float]:
+    out = ranking_metrics(totals.sum(0).tolist())
+    sides = {side: row for side, row in zip(TARGETS, totals, strict=True) if row[0]}
+    for side, row in sides.items():
+        out |= {f"{side}/{name}": value for name, value in ranking_metrics(row.tolist()).items()}
+    return out
 
 
 def columns_of(rank: Float64[Tensor, " B"], candidates: Int[Tensor, " B"]) -> Float64[Tensor, "B C"]:

@@ -61,12 +61,30 @@ class GraphTask(Protocol):
             ConfigError: The model has nothing to be indexed.
         """
 
+    def constrain(self, source: Any, kind: str | None) -> None:
+        """Lets only entities be answers that fit, by what a data set says of their types; None: all, as they come.
+
+        Raises:
+            MkgcError: There is no such kind of constraint, or not with these data.
+        """
+
     def use_language(self, language: str) -> None:
         """Lets answers call things by their names in a language from now on.
 
         Raises:
             ConfigError: The model knows no such names.
         """
+
+
+def require_graph(task: Task, asked: str) -> GraphTask:
+    """The task as one that is asked of a graph.
+
+    Raises:
+        ConfigError: It is none; the message begins with what was ``asked`` of it.
+    """
+    if not isinstance(task, GraphTask):
+        raise ConfigError(f"{asked} is for tasks that are asked of a graph, and this is none: leave it out")
+    return task
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.analysis.calibration import Calibration
-from tasks.link_prediction.batch import INDUCTIVE, EncodedEntity, PairFeatures, TripleBatch, target_of
+from tasks.link_prediction.batch import INDUCTIVE, PairFeatures, TripleBatch, target_of
 
 Named = list[dict[str, Any]]
 
@@ -46,18 +46,20 @@ def entities(
     candidates: Candidates,
     learned: Calibration | None,
     uncalibrated: Calibration,
+    constrained: bool = False,
 ) -> list[dict[str, Any]]:
     """The best entities of each query, without its ``known`` answers, whose scores are written over.
 
-    Not calibrated count scores about an entity that the graph does not have, since dev has no such, and those that
-    share what known answers had: dev's questions have an answer beside these, and a user's need not.
+    Not calibrated count scores about an entity that the graph does not have, since dev has no such, those among
+    ``constrained`` answers, and those that share what known answers had: dev's questions have an answer beside these,
+    and a user's need not.
     """
     scores[tuple(batch.known.T)] = -torch.inf
     calibration = learned or uncalibrated
     best = candidates.best(scores, calibration)
     shared = set(batch.known[:, 0].tolist()) if calibration.kind == "softmax" else set()
     sure = [
-        learned is not None and anchor != INDUCTIVE and row not in shared
+        learned is not None and not constrained and anchor != INDUCTIVE and row not in shared
         for row, anchor in enumerate(batch.anchor.tolist())
     ]
     return _answers(batch, sure, best)
@@ -77,7 +79,11 @@ def _answers(batch: TripleBatch, sure: Iterable[bool], named: Iterable[Named]) -
 
 
 def relations(
-    pair: PairFeatures, scores: Float[Tensor, " R"], candidates: Candidates, learned: Calibration | None
+    pair: PairFeatures,
+    scores: Float[Tensor, " R"],
+    candidates: Candidates,
+    learned: Calibration | None,
+    constrained: bool = False,
 ) -> dict[str, Any]:
     """The best relations of a pair, without those that are ``known``, by probabilities that add up to 1.
 
@@ -85,6 +91,6 @@ def relations(
     """
     scores = scores.index_fill(0, torch.tensor(pair.known, dtype=torch.long, device=scores.device), -torch.inf)
     (best,) = candidates.best(scores[None], learned or Calibration("softmax"))
-    described = isinstance(pair.head, EncodedEntity) or isinstance(pair.tail, EncodedEntity)
-    sure = learned is not None and not described and not pair.known
+    known = isinstance(pair.head, int) and isinstance(pair.tail, int)
+    sure = learned is not None and known and not constrained and not pair.known
     return {"side": "relation", "calibrated": sure, "relations": best}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from mkgc.analysis.calibration import Answered, Calibration
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.graph import Graph
 from mkgc.data.graph_source import GraphSource
+from mkgc.data.type_constraints import admitted_entities
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.kge.index import EntityIndex
-from mkgc.metrics.ranking import RankingMetrics, ranks_by_chunks
+from mkgc.metrics.ranking import RankingMetrics, Ranks, ranks_by_chunks
 from mkgc.training.optim import Optim
 from mkgc.training.task import Backbone, Task
 from tasks.link_prediction import prediction
@@ -45,6 +46,7 @@ class Ranked(Task):
     }
     processor: TripleProcessor
     excluded: Tensor
+    admitted: Tensor | None
 
     def __init__(
         self, backbone: Backbone, processor: TripleProcessor, optim: Optim, metadata: dict[str, Any], top_k: int
@@ -58,6 +60,7 @@ class Ranked(Task):
         self.entity_index: EntityIndex | None = None
         self.ranked: list[RankedTriples] = []
         self.register_buffer("excluded", torch.tensor(processor.excluded, dtype=torch.long), persistent=False)
+        self.register_buffer("admitted", None, persistent=False)
 
     def make_metric(self) -> RankingMetrics:
         return RankingMetrics()
@@ -87,6 +90,23 @@ class Ranked(Task):
             ConfigError: The scores are none that an index knows.
         """
         raise ConfigError(f"{type(self).__name__} compares no vectors that an index could hold: leave out index")
+
+    def constrain(self, source: Any, kind: str | None) -> None:
+        if kind is None:
+            self.admitted = None
+            return
+        if self.entity_index is not None:
+            raise ConfigError(f"type_constraints={kind} and index exclude each other: an index knows no types")
+        source = source.ordered(self.processor.entities, self.processor.relations)
+        table = admitted_entities(source.subset(), kind, Path(source.settings.root))
+        self.admitted = torch.from_numpy(table).to(self.device)
+
+    def _typed(self, scores: Float[Tensor, "B n"], batch: TripleBatch, entities: slice) -> Float[Tensor, "B n"]:
+        """The scores of some entities as answers: -inf of those that type constraints rule out."""
+        if self.admitted is None:
+            return scores
+        allowed = self.admitted[2 * batch.relation + batch.tail, entities]
+        return scores.masked_fill(~allowed, -torch.inf)
 
     def use_language(self, language: str) -> None:
         self.processor.use_language(language)
@@ -124,17 +144,22 @@ class Ranked(Task):
         return torch.cat([self.score_candidates(self.queries(one), answer)[:, 0].float() for one in batches])
 
     def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> None:
-        """Ranks each target of each query among the candidates that are no other known answer."""
+        """Ranks each target of each query among the candidates that are no other known answer.
+
+        Under type constraints, what these rule out is ranked behind all else, in no order.
+        """
         queries, (rows, targets) = self.queries(batch), batch.targets.unbind(1)
-        found = ranks_by_chunks(
-            lambda entities: self.score_candidates(queries, entities)[rows],
-            entity_chunks(len(self.processor.entities), len(rows), rows.device.type == "cpu"),
-            targets,
-            (batch.filtered[:, 0], batch.filtered[:, 1]),
-            self.excluded,
-        )
-        tail = batch.tail[rows]
-        metric.update(found, tail)
+        chunks = entity_chunks(len(self.processor.entities), len(rows), rows.device.type == "cpu")
+        known = batch.filtered[:, 0], batch.filtered[:, 1]
+
+        def rank(score: Callable[[Tensor, TripleBatch, slice], Tensor]) -> Ranks:
+            def of_each(entities: slice) -> Tensor:
+                return score(self.score_candidates(queries, entities), batch, entities)[rows]
+
+            return ranks_by_chunks(of_each, chunks, targets, known, self.excluded)
+
+        found, tail = rank(lambda scores, *_: scores), batch.tail[rows]
+        metric.update(found, tail, None if self.admitted is None else rank(self._typed))
         if metric is self.metrics["test"]:
             self.ranked.append((found, batch.triples(batch.targets), tail))
 
@@ -188,12 +213,22 @@ class Ranked(Task):
                 batch, *self.entity_index.search(asked, self.top_k, batch.known.unique(dim=0)), named
             )
         learned = self.calibration("calibration")
-        return prediction.entities(batch, self._scores_of_candidates(batch), named, learned, self.uncalibrated)
+        scores = self._typed(self._scores_of_candidates(batch), batch, slice(None))
+        return prediction.entities(batch, scores, named, learned, self.uncalibrated, self.admitted is not None)
 
     def _predict_pair(self, pair: PairFeatures, store: LoadedImages, size: int) -> dict[str, Any]:
         named = prediction.Candidates(self.processor.relations, self.processor.answer_names[1], self.top_k)
-        scores = self.relation_scores(pair, store, size)
-        return prediction.relations(pair, scores, named, self.calibration("relation_calibration"))
+        scores = self._typed_relations(self.relation_scores(pair, store, size), pair)
+        learned = self.calibration("relation_calibration")
+        return prediction.relations(pair, scores, named, learned, self.admitted is not None)
+
+    def _typed_relations(self, scores: Float[Tensor, " R"], pair: PairFeatures) -> Float[Tensor, " R"]:
+        """The scores of relations between two entities: -inf of those that one of them does not fit."""
+        if self.admitted is None:
+            return scores
+        ends = [(side, end) for side, end in enumerate((pair.head, pair.tail)) if isinstance(end, int)]
+        allowed = torch.stack([self.admitted[side::2, end] for side, end in ends]).all(0)
+        return scores.masked_fill(~allowed, -torch.inf)
 
 
 def _graph(source: DataSource) -> Graph:

@@ -73,5 +73,5 @@ def test_the_command_takes_an_index_for_links_alone(
     answer = mkgc.load(tmp_path / "links/best.ckpt", index="faiss").predict(ASKED[:1])[0]
     assert len(answer["entities"]) == 10
     train(tiny("mre", mre_root, "backbone=text_only", "task.epochs=1"), tmp_path / "mre")
-    with pytest.raises(ConfigError, match=r"^index=faiss finds entities, and this task has none$"):
+    with pytest.raises(ConfigError, match="^index=faiss is for tasks that are asked of a graph"):
         mkgc.load(tmp_path / "mre/best.ckpt", index="faiss")
