@@ -32,6 +32,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from mkgc.training.datamodule import DataModule
     from mkgc.training.frozen import keep_states
     from mkgc.training.task import require_graph
+    from mkgc.training.smoke import few
     from mkgc.training.trust import Trust
 
     device = find_device(config.device)
@@ -46,11 +47,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             dataset.source, config.type_constraints
         )
     dataset.show()
+    if config.smoke:
+        task.smoke, dataset = True, few(dataset)
+        say("smoke run: a handful of examples is scored, and the figures mean nothing")
     trainer = pl.Trainer(**accelerator(device), logger=False, enable_checkpointing=False, enable_model_summary=False)
     # A model may be a stranger's: nothing is written where it says that its data lie.
-    data = DataModule(
-        keep_states(task, dataset, trainer, write=config.root is not None), config.batch_size, trained.seed
-    )
+    write = config.root is not None and not config.smoke
+    data = DataModule(keep_states(task, dataset, trainer, write), config.batch_size, trained.seed)
     run_split = trainer.test if config.split == "test" else trainer.validate
     figures = run_split(task, data, verbose=False)[0]
     return {key.split("/", 1)[1]: value for key, value in figures.items()}
@@ -76,7 +79,7 @@ def _evaluated(config: DictConfig) -> dict[str, float]:
         for name, value in figures.items():
             say(f"{config.split}/{name:<16} {value:.4f}")
     if config.output is not None:
-        write_json(Path(config.output), {config.split: figures})
+        write_json(Path(config.output), {config.split: figures} | ({"smoke": True} if config.smoke else {}))
     return figures
 
 

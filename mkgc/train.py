@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mkgc.data.dataset import Dataset
     from mkgc.training.datamodule import DataModule
+    from mkgc.training.ledger import Ledger
     from mkgc.training.start import Start
     from mkgc.training.task import Task
 
@@ -41,16 +42,15 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
     from mkgc.data.dataset import read_dataset
     from mkgc.training.checkpoint import build_task
-    from mkgc.training.datamodule import DataModule
-    from mkgc.training.diverged import check_weights
-    from mkgc.training.frozen import keep_states
     from mkgc.training.ledger import Ledger
+    from mkgc.training.smoke import few, shortened
     from mkgc.training.start import Start
     from mkgc.training.trainer import compile_task, logged, telling_the_way_on
 
     made_by = provenance()
     _check(config)
-    config = _placed(config, folder)
+    settings = _placed(config, folder)
+    config = shortened(settings) if settings.smoke else settings
     trainer = build_trainer(config, folder)
     check_processes(trainer.num_devices)
     start = Start.of(config)
@@ -66,29 +66,43 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if config.trainer.compile:
         compile_task(task)
     if trainer.is_global_zero:
-        _claim(run, config)
+        _claim(run, settings)
         dataset.show()
         for note in notes:
             say(note)
-        say(f"{config.task.name}: training {_size(task)} on {len(dataset.features['train']):,} examples, into {folder}")
+    dataset = few(dataset) if config.smoke else dataset
+    if trainer.is_global_zero:
+        say(f"{_kind(config)}: training {_size(task)} on {len(dataset.features['train']):,} examples, into {folder}")
     plain = OmegaConf.to_container(config, resolve=True)
     with telling_the_way_on(trainer, config.resume), logged(trainer, run, plain):
-        task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
-        dataset = keep_states(task, dataset, trainer)
-        data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers)
-        ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
-        check_weights(task, "before the first epoch")
-        figures = _fit(config, folder, trainer, task, data)
-        figures |= _after_fit(task, dataset, trainer, folder / BEST)
-        figures |= _named(trainer.test(task, data, verbose=False))
-        task.after_test(dataset, folder)
-    figures |= {"before": ledger.before, "epochs": trainer.fit_loop.epoch_progress.current.processed}
-    figures |= {"seconds": round(ledger.seconds, 1), "run": run.id}
+        figures = _learn(config, folder, trainer, task, dataset, ledger)
+    figures |= {"seconds": round(ledger.seconds, 1), "run": run.id} | ({"smoke": True} if config.smoke else {})
     figures |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
     figures |= {"metric": task.monitor.removeprefix("dev/"), "provenance": made_by}
     if trainer.is_global_zero:
         write_json(folder / "metrics.json", figures)
     return figures
+
+
+def _learn(
+    config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, dataset: Dataset, ledger: Ledger
+) -> dict[str, Any]:
+    """Trains the network and tests it; returns the figures of dev and test, and what preceded training."""
+    from mkgc.training.datamodule import DataModule
+    from mkgc.training.diverged import check_weights
+    from mkgc.training.frozen import keep_states
+
+    task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
+    dataset = dataset if config.smoke else keep_states(task, dataset, trainer)
+    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers)
+    ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
+    check_weights(task, "before the first epoch")
+    figures = _fit(config, folder, trainer, task, data)
+    figures |= _after_fit(task, dataset, trainer, folder / BEST)
+    figures |= _named(trainer.test(task, data, verbose=False))
+    task.after_test(dataset, folder)
+    made: Any = trainer.fit_loop.epoch_progress.current
+    return figures | {"before": ledger.before, "epochs": made.processed}
 
 
 def _check(config: DictConfig) -> None:
@@ -172,6 +186,11 @@ def _named(results: Any) -> dict[str, dict[str, float]]:
     return out
 
 
+def _kind(config: DictConfig) -> str:
+    """The task, and that this is no run whose figures mean anything."""
+    return f"{config.task.name}, smoke run" if config.smoke else str(config.task.name)
+
+
 def _size(task: Task) -> str:
     count = sum(p.numel() for p in task.parameters() if p.requires_grad)
     return f"{count / 1e6:.1f} M parameters"
@@ -197,7 +216,7 @@ def _trained(config: DictConfig) -> Trained:
     figures = train(config, command.folder())
     metric = figures["metric"]
     if is_first():
-        say(f"{config.task.name}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
+        say(f"{_kind(config)}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
     return Trained(figures, command.folder())
 
 

@@ -24,6 +24,7 @@ TRAIN: Keys = {
     "weights": str | None,
     "resume": str | None,
     "overwrite": bool,
+    "smoke": bool,
     "data.images": dict[str, Count],
     "backbone.inputs": list[Literal["text", "images", "triples"]],
     "task.name": str,
@@ -35,18 +36,22 @@ TRAIN: Keys = {
     "size.trainable_layers": Natural | None,
     "size.side_trainable_layers": Natural | None,
 }
-CHECK: Keys = TRAIN | {"output": str}
-PREPARE: Keys = TRAIN | {
+READING = TRAIN | {"smoke": Literal[False]}
+"""Of commands that read, and have nothing else to do that a smoke run would cut short."""
+
+CHECK: Keys = READING | {"output": str}
+PREPARE: Keys = READING | {
     "weights": Literal["e5_dino", "minilm_dino"] | None,
     "archive": str | None,
     "output": str | None,
     "subset_seeds": Count | None,
 }
-CONVERT: Keys = TRAIN | {"input": str, "output": str, "tokenizer": str, "heads": Count}
+CONVERT: Keys = READING | {"input": str, "output": str, "tokenizer": str, "heads": Count}
 EVALUATE: Keys = {
     "checkpoint": str,
     "trusted": list[str],
     "split": Literal["dev", "test"],
+    "smoke": bool,
     "root": str | None,
     "bad_images": BadImages | None,
     "output": str | None,

@@ -133,8 +133,13 @@ def common(runs: list[Run]) -> str:
 def system(one: Run) -> str:
     """The run's name in its settings, or else its backbone.
 
-    That is the class in a word; of a backbone that fuses, its fusion and what of it is switched off.
+    That is the class in a word; of a backbone that fuses, its fusion and what of it is switched off. A smoke run is
+    called one.
     """
+    return f"{_system(one)} (smoke run)" if one.setting("smoke") is True else _system(one)
+
+
+def _system(one: Run) -> str:
     if one.setting("system") is not None:
         return str(one.setting("system"))
     if one.setting("backbone.text") is None:

@@ -20,6 +20,7 @@ from mkgc.data.processor import Processor
 from mkgc.encoders.text import check_length, text_parts
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.training.run import checkpoint_file
+from mkgc.training.smoke import warn_of_smoke
 from mkgc.training.task import Task
 from mkgc.training.trust import Trust
 
@@ -152,7 +153,10 @@ def open_trained(path: Path | str, trust: Trust = OWN) -> tuple[Task, DictConfig
     path = checkpoint_file(path)
     contents = read(path)
     with naming(path):
-        return restore(contents, trust)
+        task, config = restore(contents, trust)
+    if task.smoke:
+        warn_of_smoke(path)
+    return task, config
 
 
 @contextmanager

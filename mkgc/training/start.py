@@ -28,8 +28,13 @@ FREE = frozenset({
 })  # fmt: skip
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 
-LEARNING = frozenset({"trainable_layers", "side_trainable_layers"})
-"""Of these, what the state of an optimiser depends on."""
+CHANGEABLE = FREE - {
+    "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "position_std", "init_std",
+    "initializer_range",
+} | {
+    "epochs", "top_k", "root", "store", "workers", "bad_images", "min_image_coverage",
+}  # fmt: skip
+"""Keys that a run may change where it goes on: it reads them then, and its state does not depend on them."""
 
 ENCODERS = ("mkgc.encoders.", "mkgc.released.vision.")
 """Where what makes encoders is defined: with weights or without them, it makes the same."""
@@ -106,14 +111,14 @@ class Start:
         raise CheckpointError(f"{self} has other names: {_difference(kind, theirs, ours)}")
 
     def _require_same(self, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        """Checks a run's settings of learning: its state would be of no use to another, or outdo its settings."""
-        task, ours = saved["task"].get("model"), own["task"]["model"]
+        """Checks the settings that a run took up when it began: others would have no effect, or undo what is there."""
         found = [
-            *differences(saved.get("backbone"), own["backbone"], "backbone", FREE - LEARNING),
-            *differences(saved.get("optim"), own["optim"], "optim", frozenset()),
-            *differences(task, ours, "task.model", frozenset({"top_k"})),
-            *differences(saved.get("seed"), own["seed"], "seed"),
+            one
+            for key in ("backbone", "optim", "data", "task", "seed", "protocol", "smoke")
+            for one in differences(saved.get(key), own.get(key), key, CHANGEABLE, strict=True)
         ]
+        theirs, ours = (_steps(config) for config in (saved, own))
+        found += differences(theirs, ours, "trainer.max_steps")
         if found:
             raise CheckpointError(
                 f"{self} was trained with {_first(found)}: a run goes on with its own settings; "
@@ -125,8 +130,12 @@ class Start:
             raise CheckpointError(f"{self} is of another network than the settings make: {_first(listed)}")
 
 
-def differences(theirs: Any, ours: Any, path: str, free: frozenset[str] = FREE) -> Iterator[str]:
-    """In what two descriptions of networks differ; nodes that are made in another way are compared when they are."""
+def differences(theirs: Any, ours: Any, path: str, free: frozenset[str] = FREE, strict: bool = False) -> Iterator[str]:
+    """In what two descriptions of networks differ; nodes that are made in another way are compared when they are.
+
+    A key that one of them lacks is a difference if it is of a node, or if the other says something and all is to be
+    the same (``strict``).
+    """
     if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
         if theirs != ours:
             yield f"{path}={_short(theirs)} there, {_short(ours)} here"
@@ -137,9 +146,16 @@ def differences(theirs: Any, ours: Any, path: str, free: frozenset[str] = FREE) 
             yield f"{path} is {there} there, {here} here"
         return
     for key in sorted(theirs.keys() & ours.keys() - free):
-        yield from differences(theirs[key], ours[key], f"{path}.{key}", free)
-    for key in sorted(key for key in theirs.keys() ^ ours.keys() if "_target_" in _keys({**theirs, **ours}[key])):
-        yield f"{path}.{key} is {'there' if key in theirs else 'here'} only"
+        yield from differences(theirs[key], ours[key], f"{path}.{key}", free, strict)
+    for key in sorted((theirs.keys() ^ ours.keys()) - free):
+        value = {**theirs, **ours}[key]
+        if "_target_" in _keys(value) or (strict and value is not None):
+            yield f"{path}.{key} is {'there' if key in theirs else 'here'} only"
+
+
+def _steps(config: Mapping[str, Any]) -> Any:
+    """The step that a run ends with, whatever its epochs."""
+    return config.get("trainer", {}).get("max_steps", -1)
 
 
 def _keys(node: Any) -> Collection[Any]:

@@ -123,6 +123,7 @@ class Task(pl.LightningModule, ABC):
                 "unset them, or backbone.side_trainable_layers where it is set"
             )
         self.backbone, self.processor, self.optim, self.metadata = backbone, processor, optim, metadata
+        self.smoke = bool(metadata.get("config", {}).get("smoke"))  # each step is done to a handful of things
         self.large_batch = LargeBatch()
 
     def build_metrics(self) -> None:

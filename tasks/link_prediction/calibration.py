@@ -15,6 +15,7 @@ from mkgc.data.dataset import Dataset
 from mkgc.data.graph import Graph
 from mkgc.metrics import EmptyMetricError
 from mkgc.metrics.ranking import filter_splits
+from mkgc.training.smoke import PROMPTS
 from tasks.link_prediction.batch import PairFeatures, TripleBatch, pairs
 from tasks.link_prediction.chunks import cached_rows
 from tasks.link_prediction.known import Relations
@@ -66,13 +67,15 @@ def sampled_queries(processor: TripleProcessor, dataset: Dataset, reads: int) ->
         yield processor.collate(features.__getitems__(part.tolist()), dataset.store)
 
 
-def sampled_pairs(processor: TripleProcessor, graph: Graph) -> list[tuple[PairFeatures, int]]:
-    """Pairs of entities of dev and the relation that is asked for.
+def sampled_pairs(processor: TripleProcessor, graph: Graph, smoke: bool) -> list[tuple[PairFeatures, int]]:
+    """Pairs of entities of dev and the relation that is asked for; a smoke run has one, or none if that takes long.
 
     Whether train and dev know of further relations between two entities is asked of them alone.
     """
     known = Relations([graph.triples[split] for split in filter_splits("strict", "dev")], len(graph.entities))
-    rows = sample(len(graph.triples["dev"]), min(MOST, max(READ // (2 * len(graph.relations)), LEAST)))
+    reads = 2 * len(graph.relations)
+    most = int(reads <= PROMPTS) if smoke else min(MOST, max(READ // reads, LEAST))
+    rows = sample(len(graph.triples["dev"]), most)
     triples = graph.triples["dev"][rows].tolist()
     return [(replace(processor.pair(h, t), known=known.between(h, t)), r) for h, r, t in triples]
 

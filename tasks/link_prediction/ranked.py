@@ -177,15 +177,13 @@ class Ranked(Task):
         self.eval()
         batches = (one.to(self.device) for one in sampled_queries(self.processor, dataset, self.reads))
         entities = [Answered(self._scores_of_candidates(one), one.targets, one.known) for one in batches]
-        sampled, size = sampled_pairs(self.processor, _graph(dataset.source)), self.processor.settings.batch_size
-        scores = torch.stack([self.relation_scores(pair, dataset.store, size) for pair, _ in sampled])
-        relations = [answered_pairs(scores, sampled)]
-        return calibrated(
-            {
-                "calibration": (entities, self.uncalibrated),
-                "relation_calibration": (relations, Calibration("softmax")),
-            }
-        )
+        answered = {"calibration": (entities, self.uncalibrated)}
+        sampled = sampled_pairs(self.processor, _graph(dataset.source), self.smoke)
+        if sampled:
+            size = self.processor.settings.batch_size
+            scores = torch.stack([self.relation_scores(pair, dataset.store, size) for pair, _ in sampled])
+            answered["relation_calibration"] = ([answered_pairs(scores, sampled)], Calibration("softmax"))
+        return calibrated(answered)
 
     def calibration(self, name: str) -> Calibration | None:
         """The calibration that :meth:`after_fit` has found, or nothing yet."""

@@ -17,9 +17,13 @@ from mkgc.data.processor import pad
 from mkgc.models.cross_encoder import CrossEncoder
 from mkgc.nn.full_products import full_products
 from mkgc.training.optim import Optim
+from mkgc.training.smoke import HANDFUL
 from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.sequence_processor import MARKS, SequenceBatch, SequenceProcessor, shares
+
+UNREAD = -30.0
+"""The score of what a smoke run does not read: as good as never true."""
 
 Piece = tuple[Int[Tensor, "K _"], Int[Tensor, " K"], int]
 """Token ids, how many of them count, and their segment."""
@@ -164,7 +168,20 @@ class SequencePrediction(Ranked):
 
     @torch.no_grad()
     def score_candidates(self, queries: SequenceBatch, entities: slice) -> Float[Tensor, "B n"]:
-        """The scores of some entities; those that run together are of like length."""
+        """The scores of some entities; those that run together are of like length.
+
+        A smoke run reads a handful of them, and the others have the score :data:`UNREAD`.
+        """
+        if not self.smoke:
+            return self._scored(queries, entities)
+        first, last, _ = entities.indices(self.reads)
+        step = max((last - first) // HANDFUL, 1)
+        some = self._scored(queries, slice(first, last, step))
+        scores = some.new_full((len(some), last - first), UNREAD)
+        scores[:, ::step] = some
+        return scores
+
+    def _scored(self, queries: SequenceBatch, entities: slice) -> Float[Tensor, "B n"]:
         texts, known = self.sequences.entities, self.sequences.entity_lengths
         if len(queries.own_ids):
             texts = texts.followed_by(queries.own_ids, queries.own_lengths)

@@ -19,6 +19,7 @@ from torch import Tensor
 from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError, DivergedError
 from mkgc.heads.masked_lm import MaskedLM
+from mkgc.training.smoke import HANDFUL
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.prompt_processor import LinkProcessor
 
@@ -30,6 +31,7 @@ class Reader(Protocol):
     processor: LinkProcessor
     metadata: dict[str, Any]
     training: bool
+    smoke: bool
 
     @property
     def device(self) -> torch.device: ...
@@ -55,14 +57,15 @@ class Stage1:
 
 @torch.no_grad()
 def mask_vectors(task: Reader, dataset: Dataset, size: int) -> Float[Tensor, "N D"]:
-    """The frozen network's state of each entity's text and images, in evaluation mode."""
+    """The frozen network's state of each entity's text and images, in evaluation mode; of a handful in a smoke run."""
     processor, device = task.processor, task.device
     was_training = task.training
     task.train(False)
-    starts = track(range(0, len(processor.entities), size), "Stage 1: reading entities", transient=True)
+    count = min(len(processor.entities), HANDFUL) if task.smoke else len(processor.entities)
+    starts = track(range(0, count, size), "Stage 1: reading entities", transient=True)
     vectors = []
     for start in starts:
-        entities = range(start, min(start + size, len(processor.entities)))
+        entities = range(start, min(start + size, count))
         batch = processor.collate([processor.definition(entity) for entity in entities], dataset.store)
         vectors.append(task.hidden(batch.to(device)))
     task.train(was_training)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mkgc.analysis.calibration import Calibration
 from mkgc.data.dataset import Dataset
+from mkgc.data.examples import ImagePaths
 from mkgc.errors import ConfigError
 from mkgc.kge.image_aware import ImageAware
 from mkgc.kge.index import EntityIndex, index_of
@@ -23,6 +24,7 @@ from mkgc.losses.margin import margin_ranking
 from mkgc.losses.n3 import n3
 from mkgc.losses.onevsall import one_vs_all
 from mkgc.training.optim import Optim
+from mkgc.training.smoke import HANDFUL
 from tasks.link_prediction.batch import TripleBatch
 from tasks.link_prediction.processor import TripleProcessor
 from tasks.link_prediction.ranked import Ranked
@@ -117,7 +119,8 @@ class StructurePrediction(Ranked):
         features: Any = dataset.features["train"]
         triples = torch.from_numpy(features.triples)
         if isinstance(self.kge, ImageAware):
-            self.kge.prepare(self.processor.images, triples, dataset.store, self.processor.settings)
+            images = _first(self.processor.images) if self.smoke else self.processor.images
+            self.kge.prepare(images, triples, dataset.store, self.processor.settings)
         if self.structure.draws and self.structure.filtered:
             size = self.negatives.entities, self.negatives.relations
             self.negatives = NegativeSampler(*size, self.structure.negatives, known=triples)
@@ -193,3 +196,9 @@ class StructurePrediction(Ranked):
 
     def on_train_batch_end(self, *_: Any) -> None:
         self.kge.constrain()
+
+
+def _first(images: Sequence[ImagePaths]) -> list[ImagePaths]:
+    """The images of a handful of those entities that have some, for a smoke run."""
+    shown = set([entity for entity, files in enumerate(images) if any(files.values())][:HANDFUL])
+    return [files if entity in shown else {} for entity, files in enumerate(images)]

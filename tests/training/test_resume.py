@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
@@ -158,6 +159,48 @@ def test_weights_alone_are_no_run_to_go_on_with(quick: Callable[..., Any], tmp_p
     with pytest.raises(CheckpointError, match=r"best\.ckpt holds weights and no more: .* last\.ckpt; .* weights="):
         train(quick(f"resume={tmp_path / 'run' / 'best.ckpt'}"), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("optim.lr=0.5", "optim.lr="),
+        ("+optim.optimizer.eps=1e-6", "optim.optimizer.eps is here only"),
+        ("data.batch_size=7", "data.batch_size=64 there, 7 here"),
+        ("data.max_length=9", "data.max_length="),
+        ("task.data.examples=triples", "task.data.examples=queries there, triples here"),
+        ("task.vocab_size=9", "task.vocab_size=200 there, 9 here"),
+        ("backbone.init_std=9", "backbone.init_std is here only"),
+        ("protocol=paper", "protocol=strict there, paper here|task.data.protocol=strict there, paper here"),
+        ("seed=3", "seed=0 there, 3 here"),
+        ("smoke=true", "smoke=False there, True here"),
+        ("+trainer.max_steps=3", "trainer.max_steps=-1 there, 3 here"),
+    ],
+)
+def test_a_key_that_can_no_longer_take_effect_is_named_before_anything_is_read(
+    word: str, said: str, quick: Callable[..., Any], ended: Path, tmp_path: Path
+) -> None:
+    word = f"+{word}" if word.startswith("backbone") else word
+    with pytest.raises((CheckpointError, ConfigError), match=said):
+        train(quick(f"data.root={tmp_path}/none", f"resume={ended}", word), tmp_path / "new")
+
+
+def test_a_key_that_takes_effect_is_applied_and_recorded(
+    quick: Callable[..., Any], ended: Path, tmp_path: Path
+) -> None:
+    words = ("task.epochs=3", "patience=5", "logger=tensorboard", "data.workers=1", "task.model.top_k=3")
+    figures = train(quick(*words, f"resume={ended}"), tmp_path / "new")
+    assert figures["epochs"] == 3
+    recorded = OmegaConf.load(tmp_path / "new" / "config.yaml")
+    assert (recorded.task.epochs, recorded.patience, recorded.task.model.top_k) == (3, 5, 3)
+    assert [*(tmp_path / "new" / "curves").glob("events.*")]
+
+
+@pytest.fixture
+def ended(quick: Callable[..., Any], tmp_path: Path) -> Path:
+    """A run that has ended."""
+    train(quick("task.epochs=2"), tmp_path / "ended")
+    return tmp_path / "ended"
 
 
 def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(
