@@ -43,7 +43,7 @@ def check_data(config: DictConfig) -> Report:
     check(config, CHECK)
     check_output_folder(config.output)
     check_length(config.backbone, config.data.max_length)
-    check_sizes(config.backbone, config.data.images)
+    check_sizes(config.backbone, config.data.get("images", {}))
     settings = instantiate(config.data)
     lenient = OmegaConf.merge(config, {"data": {"bad_images": "mask", "min_image_coverage": 0.0}})
     assert isinstance(lenient, DictConfig)

@@ -70,7 +70,7 @@ def _images(config: DictConfig) -> None:
     from mkgc.images import store
     from mkgc.images.policy import wanted
 
-    check_sizes(config.backbone, config.data.images)
+    check_sizes(config.backbone, config.data.get("images", {}))
     settings = read_settings(config)
     source, sizes = read_source(config, settings), sorted(set(settings.images.values()))
     for note in source.notes:

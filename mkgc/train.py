@@ -115,7 +115,7 @@ def _check(config: DictConfig) -> None:
     check(config)
     check_values(config)
     check_length(config.backbone, config.data.max_length)
-    check_sizes(config.backbone, config.data.images)
+    check_sizes(config.backbone, config.data.get("images", {}))
 
 
 def _placed(config: DictConfig, folder: Path) -> DictConfig:

@@ -189,6 +189,16 @@ def test_stage_1_moves_the_entities_and_nothing_else(kg_root: Path, tiny: Callab
     assert figures["stage1/recognised"] == pytest.approx(sum(right) / 12)
 
 
+def test_a_stage_1_that_recognises_next_to_nothing_says_so(
+    kg_root: Path, tiny: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for lr, said in ((1e-9, True), (0.1, False)):
+        config = tiny("link_prediction", kg_root, f"task.model.stage1.lr={lr}", "task.model.stage1.epochs=40")
+        figures = _built(config)[0].before_fit(_dataset(config))
+        assert (figures["stage1/recognised"] < 0.1) == said
+        assert ("stage 1 tells only" in capsys.readouterr().out) == said
+
+
 def _dataset(config: Any) -> Any:
     return read_dataset(config)
 

@@ -58,7 +58,7 @@ class Divergence(Callback):
             self._stop(trainer)
         elif self.skipped:
             self._report(trainer)
-        check_weights(pl_module, f"after epoch {trainer.current_epoch}, at step {trainer.global_step}")
+        check_weights(pl_module, f"after epoch {trainer.current_epoch + 1}, at step {trainer.global_step}")
 
     def _stop(self, trainer: pl.Trainer) -> None:
         first = int(trainer.strategy.reduce(self.first, reduce_op="min"))
@@ -66,14 +66,14 @@ class Divergence(Callback):
             ahead = trainer.fit_loop.epoch_loop.batch_idx - first
             raise DivergedError(
                 f"the loss is not finite at step {trainer.fit_loop.epoch_loop.total_batch_idx - ahead} "
-                f"(epoch {trainer.current_epoch}, batch {first})"
+                f"(epoch {trainer.current_epoch + 1}, batch {first})"
             )
 
     def _report(self, trainer: pl.Trainer) -> None:
         if self.skipped == self.steps:
-            raise DivergedError(f"no step of epoch {trainer.current_epoch} had a finite gradient")
+            raise DivergedError(f"no step of epoch {trainer.current_epoch + 1} had a finite gradient")
         if trainer.is_global_zero:
-            say(f"epoch {trainer.current_epoch}: {self.skipped} of {self.steps} steps skipped: gradient not finite")
+            say(f"epoch {trainer.current_epoch + 1}: {self.skipped} of {self.steps} steps skipped: gradient not finite")
 
 
 def check_weights(task: Any, when: str) -> None:

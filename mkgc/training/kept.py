@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from mkgc.app.overrides import quoted
 from mkgc.errors import CheckpointError, ConfigError
+from mkgc.terminal import say
 from mkgc.training.run import BEST, LAST
 
 RESUMING = ("best", "run", "callbacks", "optimizer_states", "lr_schedulers")
@@ -32,6 +33,10 @@ class KeepBest(Checkpoint):
         self.saved: Path | None = None
         self.epochs = 0
 
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Lets dev be scored where ``trainer.max_steps`` ends an epoch before its last batch."""
+        trainer.should_stop |= 0 <= trainer.max_steps <= trainer.global_step
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
             self._rank(trainer, pl_module)
@@ -50,7 +55,13 @@ class KeepBest(Checkpoint):
             self.best = {"score": score, "waited": 0, "state_dict": weights, **place}
         else:
             self.best["waited"] += 1
-        trainer.should_stop |= self._ends()
+        if self._ends():
+            trainer.should_stop = True
+            if trainer.is_global_zero and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+                say(
+                    f"no better {task.monitor} than epoch {self.best['epoch'] + 1}'s in {self.best['waited']} more "
+                    f"(patience={self.patience}): training stops after epoch {trainer.current_epoch + 1}"
+                )
 
     def way_on(self, resumed: str | None) -> str:
         """How a run that ends now can go on, in words; ``resumed`` is the checkpoint that it went on from itself."""

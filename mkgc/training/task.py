@@ -255,7 +255,8 @@ class Task(pl.LightningModule, ABC):
         for name, value in metric.compute().items():
             key = f"{split}/{name}"
             if not math.isfinite(value):
-                raise DivergedError(f"{key} is {float(value)} after epoch {self.current_epoch}")
+                epoch = f" after epoch {self.current_epoch + 1}" if self.trainer.state.fn == "fit" else ""
+                raise DivergedError(f"{key} is {float(value)}{epoch}")
             self.log(key, float(value), prog_bar=bar and key == self.monitor, rank_zero_only=True)
         metric.reset()
 

@@ -29,6 +29,7 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     """
     import torch
 
+    from mkgc.training.bar import EpochBar
     from mkgc.training.checkpoint import AtomicCheckpointIO
     from mkgc.training.diverged import Divergence
     from mkgc.training.kept import KeepBest
@@ -39,13 +40,14 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     precision, plugins = precision_settings(config.trainer.precision)
     lightning = {key: value for key, value in config.trainer.items() if key != "compile"}
+    bar = [EpochBar()] if config.trainer.get("enable_progress_bar") is not False else []
     with refused("logger"):
         logger = instantiate(config.logger, save_dir=str(folder))
     with refused("trainer"):
         return instantiate(
             lightning,
             precision=precision,
-            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether()],
+            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether(), *bar],
             logger=logger,
             plugins=[AtomicCheckpointIO(), *plugins],
             default_root_dir=str(folder),

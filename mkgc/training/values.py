@@ -42,6 +42,11 @@ def check_values(config: DictConfig) -> None:
     ranked, epochs = config.trainer.check_val_every_n_epoch, config.task.epochs
     if ranked > epochs:
         raise ConfigError(f"trainer.check_val_every_n_epoch={ranked} must lie between 1 and task.epochs={epochs}")
+    if ranked > 1 and config.trainer.get("max_steps", -1) not in (-1, None):
+        raise ConfigError(
+            f"trainer.max_steps={config.trainer.max_steps} and trainer.check_val_every_n_epoch={ranked} do not go "
+            "together: dev is scored where the steps end"
+        )
     if config.trainer.compile and config.backbone.get("sparse", False):
         raise ConfigError("backbone.sparse=true and trainer.compile=true do not go together: give one of them")
     for part in ("optim", "data"):

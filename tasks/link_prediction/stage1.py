@@ -16,12 +16,17 @@ from jaxtyping import Float
 from rich.progress import track
 from torch import Tensor
 
+from mkgc.app.signals import is_first
 from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError, DivergedError
 from mkgc.heads.masked_lm import MaskedLM
+from mkgc.terminal import say
 from mkgc.training.smoke import HANDFUL
 from tasks.link_prediction.batch import LinkBatch
 from tasks.link_prediction.prompt_processor import LinkProcessor
+
+LITTLE = 0.1
+"""A share of recognised entities that is as good as none: those of a stage 1 that has learned are most."""
 
 
 @runtime_checkable
@@ -95,9 +100,15 @@ def fit_entities(task: Reader, head: MaskedLM, dataset: Dataset, settings: Stage
             optimiser.step()
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
-                batch = f"epoch {epoch}, batch {len(losses) - 1}"
+                batch = f"epoch {epoch + 1}, batch {len(losses) - 1}"
                 raise DivergedError(f"the loss of stage 1 is {losses[-1]} at {batch}; its rate is task.model.stage1.lr")
     with torch.no_grad():
         found = (hidden @ table.T + bias).argmax(1) == torch.arange(len(hidden), device=hidden.device)
     optimiser.zero_grad()
+    if is_first() and float(found.float().mean()) < LITTLE:
+        say(
+            f"stage 1 tells only {int(found.sum()):,} of {len(found):,} entities from the others by their texts and "
+            "images: stage 2 begins with next to nothing; give more task.model.stage1.epochs or a higher "
+            "task.model.stage1.lr, or leave it out (task.model.stages=[2])"
+        )
     return {"stage1/loss": sum(losses) / len(losses), "stage1/recognised": float(found.float().mean())}

@@ -38,7 +38,7 @@ def test_the_last_good_checkpoint_is_kept(
     quick: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _nan_at(monkeypatch, epoch=2)
-    with pytest.raises(DivergedError, match=r"the loss is not finite at step 2 \(epoch 2, batch 0\); .*best.ckpt"):
+    with pytest.raises(DivergedError, match=r"the loss is not finite at step 2 \(epoch 3, batch 0\); .*best.ckpt"):
         train(quick(), tmp_path / "run")
     assert finite(tmp_path / "run" / "best.ckpt")
     assert read(tmp_path / "run" / "last.ckpt")["epoch"] == 1
@@ -51,14 +51,14 @@ def test_steps_without_a_finite_gradient_are_left_out_if_the_user_wants_it(
     figures = train(quick("nonfinite=skip", "data.batch_size=16"), tmp_path / "run")
     assert figures["epochs"] == 4
     assert finite(tmp_path / "run" / "last.ckpt")
-    assert "epoch 2: 1 of 3 steps skipped: gradient not finite" in capsys.readouterr().out
+    assert "epoch 3: 1 of 3 steps skipped: gradient not finite" in capsys.readouterr().out
 
 
 def test_an_epoch_in_which_every_step_is_left_out_ends_the_run(
     quick: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _nan_at(monkeypatch, epoch=2)
-    with pytest.raises(DivergedError, match="no step of epoch 2 had a finite gradient"):
+    with pytest.raises(DivergedError, match="no step of epoch 3 had a finite gradient"):
         train(quick("nonfinite=skip"), tmp_path / "run")
 
 
@@ -91,14 +91,14 @@ def test_weights_that_the_last_step_of_an_epoch_broke_are_noticed(
     monkeypatch.setattr(StructurePrediction, "optimizer_step", breaks)
     monkeypatch.setattr(StructurePrediction, "update_metric", lambda *_: None)
     monkeypatch.setattr(StructurePrediction, "on_validation_epoch_end", lambda task: task.log("dev/mrr", 0.5))
-    with pytest.raises(DivergedError, match="the weights are not finite after epoch 0, at step 1, first 'backbone"):
+    with pytest.raises(DivergedError, match="the weights are not finite after epoch 1, at step 1, first 'backbone"):
         train(quick(), tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.ckpt"))
 
 
 def test_a_score_that_is_not_finite_is_named(quick: Callable[..., Any], scores: Any, tmp_path: Path) -> None:
     scores(0.5, float("nan"))
-    with pytest.raises(DivergedError, match="dev/mrr is nan after epoch 1"):
+    with pytest.raises(DivergedError, match="dev/mrr is nan after epoch 2"):
         train(quick(), tmp_path / "run")
     assert read(tmp_path / "run" / "best.ckpt")["epoch"] == 0
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
+from mkgc.training.bar import EpochBar
 from mkgc.training.checkpoint import AtomicCheckpointIO, read
 
 ONCE = ("seconds", "run")
@@ -216,3 +218,34 @@ def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(
         train(tiny("mre", mre_root, last), tmp_path / "new")
     with pytest.raises(ConfigError, match="has made 2 epochs already: task.epochs=1 must be at least 2"):
         train(quick("task.epochs=1", last), tmp_path / "new")
+
+
+def test_a_number_of_steps_ends_a_run_within_an_epoch_with_a_checkpoint(
+    quick: Callable[..., Any], tmp_path: Path
+) -> None:
+    keys = ("data.batch_size=16", "+trainer.max_steps=5")
+    figures = train(quick(*keys), tmp_path / "run")
+    last = read(tmp_path / "run" / "last.ckpt")
+    assert (last["global_step"], figures["epochs"]) == (5, 2)
+    assert (tmp_path / "run" / "best.ckpt").is_file()
+    again = train(quick(*keys, f"resume={tmp_path}/run"), tmp_path / "again")
+    assert again["test"] == figures["test"]
+    with pytest.raises(
+        ConfigError, match=r"trainer.max_steps=5 and trainer.check_val_every_n_epoch=2 do not go together"
+    ):
+        train(quick(*keys, "trainer.check_val_every_n_epoch=2"), tmp_path / "new")
+
+
+def test_a_run_that_stops_early_says_so(
+    quick: Callable[..., Any], scores: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores(0.1, 0.9, 0.2, 0.9, 0.8)
+    train(quick("patience=1"), tmp_path / "run")
+    line = "no better dev/mrr than epoch 2's in 1 more (patience=1): training stops after epoch 3\n"
+    assert line in capsys.readouterr().out
+
+
+def test_epochs_are_counted_from_one() -> None:
+    bar = EpochBar()
+    bar._trainer = SimpleNamespace(max_epochs=6)
+    assert bar._get_train_description(5).strip() == "Epoch 6/6"

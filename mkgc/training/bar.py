@@ -1,0 +1,13 @@
+"""The bar of training."""
+
+from __future__ import annotations
+
+from pytorch_lightning.callbacks import RichProgressBar
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's own, with epochs counted from one: the last of six is "Epoch 6/6"."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        description = f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+        return description.ljust(len(self.validation_description))  # else the bar would jump
