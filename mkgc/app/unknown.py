@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
+from importlib.util import find_spec
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,6 +19,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.models import explain_unused
+
+OWN = ("mkgc.", "tasks.")
 
 ABSENT = re.compile(r"Could not override '([^']+)'")
 """Hydra's message about a key that does not exist."""
@@ -64,13 +69,39 @@ def names_at(config: DictConfig, place: str) -> list[str]:
 
 
 def parameters(node: DictConfig) -> list[str]:
-    """What the target of a node can be given by name, as far as it has one and that says so."""
+    """What the target of a node can be given by name, as far as it has one and that says so.
+
+    Ours are read and not imported, which would bring torch with them.
+    """
+    target = str(node.get("_target_", ""))
+    if target.startswith(OWN):
+        return _written(*target.rpartition(".")[::2])
     try:
         known = signature(get_object(node["_target_"])).parameters.values()
     except Exception:  # importing what a user names may do anything
         return []
     named = [one for one in known if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)]
     return [one.name for one in named if one.name != "self"]
+
+
+def _written(module: str, name: str) -> list[str]:
+    """The parameters of a function, of a class's constructor or of a dataclass, as its module has them."""
+    try:
+        spec = find_spec(module)
+        text = Path(spec.origin).read_text("utf-8") if spec is not None and spec.origin is not None else ""
+    except (ImportError, OSError):
+        return []
+    body: list[Any] = ast.parse(text).body
+    found = next((node for node in body if getattr(node, "name", None) == name), None)
+    if isinstance(found, ast.ClassDef):
+        makers = [node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+        if not makers:
+            fields = [node.target for node in found.body if isinstance(node, ast.AnnAssign)]
+            return [field.id for field in fields if isinstance(field, ast.Name)]
+        found = makers[0]
+    if not isinstance(found, ast.FunctionDef):
+        return []
+    return [one.arg for one in (*found.args.posonlyargs, *found.args.args, *found.args.kwonlyargs) if one.arg != "self"]
 
 
 def dotted(node: DictConfig, place: str = "") -> Iterator[str]:
