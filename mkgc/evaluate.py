@@ -31,8 +31,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
     from mkgc.training.frozen import keep_states
-    from mkgc.training.task import require_graph
     from mkgc.training.smoke import few
+    from mkgc.training.task import require_graph
     from mkgc.training.trust import Trust
 
     device = find_device(config.device)
