@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
+from mkgc.data.examples import Span
+from mkgc.data.words import RawText
 from mkgc.errors import ConfigError
 from mkgc.inspect.report import Finding
 
@@ -16,16 +19,21 @@ SPARED = 8
 
 @dataclass(frozen=True)
 class Cut:
-    """The cut of a text: how many pieces it lost, the numbers of the words that lost some, and mentions."""
+    """The cut of a text: how many pieces it lost, the numbers of the words that lost some, and mentions.
+
+    ``char`` are the stretches of a raw text that these words make up.
+    """
 
     pieces: int
     words: tuple[int, ...] = ()
     unread: tuple[int, ...] = ()
     mentions: tuple[str, ...] = ()
+    char: tuple[Span, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a prediction; what does not apply is left out."""
-        return {name: value if name == "pieces" else [*value] for name, value in asdict(self).items() if value}
+        plain = asdict(self) | {"char": [[*stretch] for stretch in self.char]}
+        return {name: value if name == "pieces" else [*value] for name, value in plain.items() if value}
 
 
 def cut_words(lengths: Sequence[int], room: int, order: Sequence[int], needed: Sequence[int] = ()) -> list[int]:
@@ -52,7 +60,12 @@ def cut_words(lengths: Sequence[int], room: int, order: Sequence[int], needed: S
     return kept
 
 
-def describe_cut(lengths: Sequence[int], kept: Sequence[int], mentions: Iterable[tuple[str, range]]) -> Cut | None:
+def describe_cut(
+    lengths: Sequence[int],
+    kept: Sequence[int],
+    mentions: Iterable[tuple[str, range]] = (),
+    raw: RawText | None = None,
+) -> Cut | None:
     """The cut of words of these lengths, of which so many pieces are kept; None if nothing was cut."""
     lost = [length - left for length, left in zip(lengths, kept, strict=True)]
     if not any(lost):
@@ -62,7 +75,16 @@ def describe_cut(lengths: Sequence[int], kept: Sequence[int], mentions: Iterable
         words=tuple(i for i, missing in enumerate(lost) if missing and kept[i]),
         unread=tuple(i for i, left in enumerate(kept) if not left),
         mentions=tuple(name for name, words in mentions if any(lost[word] for word in words)),
+        char=() if raw is None else tuple(_stretches(lost, raw)),
     )
+
+
+def _stretches(lost: Sequence[int], raw: RawText) -> Iterator[Span]:
+    """The characters of words that follow each other and lost something."""
+    for any_lost, group in groupby(range(len(lost)), key=lambda word: lost[word] > 0):
+        if any_lost:
+            first, *others = group
+            yield raw.chars(first, (others or [first])[-1] + 1)
 
 
 def note_cuts(split: str, cuts: Sequence[Cut | None], max_length: int) -> list[Finding]:

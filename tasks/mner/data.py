@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mkgc.metrics.spans import bio_spans
 from mkgc.nn.crf import repair_bio
 from tasks.mner.example import TaggedExample, parse_tagged
 from tasks.mner.source import TaggedSource
+from tasks.mner.windows import Window, windows
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class TaggedFeatures:
     gold: tuple[int, ...]
     images: ImagePaths
     cut: Cut | None = None
+
+
+@dataclass(frozen=True)
+class TaggedQuery:
+    """A sentence that is asked about, in the windows in which it is read; ``cut`` says what of its words is not."""
+
+    example: TaggedExample
+    windows: tuple[tuple[Window, TaggedFeatures], ...]
+    cut: Cut | None
+
+    @property
+    def images(self) -> ImagePaths:
+        return self.example.images
 
 
 @dataclass(frozen=True)
@@ -76,15 +90,24 @@ class TaggingProcessor(SentenceProcessor):
 
     def encode(self, example: TaggedExample) -> TaggedFeatures:
         """Ids between [CLS] and [SEP]; words of which nothing fits into ``max_length`` are predicted as O."""
-        pieces, gold = self.tokenizer.pieces(example.tokens), example.tags or ()
-        legal = repair_bio(gold)
-        lengths = [len(ids) for ids in pieces]
-        kept = cut_words(lengths, self.settings.max_length - 2, range(len(pieces)))
+        pieces = self.tokenizer.pieces(example.tokens)
+        return self._features(example, pieces, cut_words([*map(len, pieces)], self.room, range(len(pieces))))
+
+    @property
+    def room(self) -> int:
+        """The pieces that are read at once."""
+        return self.settings.max_length - 2
+
+    def _features(self, example: TaggedExample, pieces: Sequence[Sequence[int]], kept: Sequence[int]) -> TaggedFeatures:
+        """The features of a sentence, of each of whose words so many pieces are kept."""
+        gold = example.tags or ()
+        legal, lengths = repair_bio(gold), [*map(len, pieces)]
         ids, positions = [self.tokenizer.start], []
         for own, count in zip(pieces, kept, strict=True):
             positions += [len(ids)] * (count > 0)
             ids += own[:count]
-        cut = describe_cut(lengths, kept, [(kind, range(start, end)) for kind, start, end in bio_spans(legal)])
+        mentions = [(kind, range(start, end)) for kind, start, end in bio_spans(legal)]
+        cut = describe_cut(lengths, kept, mentions, example.raw)
         return TaggedFeatures(
             (*ids, self.tokenizer.stop),
             tuple(positions),
@@ -108,8 +131,29 @@ class TaggingProcessor(SentenceProcessor):
             tuple(item.words for item in features),
         )
 
-    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedFeatures:
-        return self.encode(parse_tagged(record, folder, place))
+    def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedQuery:
+        """A sentence that fits, or does with its longest words cut, is read at once, and any other in windows."""
+        example = parse_tagged(record, folder, place)
+        pieces = self.tokenizer.pieces(example.tokens)
+        lengths, every = [*map(len, pieces)], range(len(pieces))
+        kept = cut_words(lengths, self.room, every)
+        if all(kept):
+            parts = [Window(every, every)]
+        else:
+            kept = [min(length, max(1, self.room // 4)) for length in lengths]
+            parts = windows(kept, self.room)
+        return TaggedQuery(
+            example,
+            tuple((part, self._part(example, part.read, pieces, kept)) for part in parts),
+            describe_cut(lengths, kept, raw=example.raw),
+        )
+
+    def _part(
+        self, example: TaggedExample, words: range, pieces: Sequence[Sequence[int]], kept: Sequence[int]
+    ) -> TaggedFeatures:
+        """The features of some of the words of a sentence."""
+        here = slice(words.start, words.stop)
+        return self._features(replace(example, tokens=example.tokens[here], raw=None), pieces[here], kept[here])
 
 
 def read(

@@ -11,14 +11,18 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from mkgc.data.examples import Span
 from mkgc.data.processor import Processor
+from mkgc.data.words import span_as_dict
 from mkgc.errors import ConfigError
 from mkgc.heads.span import SpanTagger
+from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
-from tasks.mner.data import TaggedBatch, TaggingProcessor
+from tasks.mner.data import TaggedBatch, TaggedQuery, TaggingProcessor
+from tasks.mner.windows import join_windows
 
 
 class EntityRecognition(Task):
@@ -111,12 +115,27 @@ class EntityRecognition(Task):
         rows = zip(batch.words, decoded.tolist(), certain, strict=True)
         return [{"tokens": list(words), "spans": self._spans(words, tags, sure)} for words, tags, sure in rows]
 
+    def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
+        """The entities of sentences (:class:`TaggedQuery`), of long ones joined from their windows."""
+        parts = iter(super().predict_items([part for one in features for _, part in one.windows], store, size))
+        return [self._joined(one, [next(parts) for _ in one.windows]) for one in features]
+
+    def _joined(self, asked: TaggedQuery, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        words, raw = asked.example.tokens, asked.example.raw
+        named = [[(e["type"], e["start"], e["end"], e["score"]) for e in part["spans"]] for part in parts]
+        found = join_windows(zip([window for window, _ in asked.windows], named, strict=True))
+        spans = [
+            {"type": kind} | span_as_dict(words, raw, Span(start, end)) | {"score": score}
+            for kind, start, end, score in found
+        ]
+        return {"tokens": list(words), "spans": spans}
+
     def _spans(self, words: Sequence[str], tags: Sequence[int], certain: Sequence[float]) -> list[dict[str, Any]]:
         """The spans that tags mark, with their words and the mean of their probabilities."""
         out = []
         for kind, start, end in bio_spans([self.processor.tags[tag] for tag in tags]):
             score = sum(certain[start:end]) / (end - start)
-            out.append({"type": kind, "start": start, "end": end, "text": " ".join(words[start:end]), "score": score})
+            out.append({"type": kind} | span_as_dict(words, None, Span(start, end)) | {"score": score})
         return out
 
 

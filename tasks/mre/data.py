@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from mkgc.data.processor import image_batch, text_batch
 from mkgc.data.sentences import SentenceProcessor, read_sentences
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
+from mkgc.data.words import span_as_dict
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.loaded import LoadedImages
 from tasks.mre.example import RelationExample, parse_relation
@@ -41,7 +42,7 @@ Markers = Literal["new", "punctuation", "released"]
 class RelationFeatures:
     """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -100 if unknown.
 
-    ``cut`` says what of it is not read.
+    ``cut`` says what of it is not read, ``mentions`` which words the mentions of a record are (:func:`span_as_dict`).
     """
 
     ids: tuple[int, ...]
@@ -50,6 +51,7 @@ class RelationFeatures:
     label: int
     images: ImagePaths
     cut: Cut | None = None
+    mentions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class RelationProcessor(SentenceProcessor):
                 ids.append(self.marker_ids[marker])
             ids += own[: kept[word]] if own else []
         label = IGNORED if example.relation is None else self.labels.index(example.relation)
-        cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True))
+        cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True), example.raw)
         return RelationFeatures((*ids, tokenizer.stop), opened[0], opened[2], label, example.images, cut)
 
     def collate(self, features: Sequence[RelationFeatures], store: LoadedImages) -> RelationBatch:
@@ -133,7 +135,10 @@ class RelationProcessor(SentenceProcessor):
         )
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> RelationFeatures:
-        return self.encode(parse_relation(record, folder, place))
+        example = parse_relation(record, folder, place)
+        spans = {"head": example.head, "tail": example.tail}
+        named = {name: span_as_dict(example.tokens, example.raw, span) for name, span in spans.items()}
+        return replace(self.encode(example), mentions=named)
 
 
 def _markers_before(example: RelationExample) -> dict[int, list[int]]:

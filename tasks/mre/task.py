@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from mkgc.batch import IGNORED
 from mkgc.heads.pair import PairClassifier
+from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.relation import RelationF1
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
@@ -57,6 +59,11 @@ class RelationExtraction(Task):
 
     def update_metric(self, batch: RelationBatch, metric: RelationF1) -> None:
         metric.update(self.scores(batch).argmax(-1), batch.labels)
+
+    def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
+        """The same with the words that each record's head and tail are."""
+        answers = super().predict_items(features, store, size)
+        return [answer | item.mentions for answer, item in zip(answers, features, strict=True)]
 
     def predict(self, batch: RelationBatch) -> list[dict[str, Any]]:
         """The relation, its probability, and the probabilities of all, or of the ``top_k`` best from the best on."""

@@ -172,6 +172,16 @@ def test_a_prediction_says_what_of_its_sentence_was_not_read(mre_root: Path, tin
     assert answers[1]["cut"]["pieces"] > 200
 
 
+def test_what_was_not_read_of_a_text_is_said_in_characters(mre_root: Path, tiny: Callable[..., Any]) -> None:
+    far = "today, " * 40
+    (answer,) = asked("mre", mre_root, tiny).predict([{"text": f"{URL} Ada, Bob {far}", "head": "Ada", "tail": "Bob"}])
+    link, rest = answer["cut"]["char"]
+    assert link == [0, len(URL)]
+    assert rest[1] == len(f"{URL} Ada, Bob {far}".rstrip())
+    assert rest[0] > len(f"{URL} Ada, Bob ")
+    assert answer["head"] == {"start": 1, "end": 2, "text": "Ada", "char": [len(URL) + 1, len(URL) + 4]}
+
+
 @pytest.mark.parametrize("pooling", ["words", "pieces"])
 def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(
     pooling: str, mner_root: Path, tiny: Callable[..., Any]
@@ -180,7 +190,8 @@ def test_a_tagger_reads_behind_a_long_word_and_says_what_it_did_not_read(
     first, second = model.predict([{"tokens": [URL, "We", "saw", word]} for word in ("Paris", "Hilton")])
     assert first["cut"]["words"] == [0]
     assert first["tokens"] == [URL, "We", "saw", "Paris"]
-    items = [model.task.processor.parse({"tokens": [URL, "We", "saw", w]}, Path(), "") for w in ("Paris", "Hilton")]
+    queries = [model.task.processor.parse({"tokens": [URL, "We", "saw", w]}, Path(), "") for w in ("Paris", "Hilton")]
+    items = [features for query in queries for _, features in query.windows]
     assert [len(item.positions) for item in items] == [4, 4]
     assert items[0].ids != items[1].ids
     assert second["cut"]["words"] == [0]

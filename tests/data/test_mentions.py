@@ -1,14 +1,18 @@
 """Mentions in a record: the words, positions of tokens, or characters of the text."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mkgc.data.examples import Span
+from mkgc.data.words import split_words
 from mkgc.errors import DataError
 from tasks.mner.example import parse_labelled
 from tasks.mre.example import RelationExample, parse_relation
+from tasks.mre.example import parse_labelled as parse_labelled_relation
 
 TEXT = "Look: a Panda, not a Tiger's cub. 大熊猫 and a Tiger!"
 PLACE = "in.jsonl:1"
@@ -104,3 +108,30 @@ def test_labels_may_be_spans_of_characters() -> None:
 def test_tags_of_a_text_are_those_of_its_words() -> None:
     with pytest.raises(DataError, match="must be a list of 3 tags, one a word, not 2; give the words as 'tokens', or"):
         parse_labelled({"text": "A Panda.", "tags": ["O", "B-X"]}, Path(), PLACE)
+
+
+def own_sentences() -> str:
+    page = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
+    return page.split("## Your own sentences")[1].split("\n## ")[0]
+
+
+def test_the_records_of_the_page_are_read() -> None:
+    records = [json.loads(line) for line in own_sentences().splitlines() if line.startswith("    {")]
+    assert len(records) == 5
+    for record in records:
+        if "relation" in record:
+            example = parse_labelled_relation(record, Path(), PLACE)
+            assert {example.tokens[slice(*example.head)], example.tokens[slice(*example.tail)]} <= {
+                ("Ada",),
+                ("Rome",),
+                ("罗", "马"),
+            }
+        else:
+            tagged = parse_labelled(record, Path(), PLACE)
+            assert (tagged.tags or ())[:2] == ("B-PER", "O")
+
+
+def test_the_texts_of_the_page_have_the_words_that_stand_beside_them() -> None:
+    rows = re.findall(r"^\| `(.*)` \| (.* · .*) \|$", own_sentences(), re.MULTILINE)
+    assert len(rows) == 5
+    assert [split_words(text).words for text, _ in rows] == [tuple(words.split(" · ")) for _, words in rows]
