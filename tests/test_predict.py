@@ -137,7 +137,7 @@ def test_an_answer_has_its_question_and_as_many_scores_as_are_asked_for(
     words = ["predict", trained, f"input={asked}", f"output={answers}"]
     assert run(*words)[0] == 0
     (whole,) = rows(answers)
-    assert [*whole] == ["id", "query", "relation", "score", "scores"]
+    assert [*whole] == ["id", "query", "relation", "score", "scores", "head", "tail"]
     assert whole["query"] == GOOD | {"id": "x"}
     assert run(*words, "top_k=2")[0] == 0
     (short,) = rows(answers)
