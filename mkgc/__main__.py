@@ -6,9 +6,8 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
+from mkgc.app.help import VERBS, show_verbs
 from mkgc.terminal import say
-
-VERBS = ("train", "evaluate", "predict", "check", "prepare", "convert", "report")
 
 
 def main() -> None:
@@ -16,13 +15,15 @@ def main() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     if verb == "--version":
         say(f"mkgc {version('mkgc')}")
-        return
-    if verb not in VERBS:
+    elif verb in ("--help", "-h"):
+        show_verbs()
+    elif verb in VERBS:
+        sys.argv = [f"mkgc {verb}", *sys.argv[2:]]
+        import_module(f"mkgc.{verb}").main()
+    else:
         known = ", ".join(VERBS)
         say(f"mkgc: no command '{verb}'; choose {known}" if verb else f"usage: mkgc {{{known}}} key=value …")
         sys.exit(2)
-    sys.argv = [f"mkgc {verb}", *sys.argv[2:]]
-    import_module(f"mkgc.{verb}").main()
 
 
 if __name__ == "__main__":

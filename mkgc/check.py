@@ -76,7 +76,7 @@ def _main(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run(_main)
+    run(_main, "check")
 
 
 if __name__ == "__main__":

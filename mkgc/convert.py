@@ -133,7 +133,7 @@ def _main(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run(_main)
+    run(_main, "convert")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def _main(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run(_main)
+    run(_main, "evaluate")
 
 
 sys.modules[__name__].__class__ = calls.CallableModule

@@ -80,7 +80,7 @@ def _main(config: DictConfig) -> None:
 def main() -> None:
     """The command."""
     sys.argv[1:] = [FLAGS.get(word, word) for word in sys.argv[1:]]
-    run(_main)
+    run(_main, "predict")
 
 
 if __name__ == "__main__":

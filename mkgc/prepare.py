@@ -104,7 +104,7 @@ def _main(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run(_main)
+    run(_main, "prepare")
 
 
 if __name__ == "__main__":

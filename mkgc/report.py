@@ -58,7 +58,7 @@ def _main(config: DictConfig) -> None:
 
 def main() -> None:
     """The command."""
-    run(_main)
+    run(_main, "report")
 
 
 if __name__ == "__main__":

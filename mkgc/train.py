@@ -229,7 +229,7 @@ def _main(config: DictConfig) -> float:
 
 def main() -> None:
     """The command."""
-    command.run(_main)
+    command.run(_main, "train")
 
 
 sys.modules[__name__].__class__ = calls.CallableModule

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.bugs import explain_disk, record_bug
 from mkgc.app.folders import drop_empty
+from mkgc.app.help import show_help
 from mkgc.app.lean import import_lean
 from mkgc.app.overrides import explain_syntax, settle
 from mkgc.app.packages import own_tasks
@@ -39,8 +40,8 @@ HUNG_UP = 141
 """As of a program that a closed pipe ends: what the reader no longer wants is no error."""
 
 
-def run(main: Callable[[], object]) -> None:
-    """Runs a Hydra main function and turns what went wrong into a line and an exit code."""
+def run(main: Callable[[], object], verb: str) -> None:
+    """Runs a command's Hydra main function and turns what went wrong into a line and an exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them and exiting with 1
     quiet()
     hand_on_errors()
@@ -49,6 +50,9 @@ def run(main: Callable[[], object]) -> None:
         say(f"mkgc {version('mkgc')}")
         return
     try:
+        if {"--help", "-h"} & {*sys.argv[1:]}:
+            show_help(verb)
+            return
         check_renamed(sys.argv[1:])
         with own_tasks(), in_order():
             main()
@@ -59,7 +63,9 @@ def run(main: Callable[[], object]) -> None:
             say(f"mkgc: {end.line}", error=True)
         sys.exit(end.code)
     except Exception as error:
-        if not _begun(error):  # Hydra could not compose a configuration, and not all its errors are its own
+        if not (
+            _begun(error) or isinstance(error, BrokenPipeError)
+        ):  # Hydra could not compose a configuration, and not all its errors are its own
             error = error if isinstance(error, HydraException | OmegaConfBaseException) else ConfigError(_line(error))
         _fail(error)
 

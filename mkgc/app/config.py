@@ -129,7 +129,7 @@ def _misvalued(config: DictConfig, keys: Keys, missing: list[str]) -> Iterator[s
 
 def _misfit(place: str, value: Any, hint: Any) -> str:
     """The line about a value; where text is wanted, a number or a truth value can be quoted to be text."""
-    line = f"{place}={_shortened(value)}: must be {_said(hint)}"
+    line = f"{place}={_shortened(value)}: must be {said(hint)}"
     return f"{line}; as text: {quoted(place, value)}" if fits("", hint) and isinstance(value, int | float) else line
 
 
@@ -155,7 +155,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
     target = get_object(node["_target_"])
     parameters = _parameters(target)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    hints = _hints(target)
+    hints = signature_types(target)
     for key in node:
         place = f"{path}.{key!s}"
         if key in GIVEN or place in (DECLARED, COMPILE) or place in missing:
@@ -170,7 +170,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
 def _strangers(config: DictConfig) -> Iterator[str]:
     """Finds task and backbone that do not fit: the annotation of the model's parameter says what it takes."""
     model, backbone = get_object(config.task.model["_target_"]), get_object(config.backbone["_target_"])
-    hint = _hints(model).get("backbone")
+    hint = signature_types(model).get("backbone")
     wanted = typing.get_args(hint) if typing.get_origin(hint) in UNIONS else (hint,)
     if hint is None or any(_takes(kind, backbone, "_partial_" in config.backbone) for kind in wanted):
         return
@@ -193,7 +193,7 @@ def _made(kind: Any) -> type:
     return typing.get_args(kind)[-1] if typing.get_origin(kind) is Callable else kind
 
 
-def _hints(target: Any) -> dict[str, Any]:
+def signature_types(target: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(vars(target)["__init__"] if isinstance(target, type) else target, None, None, True)
     except (NameError, AttributeError, TypeError, KeyError):
@@ -228,19 +228,19 @@ def fits(value: Any, hint: Any) -> bool:
     return not (built and isinstance(value, PLAIN))
 
 
-def _said(hint: Any) -> str:
+def said(hint: Any) -> str:
     """A type in a user's words."""
     if typing.get_origin(hint) is Annotated:
         kind, *marks = typing.get_args(hint)
-        return " ".join([_said(kind), *(str(mark) for mark in marks if isinstance(mark, Range))])
+        return " ".join([said(kind), *(str(mark) for mark in marks if isinstance(mark, Range))])
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) is Callable:
         return "a node that names what it builds (_target_)"
     if typing.get_origin(hint) in (dict, list, Sequence):
-        each = _said(typing.get_args(hint)[-1])
+        each = said(typing.get_args(hint)[-1])
         return f"a mapping of keys to {each}" if typing.get_origin(hint) is dict else f"a list [{each}, …]"
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     if typing.get_origin(hint) in UNIONS:
-        return " or ".join(dict.fromkeys(_said(argument) for argument in typing.get_args(hint)))
+        return " or ".join(dict.fromkeys(said(argument) for argument in typing.get_args(hint)))
     return names.get(hint, str(getattr(hint, "__name__", hint)))
