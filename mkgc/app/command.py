@@ -63,9 +63,8 @@ def run(main: Callable[[], object], verb: str) -> None:
             say(f"mkgc: {end.line}", error=True)
         sys.exit(end.code)
     except Exception as error:
-        if not (
-            _begun(error) or isinstance(error, BrokenPipeError)
-        ):  # Hydra could not compose a configuration, and not all its errors are its own
+        # Hydra could not compose a configuration, and not all its errors are its own.
+        if not (_begun(error) or isinstance(error, BrokenPipeError)):
             error = error if isinstance(error, HydraException | OmegaConfBaseException) else ConfigError(_line(error))
         _fail(error)
 

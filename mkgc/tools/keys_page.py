@@ -43,8 +43,8 @@ INHERITED = ("data", "trainer")
 INTRODUCTION = """# Keys
 
 Every key of every command, with its default (… where it must be given), the values that it may have, and what it is. A
-key is given as `key=value`. A choice brings keys of its own; where not all options of a choice have a key, those that do
-stand in brackets, and `python -m mkgc.train task=NAME … --cfg job` prints what a choice has, with its values.
+key is given as `key=value`. A choice brings keys of its own; where not all options of a choice have a key, those that
+do stand in brackets, and `python -m mkgc.train task=NAME … --cfg job` prints what a choice has, with its values.
 `hydra.run.dir=DIR` names the folder of a run.
 
 <!-- Written by `make keys` out of conf/ and docstrings. -->
