@@ -17,6 +17,9 @@ SHORTLIST = 50
 MOST = 3
 """Texts that are named."""
 
+ALIKE = 0.6
+"""The share of characters that two texts have in common in the same order, from which they are much alike."""
+
 
 class NearTexts:
     """Texts as counts of their characters, among which those most like another are found: a million in 0.3 s.
@@ -29,8 +32,8 @@ class NearTexts:
         self._folded = [*map(_folded, self.texts)]
         self._counts = _counts(self._folded)
 
-    def find(self, wanted: str) -> list[str]:
-        """The texts that are much like another one, the most like first; a number is like none."""
+    def find(self, wanted: str, least: float = ALIKE) -> list[str]:
+        """The texts that are ``least`` as much like another one, the most like first; a number is like none."""
         folded = _folded(wanted)
         if not self.texts or folded.isdecimal():
             return []
@@ -38,7 +41,7 @@ class NearTexts:
         distance = (np.maximum(self._counts, mine) - np.minimum(self._counts, mine)).sum(1, dtype=np.int64)
         rows = np.argsort(distance, kind="stable")[:SHORTLIST].tolist()
         originals = {self._folded[row]: self.texts[row] for row in reversed(rows)}
-        return [originals[text] for text in get_close_matches(folded, originals, MOST)]
+        return [originals[text] for text in get_close_matches(folded, originals, MOST, least)]
 
     def suggest(self, wanted: str) -> str:
         """The end of a message about an unknown text: ``; did you mean 'France'?``, or nothing if none is like it."""

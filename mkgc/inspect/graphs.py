@@ -109,7 +109,7 @@ def find_unseen(graph: Graph) -> Section:
 
 def look_at_texts(graph: Graph) -> Section:
     """Entities without a text, with a name only, and with a name that others have, too."""
-    named = [name != entity for name, entity in zip(graph.names, graph.entities, strict=True)]
+    named = [len({*names}) > 1 for names in graph.synonyms()]
     told = [bool(text) for text in graph.descriptions]
     bare = sum(not name and not text for name, text in zip(named, told, strict=True))
     short = sum(name and not text for name, text in zip(named, told, strict=True))

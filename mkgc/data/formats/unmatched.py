@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from unicodedata import normalize
 
 from mkgc.data.formats.filenames import decode, stem
+from mkgc.data.near import NearTexts
 from mkgc.errors import one_line
 from mkgc.inspect.report import Finding
 
@@ -17,9 +17,6 @@ NAMED = 5
 
 ALIKE = 0.8
 """The least likeness of a misspelt name: one letter of five may be another, missing or too many."""
-
-MOST = 50_000
-"""Names among which a misspelt one is searched: a second for each file."""
 
 
 def note_unmatched(
@@ -33,7 +30,7 @@ def note_unmatched(
         return ()
     owners = {path: owner for path in paths if (owner := (meant or {}).get(plain(stem(path.name))))}
     first = sorted(paths, key=lambda path: path not in owners)[:NAMED]
-    owners |= {path: owner for path in first if path not in owners and (owner := _misspelt(path, meant or {}))}
+    owners |= _misspelt([path for path in first if path not in owners], meant or {})
     said = [_shown(path, root) + (f" for '{owners[path]:.40}'?" if path in owners else "") for path in first]
     return (Finding("warning", f"images that {whose}: {_counted(paths, said)}"),)
 
@@ -66,13 +63,12 @@ def plain(name: str) -> str:
     return "".join(c for c in normalize("NFKC", decode(name)).casefold() if c.isalnum())
 
 
-def _misspelt(path: Path, meant: Mapping[str, str]) -> str | None:
+def _misspelt(paths: Iterable[Path], meant: Mapping[str, str]) -> dict[Path, str]:
     """Who has a name much like a file's. Words only: numbers that are much alike mean other things."""
-    key = plain(stem(path.name))
-    if not key.isalpha() or len(meant) > MOST:
-        return None
-    near = get_close_matches(key, (name for name in meant if name.isalpha()), 1, ALIKE)
-    return meant[near[0]] if near else None
+    keys = {path: key for path in paths if (key := plain(stem(path.name))).isalpha()}
+    names = NearTexts(filter(str.isalpha, meant)) if keys else NearTexts(())
+    near = ((path, names.find(key, ALIKE)) for path, key in keys.items())
+    return {path: meant[found[0]] for path, found in near if found}
 
 
 def _shown(path: Path, root: Path) -> str:
