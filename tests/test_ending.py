@@ -47,7 +47,7 @@ def test_a_signal_ends_training_with_its_own_exit_code_and_keeps_what_was_saved(
     ended, _, err = run("train", f"data.root={mre_root}", *TINY, "task.epochs=3", "hydra.run.dir=here")
     assert ended == code
     word = "terminated" if number == signal.SIGTERM else "interrupted"
-    assert said(err) == f"{word}; 1 epoch is saved: go on with 'resume=\"{tmp_path}/here/last.ckpt\"'"
+    assert said(err) == f"{word}; 1 epoch is saved: go on with the same keys and 'resume=\"{tmp_path}/here/last.ckpt\"'"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
     monkeypatch.setattr(RelationExtraction, "losses", losses)
     again, _, err = run(
@@ -70,7 +70,7 @@ def test_a_run_that_is_told_to_end_before_its_first_epoch_is_over_says_that_noth
 
 def test_a_resumed_run_that_ends_within_an_epoch_goes_on_from_where_it_began() -> None:
     kept = KeepBest(Path("new"), None)
-    line = "no further epoch was finished: go on with 'resume=\"old/last.ckpt\"'"
+    line = "no further epoch was finished: go on with the same keys and 'resume=\"old/last.ckpt\"'"
     assert kept.way_on("old/last.ckpt") == line
 
 

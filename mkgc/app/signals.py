@@ -51,8 +51,8 @@ def claim() -> None:
     def end(number: int, _: FrameType | None) -> None:
         for each in WORDS:
             signal.signal(each, signal.SIG_DFL)
-        if os.getpid() != owner:  # a worker that was forked: it has nothing to put in order
-            os._exit(128 + number)
+        if os.getpid() != owner:  # a worker that was forked has nothing to put in order, nor to complain of
+            os._exit(0)
         raise Ended(WORDS[signal.Signals(number)], 128 + number)
 
     if threading.current_thread() is threading.main_thread():

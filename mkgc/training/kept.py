@@ -67,9 +67,9 @@ class KeepBest(Checkpoint):
         """How a run that ends now can go on, in words; ``resumed`` is the checkpoint that it went on from itself."""
         if self.saved is not None:
             made = "1 epoch is" if self.epochs == 1 else f"{self.epochs} epochs are"
-            return f"{made} saved: go on with {quoted('resume', self.saved)}"
+            return f"{made} saved: go on with the same keys and {quoted('resume', self.saved)}"
         if resumed is not None:
-            return f"no further epoch was finished: go on with {quoted('resume', resumed)}"
+            return f"no further epoch was finished: go on with the same keys and {quoted('resume', resumed)}"
         return "no epoch was finished, so nothing is saved: start again"
 
     def _ends(self) -> bool:
