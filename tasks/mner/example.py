@@ -14,6 +14,8 @@ from mkgc.data.formats.records import SentenceRecord, read_sentence
 from mkgc.data.words import RawText
 from mkgc.errors import DataError
 
+KEYS = {"tags", "spans"}
+
 
 @dataclass(frozen=True)
 class TaggedExample:
@@ -34,20 +36,16 @@ def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedE
     Raises:
         DataError: Something is missing or of another kind.
     """
-    return _example(_read(record, folder, place))
+    return _example(read_sentence(record, KEYS, folder, place))
 
 
 def parse_labelled(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:
     """The same with its ``tags``, one a word as written, or its ``spans``; raises likewise."""
-    found = _read(record, folder, place)
+    found = read_sentence(record, KEYS, folder, place, spans=("spans",))
     if ("tags" in record) == ("spans" in record):
         raise DataError("give one of 'tags' and 'spans'", place)
     tags = _tags(record["tags"], found, place) if "tags" in record else _spans(record["spans"], found, place)
     return replace(_example(found), tags=tags, place=place)
-
-
-def _read(record: Mapping[str, Any], folder: Path, place: str) -> SentenceRecord:
-    return read_sentence(record, {"tags", "spans"}, folder, place)
 
 
 def _example(found: SentenceRecord) -> TaggedExample:

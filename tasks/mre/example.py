@@ -34,7 +34,7 @@ def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> Relat
     Raises:
         DataError: Something is missing or of another kind.
     """
-    found = read_sentence(record, {"head", "tail", "relation"}, folder, place)
+    found = read_sentence(record, {"head", "tail", "relation"}, folder, place, spans=("head", "tail"))
     head, tail = (mention(found, key, place) for key in ("head", "tail"))
     return RelationExample(found.id, found.tokens, head, tail, None, found.images, found.raw)
 

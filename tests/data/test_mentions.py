@@ -10,7 +10,7 @@ import pytest
 from mkgc.data.examples import Span
 from mkgc.data.words import split_words
 from mkgc.errors import DataError
-from tasks.mner.example import parse_labelled
+from tasks.mner.example import parse_labelled, parse_tagged
 from tasks.mre.example import RelationExample, parse_relation
 from tasks.mre.example import parse_labelled as parse_labelled_relation
 
@@ -103,6 +103,11 @@ def test_labels_may_be_spans_of_characters() -> None:
     tagged = [pair for pair in zip(example.tokens, example.tags or (), strict=True) if pair[1] != "O"]
     chinese = [("大", "B-动物"), ("熊", "I-动物"), ("猫", "I-动物")]
     assert tagged == [("Panda", "B-ANIMAL"), ("'s", "B-X"), *chinese]
+
+
+def test_labels_are_passed_over_where_entities_are_asked_for() -> None:
+    for wrong in ({"char": [8, 11], "type": "X"}, {"char": "no"}):
+        assert "Panda" in parse_tagged({"text": TEXT, "spans": [wrong]}, Path(), PLACE).tokens
 
 
 def test_tags_of_a_text_are_those_of_its_words() -> None:

@@ -59,6 +59,10 @@ KEYS = (
     "crops",
     "objects",
     "name",
+    "char",
+    "start",
+    "end",
+    "type",
     "foo",
     "",
 )
@@ -66,6 +70,8 @@ WHOLE = (
     {"text": "Ada met Bob in Rome", "head": "Ada", "tail": [2, 3], "relation": "knows", "image": "a.png"},
     {"tokens": ["Ada", "met", "Bob"], "tags": ["B-PER", "O", "B-PER"], "image": ["a.png"]},
     {"tokens": ["Ada", "met", "Bob"], "spans": [{"start": 0, "end": 1, "type": "PER"}]},
+    {"text": "Ada, Bob! 罗马", "head": {"char": [0, 3]}, "tail": "罗马", "relation": "knows"},
+    {"text": "Ada, Bob! 罗马", "spans": [{"char": [10, 12], "type": "LOC"}]},
     {"head": "e1", "relation": "near"},
     {"head": {"name": "Nu", "description": "a thing", "images": ["a.png"]}, "tail": "e2"},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +29,13 @@ class SentenceRecord(NamedTuple):
     raw: RawText | None
 
 
-def read_sentence(record: Mapping[str, Any], keys: set[str], folder: Path, place: str) -> SentenceRecord:
+def read_sentence(
+    record: Mapping[str, Any], keys: set[str], folder: Path, place: str, spans: Collection[str] = ()
+) -> SentenceRecord:
     """``text`` or ``tokens``, and images relative to ``folder``; other ``keys`` are the task's own.
 
-    A text is split into words (:func:`split_words`), and where a span of characters of the task's begins or ends.
+    A text is split into words (:func:`split_words`), and where a span of characters begins or ends that one of the keys
+    in ``spans`` holds.
 
     Raises:
         DataError: Something is missing, of another kind, or of no known key.
@@ -42,7 +45,7 @@ def read_sentence(record: Mapping[str, Any], keys: set[str], folder: Path, place
     if strange := given.keys() - known:
         there = ", ".join(sorted(known))
         raise DataError(f"no such key: '{min(map(str, strange))}'; there are {there}", place)
-    raw = _text(given, keys, place)
+    raw = _text(given, spans, place)
     words = fields.tokens(given["tokens"], "tokens", place) if raw is None else raw.words
     return SentenceRecord(str(given.get("id", place)), words, _images(given, folder, place), given, raw)
 
@@ -69,7 +72,7 @@ def files(value: Any, what: str, place: str) -> list[str]:
     return names
 
 
-def _text(record: Mapping[str, Any], keys: set[str], place: str) -> RawText | None:
+def _text(record: Mapping[str, Any], spans: Collection[str], place: str) -> RawText | None:
     if ("text" in record) == ("tokens" in record):
         raise DataError("give one of 'text' and 'tokens'", place)
     if "tokens" in record:
@@ -77,7 +80,7 @@ def _text(record: Mapping[str, Any], keys: set[str], place: str) -> RawText | No
     text = record["text"]
     if not isinstance(text, str):
         raise DataError(f"'text' must be a sentence, not {text!r:.40}", place)
-    borders = [border for key in sorted(keys & record.keys()) for border in _borders(record[key], text, key, place)]
+    borders = [border for key in spans for border in _borders(record.get(key), text, key, place)]
     raw = split_words(text, borders)
     if not raw.offsets:
         raise DataError(f"'text' must be a sentence, not {text!r:.40}", place)
