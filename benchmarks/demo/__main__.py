@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from rich.columns import Columns
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from benchmarks.demo import cards, picture
@@ -91,10 +93,14 @@ def show(console: Console) -> None:
 
 
 def _print(card: Card, console: Console) -> None:
+    """The answers of a line beside one another: in columns on a terminal, a log's lines may be long."""
     console.print(Text(f"  {card.question}"), soft_wrap=True)
     for line in card.lines:
-        parts = [(f"{SIGNS[mark]} {text}".lstrip(), STYLES[mark]) for text, mark in line]
-        console.print(Text("      ") + Text("   ").join(Text(*part) for part in parts), soft_wrap=True)
+        parts = [Text(f"{SIGNS[mark]} {text}".lstrip(), STYLES[mark]) for text, mark in line]
+        if console.is_terminal:
+            console.print(Padding(Columns(parts, padding=(0, 3)), (0, 0, 0, 6)))
+        else:
+            console.print(Text("      ") + Text("   ").join(parts), soft_wrap=True)
 
 
 def main() -> None:
