@@ -22,9 +22,9 @@ ALIKE = 0.6
 
 
 class NearTexts:
-    """Texts as counts of their characters, among which those most like another are found: a million in 0.3 s.
+    """Texts as counts of their characters, among which those most like another are found.
 
-    Case and outer spaces do not count.
+    Of a million, counting takes 3 s of processor time, and each search 0.2 s. Case and outer spaces do not count.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from mkgc.data.graph import Graph
 from mkgc.metrics.ranking import Ranks
 from tasks.link_prediction.processor import TripleProcessor
 
-RankedTriples = tuple[Ranks, Int[Tensor, "K 3"], Bool[Tensor, " K"]]
+RankedTriples = tuple[Ranks, Int[Tensor, "_ 3"], Bool[Tensor, " _"]]
 """Ranks of triples, and whether it was the tail that was asked for."""
 
 
