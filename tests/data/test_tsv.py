@@ -54,6 +54,15 @@ def test_a_table_lists_the_entities_with_names_and_descriptions_where_they_have_
     assert graph.triples["train"].tolist() == [[1, 0, 2], [2, 1, 0]]
 
 
+def test_texts_may_lie_as_in_the_published_layout(root: Path) -> None:
+    (root / "entity2text.txt").write_text("ada\tAda Lovelace\nbob\tBob\nnobody\tNobody\n")
+    (root / "entity2textlong.txt").write_text("ada\tA mathematician.\n")
+    (root / "entities.tsv").write_text("new york\nbob\tRobert\nada\n")
+    graph = tsv.read(root)
+    assert graph.names == ("new york", "Robert", "Ada Lovelace")
+    assert graph.descriptions == ("", "", "A mathematician.")
+
+
 def test_titles_of_columns_are_no_data(root: Path) -> None:
     plain = tsv.read(root)
     (root / "train.tsv").write_text("Head\tRelation\tTail\n" + FILES["train.tsv"])

@@ -75,7 +75,7 @@ def test_entities_from_files_to_predictions(posts: Path, shell: Callable[..., st
 def test_relations_from_files_to_predictions(posts: Path, shell: Callable[..., str]) -> None:
     data = "task=mre data=jsonl data.root=related backbone=text_only"
     assert "training may go on" in shell(f"python -m mkgc.check {data}")
-    shell(f"python -m mkgc.train {data} task.epochs=12 optim.lr=3e-3 hydra.run.dir=runs/related")
+    shell(f"python -m mkgc.train {data} task.epochs=30 data.batch_size=16 optim.lr=2e-3 hydra.run.dir=runs/related")
     asked = [
         {"text": "“王芳” is off to Kenya!!! ✈️", "head": "王芳", "tail": "Kenya"},
         {"text": "小明不喜欢四川。😡", "head": {"char": [0, 2]}, "tail": "四川"},

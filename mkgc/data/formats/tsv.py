@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mkgc.data.formats.entity_images import EntityImages, find_images
-from mkgc.data.formats.kg import read_texts
+from mkgc.data.formats.kg import clean_texts, read_texts
 from mkgc.data.formats.text_files import find
 from mkgc.data.formats.text_table import TextTable, read_text_table
 from mkgc.data.formats.titles import skip_titles
@@ -30,7 +30,8 @@ ONE = ("triples.tsv", "triples.csv", "triples.txt")
 def read(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     """The whole graph. Its entities are those of ``entities.tsv``, else those of the triples; likewise relations.
 
-    The tables have names in any languages, aliases and descriptions (:mod:`mkgc.data.formats.text_table`). An image is
+    The tables have names in any languages, aliases and descriptions (:mod:`mkgc.data.formats.text_table`); what they
+    leave open, texts in the layout of :mod:`mkgc.data.formats.kg` may say. An image is
     ``images/ID.jpg`` (whatever the suffix), several lie in ``images/ID/``, called after the id as
     :mod:`mkgc.data.formats.entity_images` says.
 
@@ -69,12 +70,13 @@ def _assemble(
     triples: Mapping[str, Triples],
     images: EntityImages,
 ) -> Graph:
+    short, long = (clean_texts(read_texts(root / f"{file}.txt")) for file in ("entity2text", "entity2textlong"))
     said = read_texts(root / "relation2text.txt")
     (of_entities, of_relations), (entities, relations) = tables, ids
     return Graph(
         entities=entities,
-        names=_first(of_entities, "name", entities, entities),
-        descriptions=_first(of_entities, "description", entities, [""] * len(entities)),
+        names=_first(of_entities, "name", entities, [short.get(one) or one for one in entities]),
+        descriptions=_first(of_entities, "description", entities, [long.get(one, "") for one in entities]),
         relations=relations,
         relation_names=_first(of_relations, "name", relations, [said.get(one) or one for one in relations]),
         images=images.images,
