@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from itertools import accumulate
 from typing import Any
 
 from mkgc.data.examples import Span
 from mkgc.data.formats import fields
 from mkgc.data.formats.records import SentenceRecord
+from mkgc.data.near import NearTexts
 from mkgc.data.words import show_words, split_words
 from mkgc.errors import DataError
 
 ALIKE = 0.75
-"""How much of two words must be the same for one to be named instead of the other, in difflib's measure."""
+"""How much of some words must be the same for others to be named instead: more than of ids, as a sentence has many."""
 
 
 def mention(record: SentenceRecord, key: str, place: str) -> Span:
@@ -92,7 +92,7 @@ def _like(value: str, record: SentenceRecord) -> str:
         words = show_words(record.tokens, record.raw, Span(start, start + count))
         there.setdefault(_bare(words), words)
     bare = _bare(value)
-    near = [key for key in there if bare and bare in key] or get_close_matches(bare, there, 1, ALIKE)
+    near = [key for key in there if bare and bare in key] or NearTexts(there).find(bare, ALIKE)
     if not near:
         return ""
     like = there[near[0]]
