@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mkgc.app import calls, command
@@ -17,8 +18,9 @@ from mkgc.app.packages import CONF
 from mkgc.app.provenance import provenance
 from mkgc.app.signals import is_first
 from mkgc.app.sweeps import check_processes
+from mkgc.errors import ConfigError
 from mkgc.terminal import say
-from mkgc.training.run import BEST, Run, check_free, resumed_from, write_settings
+from mkgc.training.run import AUTO, BEST, Run, check_free, resumed_from, write_settings
 from mkgc.training.trainer import build_trainer
 
 if TYPE_CHECKING:
@@ -212,7 +214,19 @@ def call(*overrides: calls.Given, **keys: Any) -> Trained:
     return calls.call("train", _trained, overrides, keys)
 
 
+def _check_folder(config: DictConfig) -> None:
+    """Checks that a run which may go on was told where.
+
+    Raises:
+        ConfigError: Its folder is a new one.
+    """
+    told = any("dir=" in word for word in HydraConfig.get().overrides.hydra)  # hydra.run.dir or, of a sweep, its own
+    if config.resume == AUTO and not told:
+        raise ConfigError("resume=auto goes on in the run's own folder, and this is a new one: give hydra.run.dir=DIR")
+
+
 def _trained(config: DictConfig) -> Trained:
+    _check_folder(config)
     figures = train(config, command.folder())
     metric = figures["metric"]
     if is_first():

@@ -18,7 +18,7 @@ from mkgc.train import train
 from mkgc.training import run as module
 from mkgc.training.checkpoint import read
 from mkgc.training.run import Run
-from tests.conftest import composed
+from tests.conftest import composed, said
 
 
 def test_a_killed_run_in_a_reused_folder_has_no_figures_of_the_former(
@@ -63,6 +63,15 @@ def test_a_run_that_may_go_on_begins_or_goes_on_in_its_folder(
     assert figures["run"] == contents["run"]["id"]
     assert figures["test"] == whole["test"]
     assert not (tmp_path / "cut" / ".replaced").exists()
+
+
+def test_a_run_that_may_go_on_is_told_where(run: Callable[..., Any]) -> None:
+    code, _, err = run("train", "resume=auto", "data.root=nowhere")
+    assert code == 2
+    assert said(err).endswith("and this is a new one: give hydra.run.dir=DIR")
+    for word in (("hydra.run.dir=here",), ("-m", "hydra.sweep.dir=here")):
+        code, _, err = run("train", *word, "resume=auto", "data.root=nowhere", "data.atlas_seed=null")
+        assert (code, "nowhere" in said(err)) == (2, True)
 
 
 def test_a_folder_of_a_run_stands_for_its_checkpoint(quick: Callable[..., Any], tmp_path: Path) -> None:
