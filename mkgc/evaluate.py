@@ -77,7 +77,8 @@ def _evaluated(config: DictConfig) -> dict[str, float]:
     with only_contents(config.output):
         figures = evaluate(config)
         for name, value in figures.items():
-            say(f"{config.split}/{name:<16} {value:.4f}")
+            shown = f"{value:,.0f}" if value > 1 and float(value).is_integer() else f"{value:.4f}"  # a count, or a rate
+            say(f"{config.split}/{name:<16} {shown}")
     if config.output is not None:
         write_json(Path(config.output), {config.split: figures} | ({"smoke": True} if config.smoke else {}))
     return figures

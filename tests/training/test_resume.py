@@ -245,7 +245,9 @@ def test_a_run_that_stops_early_says_so(
     assert line in capsys.readouterr().out
 
 
-def test_epochs_are_counted_from_one() -> None:
+def test_the_bar_counts_epochs_from_one_and_shows_figures_alone() -> None:
     bar = EpochBar()
-    bar._trainer = SimpleNamespace(max_epochs=6)
+    bar._trainer = trainer = SimpleNamespace(max_epochs=6, loggers=[SimpleNamespace(version=3)])
+    trainer.progress_bar_metrics = {"dev/f1": 0.5}
     assert bar._get_train_description(5).strip() == "Epoch 6/6"
+    assert bar.get_metrics(trainer, None) == {"dev/f1": 0.5}
