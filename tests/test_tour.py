@@ -38,4 +38,7 @@ def test_every_command_of_the_tour_works(tmp_path: Path) -> None:
     answer = json.loads((tmp_path / "answers.jsonl").read_text())
     assert [set(entity) for entity in answer["entities"]] == [{"id", "name", "score"}] * 3
     assert "borders" in json.dumps(answer["query"])
-    assert "MRR of the relations that change it most" in said["python -m mkgc.report 'compare=[runs/distmult,runs/complex]'"]
+    assert (
+        "MRR of the relations that change it most"
+        in said["python -m mkgc.report 'compare=[runs/distmult,runs/complex]'"]
+    )
