@@ -57,8 +57,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     check_processes(trainer.num_devices)
     start = Start.of(config)
     run = _identify(config, folder, start)
-    ledger = Ledger(run)
-    trainer.callbacks.append(ledger)
+    trainer.callbacks.append(ledger := Ledger(run))
     if config.size.threads is not None:
         torch.set_num_threads(config.size.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
