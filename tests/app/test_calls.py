@@ -25,7 +25,7 @@ def test_a_run_and_its_evaluation_are_those_of_the_commands(
     given = [*TINY, "task.epochs=1"]
     code, told, _ = run("train", *given, f"data.root={mre_root}", "hydra.run.dir=typed")
     assert code == 0
-    before = logging.root.manager.disable, list(warnings.filters)
+    before = logging.root.manager.disable, list(warnings.filters), HydraConfig.instance().cfg
     figures, folder = mkgc.train(*given, {"data.root": mre_root, "hydra.run.dir": "called"}, task="mre")
     assert capsys.readouterr().out.splitlines()[:-2] == told.splitlines()[:-2], "but for its folder and its seconds"
     assert folder == tmp_path / "called"
@@ -34,8 +34,7 @@ def test_a_run_and_its_evaluation_are_those_of_the_commands(
     assert mkgc.evaluate(checkpoint=folder / "best.ckpt") == pytest.approx(figures["test"], abs=1e-6)
     dev = mkgc.evaluate({"checkpoint": folder / "best.ckpt"}, split="dev", output="dev.json")
     assert json.loads((tmp_path / "dev.json").read_text()) == {"dev": dev}
-    assert (logging.root.manager.disable, list(warnings.filters)) == before
-    assert not HydraConfig.initialized()
+    assert (logging.root.manager.disable, list(warnings.filters), HydraConfig.instance().cfg) == before
     assert not GlobalHydra.instance().is_initialized()
 
 

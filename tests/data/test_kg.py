@@ -115,12 +115,14 @@ def test_no_groups_no_images(root: Path) -> None:
         (
             "test.tsv",
             "/m/a\tspeaks\t/m/b\n/m/a\tspeaks\t/m/x\n",
-            "test.tsv:2: the triple names the entity '/m/x', which entities.txt does not list",
+            "test.tsv:2: the triple names the entity '/m/x', which entities.txt does not list; did you mean "
+            "'/m/c', '/m/b' or '/m/a'?",
         ),
         (
             "dev.tsv",
             "/m/a\teats\t/m/b\n",
-            "dev.tsv:1: the triple names the relation 'eats', which relations.txt does not list",
+            "dev.tsv:1: the triple names the relation 'eats', which relations.txt does not list; did you mean "
+            "'speaks'?",
         ),
         ("test.tsv", "", "test.tsv: is empty"),
         ("test.tsv", "\r\n\n", "test.tsv: is empty"),
