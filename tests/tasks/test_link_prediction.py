@@ -218,6 +218,7 @@ def _tested(root: Path, tiny: Callable[..., Any], leaky: bool) -> float:
     return metric.compute()["mrr"]
 
 
+@pytest.mark.slow
 def test_images_that_tell_identity_do_not_tell_the_answer(tmp_path: Path, tiny: Callable[..., Any]) -> None:
     """On a graph that cannot be learned a correct pipeline scores at chance, and one that leaks far above it."""
     root = _identity_graph(tmp_path / "identity")

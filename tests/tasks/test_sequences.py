@@ -236,6 +236,7 @@ def test_an_encoder_of_one_segment_reads_all_in_it(processor: LinkProcessor) -> 
     assert model(processor, segments=1).scores(batch(processor, [(0, 0, "tail", [2])])).isfinite().all()
 
 
+@pytest.mark.slow
 def test_a_small_graph_is_learned_from_both_sides(processor: LinkProcessor) -> None:
     asked = [(0, 1, "tail", [1, 5]), (1, 0, "tail", [3]), (3, 0, "head", [1]), (2, 1, "head", [4])]
     task, shuffled = model(processor), Random(0)

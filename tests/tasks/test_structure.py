@@ -20,7 +20,9 @@ from tasks.link_prediction.structure import OBJECTIVES
 MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", ["distmult", *(pytest.param(m, marks=pytest.mark.slow) for m in MODELS if m != "distmult")]
+)
 def test_every_model_learns_the_triples_it_is_given(
     model: str, kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
