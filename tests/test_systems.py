@@ -14,6 +14,8 @@ from mkgc.reports.systems import list_systems
 from mkgc.train import train
 from tests.conftest import TINY
 
+pytestmark = pytest.mark.slow  # the whole file takes a minute
+
 EXPERIMENTS = ("table1_lp", "table2_lp_8shot")
 
 

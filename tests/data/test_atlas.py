@@ -25,6 +25,8 @@ from tasks.mre import atlas as relations
 from tasks.mre import mnre
 from tasks.mre.source import RelationSource
 
+pytestmark = pytest.mark.slow  # the whole file takes a minute
+
 SOURCES = {"link_prediction": LinkSource, "mner": TaggedSource, "mre": RelationSource}
 
 
@@ -209,7 +211,6 @@ def _digest(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_another_graph(
     tmp_path: Path, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
