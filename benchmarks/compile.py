@@ -1,6 +1,6 @@
 """The gain of `trainer.compile=true`: steps a second of a task, as it is and compiled, in turns.
 
-`python -m benchmarks.compile [TASK[:SIZE] …]` reads the Atlas, and trains two networks of equal weights on the same
+`python -m benchmarks.compile [TASK:SIZE …]` reads the Atlas, and trains two networks of equal weights on the same
 batches, forwards, backwards and AdamW; what compiling takes is the first round's surplus. SIZE is small, or base:
 BERT-base and ViT-B/32 with random weights. On a CPU in 32 bits, on an accelerator, if there is one, in bf16. Writes its
 table into `docs/benchmarks.md`.
@@ -22,7 +22,7 @@ import torch
 import torch._inductor.config
 
 from benchmarks.full_size import ENCODERS
-from benchmarks.runs import composed, fill, machine
+from benchmarks.runs import chosen, composed, fill, machine
 from mkgc.data.dataset import read_dataset
 from mkgc.training.checkpoint import build_task
 from mkgc.training.datamodule import DataModule
@@ -30,7 +30,9 @@ from mkgc.training.trainer import compile_task
 
 PAGE = Path("docs/benchmarks.md")
 SIZES = {"small": (), "base": ENCODERS}
-CASES = ("mre:small", "mner:small", "link_prediction:small")
+TASKS = ("mre", "mner", "link_prediction")
+CASES = {f"{task}:{size}": (task, keys) for size, keys in SIZES.items() for task in TASKS}
+SMALL = [name for name in CASES if name.endswith(":small")]
 STEPS, ROUNDS = 12, 5
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 BEGIN, END = "<!-- table: python -m benchmarks.compile -->", "<!-- end of compile table -->"
@@ -52,7 +54,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     with TemporaryDirectory() as folder:
         rows: list[Row] = []
-        for case in sys.argv[1:] or CASES:
+        for case in chosen(sys.argv[1:] or SMALL, CASES):
             rows.append(measured(case, Path(folder)))
             fill(PAGE, BEGIN, END, table(rows, before))
             print(rows[-1], flush=True)
@@ -60,8 +62,8 @@ def main() -> None:
 
 def measured(case: str, folder: Path) -> Row:
     """Both sides in turns; the first round of each is not counted."""
-    name, _, size = case.partition(":")
-    config = composed(f"task={name}", f"data.root={folder / name}", *SIZES[size or "small"])
+    name, keys = CASES[case]
+    config = composed(f"task={name}", f"data.root={folder / name}", *keys)
     torch.manual_seed(0)
     dataset = read_dataset(config)
     batches = list(islice(DataModule(dataset, config.data.batch_size, seed=0).train_dataloader(), STEPS))

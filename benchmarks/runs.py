@@ -18,6 +18,24 @@ from omegaconf import DictConfig
 from mkgc.errors import MkgcError
 from mkgc.tools.archive import unpack
 
+UNTIL_STEP = """
+import os, runpy, sys, time
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+last, times = int(sys.argv[1]), []
+
+def stepped(*_):
+    times.append(time.process_time())
+    if len(times) == last:
+        print(*times, flush=True)
+        os._exit(0)
+
+register_optimizer_step_post_hook(stepped)
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""Ends a module when an optimiser has made so many steps: prints the processor time at each as its last line."""
+
 
 def composed(*overrides: str, name: str = "train") -> DictConfig:
     """The configuration that ``python -m mkgc.train`` would have with these overrides."""
@@ -57,6 +75,9 @@ def unpacked(archives: Path, name: str, folder: Path) -> Path:
 
 def checkouts(words: Sequence[str]) -> list[Path]:
     """The checkouts of this project that were named, or this one."""
+    for word in words:
+        if not (Path(word) / "mkgc" / "train.py").is_file():  # Python would find another mkgc
+            raise SystemExit(f"{word}: no checkout of mkgc")
     return [Path(word).resolve() for word in words] or [Path(__file__).parent.parent.resolve()]
 
 

@@ -15,20 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.runs import checkouts, fill, machine, printed
+from benchmarks.runs import UNTIL_STEP, checkouts, fill, machine, printed
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table: python -m benchmarks.startup -->", "<!-- end of start-up table -->"
 ROUNDS = 2
-
-UNTIL_STEP = """
-import os, runpy, sys
-from torch.optim.optimizer import register_optimizer_step_post_hook
-register_optimizer_step_post_hook(lambda *_: os._exit(0))
-sys.argv = sys.argv[1:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
-"""Ends the module that is named behind it as soon as an optimiser has made a step."""
 
 
 class Start(NamedTuple):
@@ -39,14 +30,16 @@ class Start(NamedTuple):
     code: int = 0
 
 
+FIRST_STEP = ("-c", UNTIL_STEP, "1", "mkgc.train")
+
 STARTS = (
     Start("`mkgc.train --help`", ("-m", "mkgc.train", "--help")),
     Start("`mkgc.report`, no key given", ("-m", "mkgc.report"), 2),
     Start("`mkgc.train` with a key that there is not", ("-m", "mkgc.train", "task=mre", "sede=1"), 2),
-    Start("first step of `task=mre`", ("-c", UNTIL_STEP, "mkgc.train", "task=mre", "data.root=atlas/mre")),
+    Start("first step of `task=mre`", (*FIRST_STEP, "task=mre", "data.root=atlas/mre")),
     Start(
         "first step of `task=link_prediction system=distmult`",
-        ("-c", UNTIL_STEP, "mkgc.train", "task=link_prediction", "system=distmult", "data.root=atlas/link_prediction"),
+        (*FIRST_STEP, "task=link_prediction", "system=distmult", "data.root=atlas/link_prediction"),
     ),
 )
 

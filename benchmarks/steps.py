@@ -1,4 +1,4 @@
-"""`python -m benchmarks.steps TREE …`: steps of training a second, as each checkout of this project makes them.
+"""`python -m benchmarks.steps TREE …`: steps of training a second of processor time, as each checkout makes them.
 
 They take turns. A command trains in a process of its own, and is ended after some steps;
 the first ones are not counted.
@@ -14,29 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.full_size import ENCODERS
-from benchmarks.runs import checkouts, fill, machine, printed
+from benchmarks.runs import UNTIL_STEP, checkouts, fill, machine, printed
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table: python -m benchmarks.steps -->", "<!-- end of steps per second table -->"
 ROUNDS = 3
-
-TIMED = """
-import os, runpy, sys, time
-from torch.optim.optimizer import register_optimizer_step_post_hook
-
-first, last, times = int(sys.argv[1]), int(sys.argv[2]), []
-
-def stepped(*_):
-    times.append(time.process_time())
-    if len(times) == last:
-        print("seconds a step:", (times[-1] - times[first - 1]) / (last - first), flush=True)
-        os._exit(0)
-
-register_optimizer_step_post_hook(stepped)
-sys.argv = sys.argv[3:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
-"""Runs a module, and prints what a step takes between two of them."""
 
 
 class Case(NamedTuple):
@@ -57,15 +39,17 @@ CASES = (
 
 
 def seconds(case: Case, tree: Path, folder: Path) -> float:
-    """Seconds a step of one run in ``folder``, where the Atlas is built the first time."""
+    """Seconds of processor time a step of one run in ``folder``, where the Atlas is built the first time."""
     run = ("mkgc.train", *case.keys, "trainer.enable_progress_bar=false")
-    said = printed(("-c", TIMED, str(case.first), str(case.last), *run), tree, folder)
-    return float(said.rpartition(":")[2])
+    said = printed(("-c", UNTIL_STEP, str(case.last), *run), tree, folder)
+    times = [*map(float, said.splitlines()[-1].split())]
+    return (times[-1] - times[case.first - 1]) / (case.last - case.first)
 
 
 def compare(trees: Sequence[Path]) -> str:
     """The table: medians of some rounds."""
-    lines = [f"| steps a second | {' | '.join(tree.name for tree in trees)} |", f"| --- |{' --- |' * len(trees)}"]
+    names = " | ".join(tree.name for tree in trees)
+    lines = [f"| steps a second of processor time | {names} |", f"| --- |{' --- |' * len(trees)}"]
     with TemporaryDirectory() as name:
         folders = [Path(name) / str(i) for i in range(len(trees))]
         for folder in folders:

@@ -18,9 +18,9 @@ __all__ = ["__version__", "evaluate", "load", "train"]
 def __getattr__(name: str) -> Any:
     """Imports what is asked for, and with it torch, only then."""
     if name == "__version__":
-        from importlib.metadata import version
+        from mkgc.app.provenance import installed_version
 
-        return version("mkgc")
+        return installed_version()
     if name == "load":
         from mkgc.inference import load
 

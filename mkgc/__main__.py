@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 
 from mkgc.app.help import VERBS, show_verbs
+from mkgc.app.provenance import installed_version
 from mkgc.terminal import say
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Hands the arguments behind the verb to the verb's own module."""
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     if verb == "--version":
-        say(f"mkgc {version('mkgc')}")
+        say(f"mkgc {installed_version()}")
     elif verb in ("--help", "-h"):
         show_verbs()
     elif verb in VERBS:

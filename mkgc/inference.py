@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,8 @@ class Predictor:
         _check_top_k(self.task, top_k)
         if root is not None and not (exclude_known or type_constraints or self.task.processor.illustrates):
             raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
-        unseen = self._show(root)
+        source = cache(partial(self._source, root))  # a whole graph may have to be read: once, and only if it is needed
+        unseen = self._show(root, source)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
         queries, held = take_images(records, named, Path(folder))
         store = LoadedImages({}, self.settings.images, fit=self.settings.fit, held=held)
@@ -86,8 +88,10 @@ class Predictor:
         if bad_records == "fail" and policy == "fail":
             _raise_first(parsed)
         features = [item for item in parsed if not isinstance(item, DataError)]
-        asked = self._without_known(features, root) if exclude_known else features
-        self._constrain(type_constraints, root)
+        asked = features
+        if exclude_known:
+            asked = require_graph(self.task, "exclude_known=true").exclude_known(features, source())
+        self._constrain(type_constraints, source)
         with _answering(self.task, top_k):
             answers = iter(self.task.predict_items(asked, store, batch_size))
         return [
@@ -128,13 +132,13 @@ class Predictor:
         lost = {} if item.cut is None else {"cut": item.cut.as_dict()}
         return lost | ({"bad_images": bad} if bad else {})
 
-    def _show(self, root: Path | str | None) -> str | None:
+    def _show(self, root: Path | str | None, source: Callable[[], DataSource]) -> str | None:
         """Shows the images of the model's graph, where they are asked for; says why not, if it is not found."""
         processor = self.task.processor
         if not (processor.illustrates and self.settings.images) or (root == self._shown and not processor.awaited):
             return None
         try:
-            self._graph = self._source(root)
+            self._graph = source()
             processor.show(self._graph)
         except ConfigError as error:
             if root is not None:
@@ -143,12 +147,9 @@ class Predictor:
         self._shown = root
         return None
 
-    def _without_known(self, features: list[Any], root: Path | str | None) -> list[Any]:
-        return require_graph(self.task, "exclude_known=true").exclude_known(features, self._source(root))
-
-    def _constrain(self, kind: str | None, root: Path | str | None) -> None:
+    def _constrain(self, kind: str | None, source: Callable[[], DataSource]) -> None:
         if kind is not None:
-            require_graph(self.task, f"type_constraints={kind}").constrain(self._source(root), kind)
+            require_graph(self.task, f"type_constraints={kind}").constrain(source(), kind)
         elif isinstance(self.task, GraphTask):
             self.task.constrain(None, None)
 

@@ -52,6 +52,8 @@ REST: list[tuple[str, tuple[str, ...]]] = [
 ]
 """All other pairs of task and backbone, and what changes their losses."""
 
+EVERY = list(dict.fromkeys([*ENOUGH, *REST]))
+
 
 def built(config: DictConfig) -> tuple[Task, Dataset]:
     """An untrained model, ready to be fitted and without dropout, and its data."""

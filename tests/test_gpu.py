@@ -12,15 +12,13 @@ import torch
 
 from mkgc.train import train
 from tests.conftest import TINY, composed
-from tests.steps import ENOUGH, REST, built, collated, without_chance
+from tests.steps import ENOUGH, EVERY, built, collated, without_chance
 from tests.test_purity import rest_checks
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
-
-EVERY = list(dict.fromkeys([*ENOUGH, *REST]))
 
 
 @pytest.mark.parametrize(("task", "keys"), EVERY)

@@ -42,18 +42,23 @@ def posts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, text in readmes_files():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
+    write_posts(tmp_path / "posts", "look at this {}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(tasks, "__path__", extend_path([*tasks.__path__], "tasks"))
+    yield tmp_path
+    forget()
+
+
+def write_posts(folder: Path, text: str) -> None:
+    """Posts whose mood the colour of their image tells, with their number in the text."""
     draw = random.Random(0)
     for split, count in (("train", 24), ("dev", 8), ("test", 8)):
         rows = []
         for i in range(count):
             colour = draw.choice(list(COLOURS))
-            paint(tmp_path / "posts" / f"{split}{i}.png", colour)
-            rows.append({"text": f"look at this {i}", "image": f"{split}{i}.png", "mood": f"like {colour}"})
-        lines(tmp_path / "posts" / f"{split}.jsonl", rows)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(tasks, "__path__", extend_path([*tasks.__path__], "tasks"))
-    yield tmp_path
-    forget()
+            paint(folder / f"{split}{i}.png", colour)
+            rows.append({"text": text.format(i), "image": f"{split}{i}.png", "mood": f"like {colour}"})
+        lines(folder / f"{split}.jsonl", rows)
 
 
 def readmes_files() -> list[tuple[str, str]]:

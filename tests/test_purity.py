@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from mkgc.batch import Part
 from mkgc.training.task import Task
-from tests.steps import ENOUGH, REST, built, collated
+from tests.steps import EVERY, built, collated
 
 BATCHES = [[0, 3, 5, 9], [1, 2, 4, 6, 7, 8]]
 """Training examples of two batches of different sizes."""
@@ -28,7 +28,7 @@ FAST = {"mre-backbone=text_only", "mner-backbone=text_only", "link_prediction-ba
 
 
 def _cases() -> Iterator[Any]:
-    for task, overrides in dict.fromkeys([*ENOUGH, *REST]):
+    for task, overrides in EVERY:
         name = "-".join((task, *overrides))
         yield pytest.param((task, overrides), id=name, marks=[] if name in FAST else [pytest.mark.slow])
 

@@ -8,9 +8,9 @@ import platform
 import sys
 import tempfile
 import traceback
-from importlib.metadata import version
 from pathlib import Path
 
+from mkgc.app.provenance import installed_version
 from mkgc.errors import one_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,7 +36,7 @@ def explain_disk(error: BaseException, folder: Path) -> str | None:
 
 def record_bug(error: BaseException, folder: Path) -> str:
     """Writes what a report of a bug needs into the run's folder, or that for temporary files; returns a line."""
-    about = f"mkgc {version('mkgc')}, Python {platform.python_version()}, {platform.platform()}"
+    about = f"mkgc {installed_version()}, Python {platform.python_version()}, {platform.platform()}"
     text = "\n".join([about, " ".join(sys.argv), "", *traceback.format_exception(error)])
     said = one_line(f"{type(error).__name__}: {error}", 300)
     places = [folder] if folder != Path.cwd() else []

@@ -11,7 +11,6 @@ import traceback
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +26,7 @@ from mkgc.app.help import show_help
 from mkgc.app.lean import import_lean
 from mkgc.app.overrides import explain_syntax, settle
 from mkgc.app.packages import own_tasks
+from mkgc.app.provenance import installed_version
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, hand_on_errors
@@ -47,7 +47,7 @@ def run(main: Callable[[], object], verb: str) -> None:
     hand_on_errors()
     import_lean()
     if "--version" in sys.argv[1:]:
-        say(f"mkgc {version('mkgc')}")
+        say(f"mkgc {installed_version()}")
         return
     try:
         if {"--help", "-h"} & {*sys.argv[1:]}:

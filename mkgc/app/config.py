@@ -234,7 +234,8 @@ def said(hint: Any) -> str:
         kind, *marks = typing.get_args(hint)
         return " ".join([said(kind), *(str(mark) for mark in marks if isinstance(mark, Range))])
     if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+        options = [str(one).lower() if isinstance(one, bool) else str(one) for one in typing.get_args(hint)]
+        return f"one of {', '.join(options)}" if len(options) > 1 else options[0]
     if typing.get_origin(hint) is Callable:
         return "a node that names what it builds (_target_)"
     if typing.get_origin(hint) in (dict, list, Sequence):

@@ -13,15 +13,19 @@ LONGEST = 5.0
 """Seconds that git is waited for."""
 
 
+def installed_version() -> str:
+    """The version of mkgc; "unknown" where it is no installed package, but a folder on the path."""
+    try:
+        return version("mkgc")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def provenance() -> dict[str, Any]:
     """``version``, ``command``, and where the code lies in a repository its ``commit`` and whether that was ``dirty``:
     whether files that git knows had changes that no commit has."""
-    try:
-        installed = version("mkgc")
-    except PackageNotFoundError:  # a folder on the path
-        installed = "unknown"
     command = shlex.join(["python", *sys.orig_argv[1:]])
-    return {"version": installed, "command": command, **_commit(Path(__file__).parent)}
+    return {"version": installed_version(), "command": command, **_commit(Path(__file__).parent)}
 
 
 def _commit(folder: Path) -> dict[str, Any]:

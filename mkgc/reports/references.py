@@ -28,7 +28,7 @@ def referred(value: Any, settings: Mapping[str, Any], deepest: int = DEEPEST) ->
     if not isinstance(value, str) or deepest == 0:
         return value
     if whole := REFERENCE.fullmatch(value):
-        found = _at(settings, whole[1])
+        found = setting(settings, whole[1])
         return value if found is None else _followed(found, settings, deepest - 1)
     return REFERENCE.sub(lambda one: _text(one, settings), value)
 
@@ -42,7 +42,8 @@ def _followed(found: Any, settings: Mapping[str, Any], deepest: int) -> Any:
     return out if isinstance(found, dict) else [*out.values()]
 
 
-def _at(settings: Mapping[str, Any], key: str) -> Any:
+def setting(settings: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key, None where there is none."""
     found: Any = settings
     for part in key.split("."):
         found = found.get(part) if isinstance(found, dict) else None
@@ -50,6 +51,6 @@ def _at(settings: Mapping[str, Any], key: str) -> Any:
 
 
 def _text(reference: re.Match[str], settings: Mapping[str, Any]) -> str:
-    found = _at(settings, reference[1])
+    found = setting(settings, reference[1])
     plain = isinstance(found, str | int | float) and "${" not in str(found)
     return f"{found!s:.200}" if plain else reference[0]

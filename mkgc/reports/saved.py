@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.errors import DataError
-from mkgc.reports.references import referred
+from mkgc.reports.references import referred, setting
 
 DEPTH = 50
 """How deep settings may be nested; those of a run are not a dozen levels deep."""
@@ -46,10 +46,7 @@ class Run(NamedTuple):
 
     def setting(self, key: str) -> Any:
         """The value at a dotted key, None where there is none."""
-        found: Any = self.config
-        for part in key.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        return found
+        return setting(self.config, key)
 
 
 def read_run(place: Path, folder: Path) -> Run:

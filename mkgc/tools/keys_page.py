@@ -157,4 +157,6 @@ def _lines(found: Iterable[Row], of: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("give the file that the page is written to")
     write_whole(Path(sys.argv[1]), page())

@@ -1,10 +1,12 @@
 """`mkgc.train(…)` and `mkgc.evaluate(…)` do what the commands do, with figures for lines, exceptions for exit codes."""
 
+import importlib
 import json
 import logging
 import sys
 import warnings
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 import mkgc
+from mkgc.app.bugs import record_bug
 from mkgc.app.calls import _typed
 from mkgc.app.signals import Ended
 from mkgc.errors import CheckpointError, ConfigError
@@ -73,7 +76,7 @@ def test_an_interruption_is_pythons_own(monkeypatch: pytest.MonkeyPatch) -> None
     def interrupted(_: Any) -> None:
         raise Ended("interrupted", 130)
 
-    monkeypatch.setattr(sys.modules["mkgc.evaluate"], "_evaluated", interrupted)
+    monkeypatch.setattr(importlib.import_module("mkgc.evaluate"), "_evaluated", interrupted)
     with pytest.raises(KeyboardInterrupt, match="interrupted"):
         mkgc.evaluate(checkpoint="x")
 
@@ -87,8 +90,19 @@ def test_values_are_written_so_that_hydra_reads_them_back() -> None:
 
 
 def test_the_version_is_the_distributions() -> None:
-    from importlib.metadata import version
-
     assert mkgc.__version__ == version("mkgc")
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         _ = mkgc.fit
+
+
+def test_a_folder_on_the_path_has_no_version_and_its_bugs_are_reported_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("mkgc.app.provenance.version", missing)
+    assert mkgc.__version__ == "unknown"
+    assert record_bug(KeyError("x"), tmp_path).startswith("KeyError: 'x': a bug of mkgc; please report it with ")
+    (report,) = tmp_path.glob("mkgc-error-*.log")
+    assert report.read_text().startswith("mkgc unknown, Python ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +12,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.conftest import COLOURS, paint
+from tests.conftest import COLOURS
 from tests.projects.conftest import ROOT
-from tests.test_new_task import readmes_files
+from tests.test_new_task import readmes_files, write_posts
 
 pytestmark = pytest.mark.slow
 
@@ -46,14 +45,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "moods/__init__.py").touch()
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks/__init__.py").write_text("raise RuntimeError('what is to be done')\n")
-    draw = random.Random(0)
-    for split, count in (("train", 24), ("dev", 8), ("test", 8)):
-        rows = []
-        for i in range(count):
-            colour = draw.choice(list(COLOURS))
-            paint(tmp_path / "posts" / f"{split}{i}.png", colour)
-            rows.append({"text": f"Look at this, no. {i}! 😀", "image": f"{split}{i}.png", "mood": f"like {colour}"})
-        (tmp_path / "posts" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_posts(tmp_path / "posts", "Look at this, no. {}! 😀")
     return tmp_path
 
 

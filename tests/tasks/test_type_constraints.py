@@ -86,7 +86,9 @@ def test_what_does_not_fit_is_ranked_behind_all_that_fits(
     assert plain.compute() == {name: value for name, value in figures.items() if not name.startswith("typed/")}
 
 
-def test_answers_are_entities_and_relations_that_fit(predictor: Any, kg_root: Path) -> None:
+def test_answers_are_entities_and_relations_that_fit(
+    predictor: Any, kg_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (kg_root / "train.tsv").write_text("e/0\tnear\te/1\ne/2\tnear\te/3\ne/4\tlikes\te/5\n")
     model = predictor("backbone=kge/complex")
     asked = [{"head": "e/7", "relation": "near"}, {"relation": "near", "tail": "e/7"}, {"head": "e/0", "tail": "e/3"}]
@@ -99,7 +101,11 @@ def test_answers_are_entities_and_relations_that_fit(predictor: Any, kg_root: Pa
     assert answers(type_constraints="seen") == [["e/1", "e/3"], ["e/0", "e/2"], ["near"]]
     assert not any(answer["calibrated"] for answer in model.predict(asked, type_constraints="seen"))
     assert answers() == plain, "the next question is asked of all again"
+    read: list[Any] = []
+    source = model._source
+    monkeypatch.setattr(model, "_source", lambda root: read.append(root) or source(root))
     assert answers(type_constraints="seen", exclude_known=True)[0] == ["e/1", "e/3"]
+    assert read == [None], "the graph is read once, whatever is asked of it"
 
 
 def test_the_commands_say_both_figures_and_what_has_no_types(
