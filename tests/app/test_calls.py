@@ -3,7 +3,6 @@
 import importlib
 import json
 import logging
-import sys
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
