@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -10,16 +11,19 @@ from rich.console import Console
 
 from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check_keys
-from mkgc.app.files import check_output, only_contents
+from mkgc.app.files import check_output, check_output_folder, only_contents
 from mkgc.app.keys import REPORT
 from mkgc.app.packages import CONF
 from mkgc.errors import ConfigError
 from mkgc.reports.comparison import compare_runs
 from mkgc.reports.console import show
-from mkgc.reports.runs import list_runs, read_runs, run_files
-from mkgc.reports.systems import list_systems
+from mkgc.reports.evidence import Resampling
+from mkgc.reports.found import read_runs, run_files
+from mkgc.reports.planned import unbegun
+from mkgc.reports.runs import list_runs
 from mkgc.reports.table import Table
 from mkgc.reports.writers import check_form, write
+from mkgc.terminal import say
 from mkgc.training.run import run_folder
 
 
@@ -33,17 +37,47 @@ def report(config: DictConfig) -> list[Table]:
     asked = require_one(config, "runs", "table", "compare")
     if asked is None:
         raise ConfigError("give runs=…, table=… or compare=[A,B]")
-    if asked == "compare" and len(config.compare) != 2:
-        raise ConfigError(f"compare={config.compare}: give the folders of two runs, compare=[A,B]")
-    folders = [*map(run_folder, config.compare)] if asked == "compare" else [config[asked]]
+    folders = [run_folder(place) if asked == "compare" else Path(place) for place in _listed(config[asked])]
+    _check(config, asked, folders)
+    by = Resampling(config.resamples, config.seed)
+    if asked == "compare":
+        return compare_runs(folders, *by)
+    runs = read_runs(folders)
+    return list_runs(runs, by if asked == "table" else None, unbegun(folders, runs))
+
+
+def plot(config: DictConfig) -> str:
+    """Draws the plots that were asked for, and says so.
+
+    Raises:
+        MkgcError: As :func:`report` does.
+    """
+    from mkgc.reports.plots import draw
+
+    asked = config.table if config.runs is None else config.runs
+    files = draw(read_runs([Path(place) for place in _listed(asked)]), Path(config.plots))
+    made = ", ".join(path.name for path in files)
+    return f"plots in {config.plots}: {made}" if files else "nothing to plot: no two rows, and no curves of a run"
+
+
+def _listed(given: Any) -> list[str]:
+    return [given] if isinstance(given, str) else [*given]
+
+
+def _check(config: DictConfig, asked: str, folders: list[Path]) -> None:
+    """Checks what the command is to write, and how many runs it is to compare, before anything is read."""
+    if not folders or (asked == "compare" and len(folders) != 2):
+        many = "the folders of two runs, compare=[A,B]" if asked == "compare" else f"a folder, {asked}=DIR"
+        raise ConfigError(f"{asked}={config[asked]}: give {many}")
     if config.output is not None:
-        check_output(config.output, *(file for folder in folders for file in run_files(Path(folder))))
+        check_output(config.output, *(file for folder in folders for file in run_files(folder)))
         check_form(Path(config.output))
-    if asked == "runs":
-        return [list_runs(read_runs(Path(config.runs)))]
-    if asked == "table":
-        return list_systems(Path(config.table), config.resamples, config.seed)
-    return compare_runs([Path(folder) for folder in folders], config.resamples, config.seed)
+        if asked == "compare" and Path(config.output).suffix == ".csv":
+            raise ConfigError("tables of different columns do not fit a .csv: choose output=FILE.md or FILE.json")
+    if config.plots is not None and asked == "compare":
+        raise ConfigError("plots= is for runs= and table=, not for compare=: leave it out")
+    if config.plots is not None:
+        check_output_folder(config.plots, "plots")
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
@@ -54,6 +88,8 @@ def _main(config: DictConfig) -> None:
         write(tables, Path(config.output))
     with only_contents(config.output):
         show(tables, Console())
+        if config.plots is not None:
+            say(plot(config))
 
 
 def main() -> None:

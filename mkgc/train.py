@@ -79,7 +79,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         figures = _learn(config, folder, trainer, task, dataset, ledger)
     figures |= {"seconds": round(ledger.seconds, 1), "run": run.id} | ({"smoke": True} if config.smoke else {})
     figures |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
-    figures |= {"metric": task.monitor.removeprefix("dev/"), "provenance": made_by}
+    figures |= {"metric": task.monitor.removeprefix("dev/"), "mode": task.mode, "provenance": made_by}
+    figures |= {"data": dataset.source.digest()} | ({"protocol": dataset.protocol} if dataset.protocol else {})
     if trainer.is_global_zero:
         write_json(folder / "metrics.json", figures)
     return figures

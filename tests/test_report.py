@@ -13,8 +13,9 @@ from rich.console import Console
 
 from mkgc.analysis.queries import RECORD, Queries
 from mkgc.reports.console import show
-from mkgc.reports.runs import list_runs, read_runs
-from mkgc.reports.systems import list_systems
+from mkgc.reports.evidence import Resampling
+from mkgc.reports.found import read_runs
+from mkgc.reports.runs import list_runs
 from mkgc.reports.table import Spread, Table, shown
 from tests.conftest import said
 
@@ -40,8 +41,16 @@ def begun(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre
 def finished(folder: Path, seed: int = 0, backbone: object = None, task: str = "mre", **test: float) -> Path:
     """A run's folder, with the files that training leaves."""
     begun(folder, seed, backbone, task)
-    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": task, "seed": seed, "metric": "f1"}))
+    metric = "mrr" if "mrr" in test else "f1"
+    figures = {"test": test, "task": task, "seed": seed, "metric": metric, "data": "d1"}
+    (folder / "metrics.json").write_text(json.dumps(figures))
     return folder
+
+
+def told(folder: Path, by: Resampling | None = None) -> list[list[str]]:
+    """The cells of the one table of a folder, under its columns."""
+    (table,) = list_runs(read_runs([folder]), by)
+    return [[*table.columns], *([shown(cell) for cell in row] for row in table.rows)]
 
 
 def linked(folder: Path, ranks: list[float], seed: int = 0, leaked: int = 0, **more: object) -> Path:
@@ -49,7 +58,8 @@ def linked(folder: Path, ranks: list[float], seed: int = 0, leaked: int = 0, **m
     begun(folder, seed, task="link_prediction", **more)
     ranked(folder, ranks, leaked=leaked)
     test = Queries.load(folder / "queries.npz").metrics()
-    (folder / "metrics.json").write_text(json.dumps({"test": test, "task": "link_prediction", "seed": seed}))
+    figures = {"test": test, "task": "link_prediction", "seed": seed, "metric": "mrr", "data": "d2"}
+    (folder / "metrics.json").write_text(json.dumps(figures))
     return folder
 
 
@@ -69,23 +79,23 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(
     for seed, f1 in enumerate((0.8, 0.9, 1.0)):
         finished(tmp_path / "mre" / "full" / str(seed), seed, HYBRID, precision=0.5, f1=f1, support=40.0)
     finished(tmp_path / "mre" / "text", 0, TEXT, f1=0.7, precision=0.6, support=40.0)
-    table = list_runs(read_runs(tmp_path))
-    assert table.columns == ("run", "task", "seed", "backbone", "f1", "precision")
-    assert [tuple(map(shown, row)) for row in table.rows] == [
-        ("mre/full (3 runs)", "mre", "0, 1, 2", "PrefixFusion without caf", "0.9000 ± 0.1000", "0.5000 ± 0.0000"),
-        ("mre/text", "mre", "0", "text only", "0.7000", "0.6000"),
+    assert told(tmp_path) == [
+        ["run", "system", "seed", "n", "f1", "precision"],
+        ["mre/full", "PrefixFusion without caf", "0, 1, 2", "3", "0.9000 ± 0.1000", "0.5000 ± 0.0000"],
+        ["mre/text", "text only", "0", "1", "0.7000", "0.6000"],
     ]
+    (table,) = list_runs(read_runs([tmp_path]))
+    assert (table.title, table.best) == ("mre: test scores, mean ± sd over seeds", {(0, 4), (1, 5)})
 
 
-def test_runs_of_other_tasks_leave_the_measures_they_do_not_have_empty_and_sides_are_left_out(tmp_path: Path) -> None:
+def test_each_task_has_a_table_and_sides_are_left_out(tmp_path: Path) -> None:
     finished(tmp_path / "a", f1=0.5)
     finished(tmp_path / "b", 7, ROTATE, "link_prediction", **{"mrr": 0.25, "mr": 221.04, "head/mrr": 0.2, "count": 9.0})
-    table = list_runs(read_runs(tmp_path))
-    assert table.columns == ("run", "task", "seed", "backbone", "f1", "mrr", "mr")
-    assert [tuple(map(shown, row)) for row in table.rows] == [
-        ("a", "mre", "0", "text only", "0.5000", "", ""),
-        ("b", "link_prediction", "7", "RotatE", "", "0.2500", "221.0"),
-    ]
+    first, second = list_runs(read_runs([tmp_path]))
+    assert (first.title, first.columns) == ("mre: test scores", ("run", "system", "seed", "n", "f1"))
+    assert second.title == "link_prediction: test scores"
+    assert second.columns == ("run", "system", "seed", "n", "mrr", "mr")
+    assert [shown(cell) for cell in second.rows[0]] == ["b", "RotatE", "7", "1", "0.2500", "221.0"]
 
 
 def test_the_backbones_that_training_offers_have_names(
@@ -94,7 +104,7 @@ def test_the_backbones_that_training_offers_have_names(
     for name in ("mkgformer", "mkgformer_released", "text_only"):
         config = tiny("mre", mre_root, f"backbone={name}")
         OmegaConf.save(config, finished(tmp_path / name, f1=0.5) / "config.yaml", resolve=True)
-    named = {row[0]: row[3] for row in list_runs(read_runs(tmp_path)).rows}
+    named = {name: system for name, system, *_ in told(tmp_path)[1:]}
     assert named == {
         "mkgformer": "PrefixFusion",
         "mkgformer_released": "ReleasedFusion",
@@ -113,12 +123,12 @@ def test_a_report_is_written_as_markdown_json_or_csv(run: Callable[..., Any], tm
         out[kind] = (tmp_path / f"out.{kind}").read_text("utf-8")
     assert printed == out["md"]
     assert out["md"].splitlines() == [
-        "Test scores",
+        "mre: test scores, mean ± sd over seeds",
         "",
-        "| run | task | seed | backbone | f1 |",
+        "| run | system | seed | n | f1 |",
         "| --- | --- | --- | --- | --- |",
-        "| . (2 runs) | mre | 0, 1 | text only | 0.8500 ± 0.0707 |",
-        "| y | mre | 0 | PrefixFusion without caf | 0.5000 |",
+        "| . | text only | 0, 1 | 2 | **0.8500 ± 0.0707** |",
+        "| y | PrefixFusion without caf | 0 | 1 | 0.5000 |",
     ]
     rows = json.loads(out["json"])[0]["rows"]
     assert rows[0]["f1"] == pytest.approx({"mean": 0.85, "sd": 0.05 * 2**0.5})
@@ -166,14 +176,21 @@ def test_two_runs_are_compared_with_intervals_and_the_relations_that_differ_most
 
 def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run: Callable[..., Any], tmp_path: Path) -> None:
     for seed in (0, 1):
-        linked(tmp_path / "r" / str(seed), [1.0] * 6 + [4.0] * 4, seed, leaked=6 - seed)
-    linked(tmp_path / "r" / "clean", [2.0] * 10, backbone=ROTATE)
+        linked(tmp_path / "r" / str(seed), [1.0] * 6 + [4.0] * 4, seed, leaked=6)
+    linked(tmp_path / "r" / "other", [2.0] * 10, leaked=6, backbone=ROTATE)
     linked(tmp_path / "r" / "old", [2.0] * 10, leaked=5, backbone=HYBRID)
     (tmp_path / "r" / "old" / "queries.npz").write_bytes(b"")
-    rows = [tuple(map(shown, row)) for row in list_runs(read_runs(tmp_path / "r")).rows]
-    assert [row[0] for row in rows] == [". (2 runs)", ". (2 runs), clean subset", "clean", "old"]
-    assert rows[0][4:6] == ("2.2000 ± 0.0000", "0.7000 ± 0.0000")
-    assert rows[1][4:6] == ("3.7000 ± 0.4243", "0.3250 ± 0.1061")
+    whole, clean = list_runs(read_runs([tmp_path / "r"]))
+    assert whole.title == "link_prediction: test scores, mean ± sd over seeds"
+    assert clean.title == "link_prediction, clean subset: test scores, mean ± sd over seeds"
+    mr, mrr = (whole.columns.index(name) for name in ("mr", "mrr"))
+    assert [(row[0], shown(row[mr]), shown(row[mrr])) for row in whole.rows] == [
+        (".", "2.2000 ± 0.0000", "0.7000 ± 0.0000"),
+        ("old", "2.0000", "0.5000"),
+        ("other", "2.0000", "0.5000"),
+    ]
+    assert [(row[0], shown(row[mrr])) for row in clean.rows] == [(".", "0.2500 ± 0.0000"), ("other", "0.5000")]
+    assert whole.notes == (f"{tmp_path}/r/old/queries.npz: holds no ranked queries: record them anew",)
     one, other = (tmp_path / "r" / name for name in "01")
     code, _, _ = run("report", f"compare=[{one},{other}]", "resamples=50", f"output={tmp_path}/out.json")
     assert code == 0
@@ -197,46 +214,48 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
         assert code == 0
     lines = (tmp_path / "out.md").read_text("utf-8").splitlines()
     assert out.splitlines() == lines
-    assert lines[0] == f"{tmp_path}/r: 10 queries, 95 % intervals"
-    assert lines[2] == "| system | seeds | mr | mrr | hits@1 | hits@3 | hits@10 |"
-    first, second, third, fourth = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:])
-    assert first[:2] == ["MKG_former", "0, 1; 2 did not finish"]
-    assert first[2].startswith("**2.0000 [")
-    assert first[3].startswith("**0.6875 [")
-    assert second[:2] == ["RotatE (2)", "0"]
-    assert second[2].startswith("2.2000 [")
-    assert [cell[:8] for cell in second[5:]] == ["**1.0000", "**1.0000"]
-    assert third == ["PrefixFusion without caf", "1 did not finish", *[""] * 5]
-    assert fourth == ["RotatE (10_rotate)", "0 did not finish", *[""] * 5]
+    assert lines[0] == "link_prediction: 10 queries, 95 % intervals"
+    assert lines[2] == (
+        "| run | system | backbone.dimension | seed | n | mrr | mr | hits@1 | hits@3 | hits@5 | hits@10 |"
+    )
+    first, second, third, fourth = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:8])
+    assert first[:5] == [".", "MKG_former", "", "0, 1", "2"]
+    assert first[5].startswith("**0.6875 [")
+    assert first[6].startswith("**2.0000 [")
+    assert second[:5] == ["2", "RotatE", "8", "0", "1"]
+    assert second[6].startswith("2.2000 [")
+    assert third == ["9", "PrefixFusion without caf", "", "", "0", *[""] * 6]
+    assert fourth == ["10_rotate", "RotatE", "16", "", "0", *[""] * 6]
+    assert lines[8:] == ["", *(f"- {i} did not finish" for i in ("3 (seed 2)", "9 (seed 1)", "10_rotate (seed 0)"))]
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert float(rows[0]["mrr low"]) < float(rows[0]["mrr"]) == 0.6875 < float(rows[0]["mrr high"])
     assert rows[3]["mrr"] == ""
     tex = (tmp_path / "out.tex").read_text().splitlines()
-    assert tex[1:4] == [
-        r"\begin{tabular}{llrrrrr}",
-        r"\toprule",
-        r"system & seeds & mr & mrr & hits@1 & hits@3 & hits@10 \\",
-    ]
-    assert tex[5].startswith(r"MKG\_former & 0, 1; 2 did not finish & \textbf{2.0000 [")
+    assert tex[0] == "% link_prediction: 10 queries, 95 % intervals"
+    assert tex[4:6] == [r"\begin{tabular}{llllrrrrrrr}", r"\toprule"]
+    assert tex[8].startswith(r". & MKG\_former &  & 0, 1 & 2 & \textbf{0.6875 [")
     assert tex[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    notes = [line[2:] for line in lines[9:]]
+    assert tex[1:4] == [f"% {note}" for note in notes]
+    assert json.loads((tmp_path / "out.json").read_text())[0]["notes"] == notes
 
 
-def test_each_data_set_has_a_table_of_systems_and_another_for_its_clean_subset(
-    tmp_path: Path, run: Callable[..., Any]
-) -> None:
+def test_each_data_set_has_a_table_and_another_for_its_clean_subset(tmp_path: Path, run: Callable[..., Any]) -> None:
     for name, leaked in (("wn18", 6), ("wn18rr", 0)):
         for i, backbone in enumerate((ROTATE, TEXT)):
             ranks = [1.0 + i] * 6 + [4.0 - i] * 4
-            linked(tmp_path / name / str(i), ranks, leaked=leaked, backbone=backbone, data={"root": name})
-    tables = list_systems(tmp_path, resamples=50)
+            folder = linked(tmp_path / name / str(i), ranks, leaked=leaked, backbone=backbone, data={"root": name})
+            figures = json.loads((folder / "metrics.json").read_text()) | {"data": name}
+            (folder / "metrics.json").write_text(json.dumps(figures))
+    tables = list_runs(read_runs([tmp_path]), Resampling(50))
     assert [table.title for table in tables] == [
-        "wn18: 10 queries, 95 % intervals",
-        "wn18, clean subset: 4 queries, 95 % intervals",
-        "wn18rr: 10 queries, 95 % intervals",
+        "link_prediction on wn18: 10 queries, 95 % intervals",
+        "link_prediction on wn18, clean subset: 4 queries, 95 % intervals",
+        "link_prediction on wn18rr: 10 queries, 95 % intervals",
     ]
-    assert [row[:2] for row in tables[1].rows] == [("RotatE", "0"), ("text only", "0")]
-    assert [row[3][0] for row in tables[1].rows] == [0.25, pytest.approx(1 / 3)]
-    assert [sorted(table.best)[0] for table in tables] == [(0, 2), (0, 4), (0, 2)]
+    mrr = tables[1].columns.index("mrr")
+    assert [(row[1], row[mrr][0]) for row in tables[1].rows] == [("RotatE", 0.25), ("text only", pytest.approx(1 / 3))]
+    assert [sorted(table.best)[0] for table in tables] == [(0, mrr), (0, mrr + 2), (0, mrr)]
     code, _, _ = run("report", f"table={tmp_path}", "resamples=50", f"output={tmp_path}/out.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert (code, [row["table"] for row in rows[::2]]) == (0, [table.title for table in tables])
@@ -244,8 +263,9 @@ def test_each_data_set_has_a_table_of_systems_and_another_for_its_clean_subset(
 
 def test_a_sweep_of_which_nothing_finished_is_a_table_that_says_so(tmp_path: Path) -> None:
     begun(tmp_path / "0", 3, ROTATE)
-    (table,) = list_systems(tmp_path)
-    assert table.rows == [("RotatE", "3 did not finish", None, None, None, None, None)]
+    (table,) = list_runs(read_runs([tmp_path]))
+    assert table.rows == [("0", "RotatE", "", 0)]
+    assert table.notes == ("0 (seed 3) did not finish",)
     assert not table.best
 
 
@@ -254,8 +274,9 @@ def test_systems_that_ranked_different_queries_are_not_put_side_by_side(
 ) -> None:
     linked(tmp_path / "0", [1.0] * 4, system="one")
     linked(tmp_path / "1", [1.0] * 3, system="two")
-    code, _, err = run("report", f"table={tmp_path}")
-    assert (code, said(err)) == (2, "one and two: the runs ranked different queries: 4 and 3 of them")
+    for asked in ("table", "runs"):
+        code, _, err = run("report", f"{asked}={tmp_path}")
+        assert (code, said(err)) == (2, "0 and 1: the runs ranked different queries: 4 and 3 of them")
 
 
 def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -265,10 +286,16 @@ def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: 
     for arguments, line in (
         ([], "give runs=…, table=… or compare=[A,B]"),
         (["table=x"], "x: no config.yaml below this folder: no run has begun here"),
+        (["runs=[]"], "runs=[]: give a folder, runs=DIR"),
         (["table=x", "resamples=0"], "resamples=0: must be a whole number of at least 1"),
-        ([f"table={tmp_path}"], f"{none}/queries.npz: is not there: no ranked queries were recorded"),
         (["runs=x", "compare=[a,b]"], "runs and compare are two different things: give one"),
-        (["runs=x"], "x: no metrics.json below this folder: no run has ended here"),
+        (["runs=x"], "x: no config.yaml below this folder: no run has begun here"),
+        ([f"runs=[{none},x]"], "x: no config.yaml below this folder: no run has begun here"),
+        (
+            [f"runs={none}", f"plots={none}/config.yaml"],
+            f"plots={none}/config.yaml: {none}/config.yaml is a file, and a folder is wanted",
+        ),
+        ([f"compare=[{one},{few}]", "plots=p"], "plots= is for runs= and table=, not for compare=: leave it out"),
         (["runs=x", "output=x.txt"], "output=x.txt: must end with .md, .json, .csv, .tex"),
         ([f"runs={none}", "output=no/x.md"], f"output=no/x.md: there is no folder {tmp_path / 'no'}"),
         (["compare=x"], "compare=x: must be a list [text, …] or null"),
@@ -321,7 +348,7 @@ LAUGHS = "a: &a [x, x]\n" + "".join(f"{c}: &{c} [{','.join([f'*{b}'] * 9)}]\n" f
         ("metrics.json", '{"test": {"f1": true}}', "the figure 'f1' is no number: True"),
     ],
 )
-def test_a_damaged_run_is_a_row_that_says_so(
+def test_a_damaged_run_is_a_line_that_says_so(
     run: Callable[..., Any], tmp_path: Path, name: Any, text: Any, problem: Any
 ) -> None:
     finished(tmp_path / "runs" / "whole", f1=0.5)
@@ -329,9 +356,9 @@ def test_a_damaged_run_is_a_row_that_says_so(
     path.unlink() if text is None else path.write_text(text)
     code, _, err = run("report", f"runs={tmp_path}/runs", "output=out.json")
     assert (code, err) == (0, "")
-    damaged, whole = json.loads((tmp_path / "out.json").read_text())[0]["rows"]
-    assert (whole["f1"], whole["problem"]) == (0.5, None)
-    assert (damaged["run"], damaged["f1"], damaged["problem"]) == ("damaged", None, f"{path}: {problem}")
+    (table,) = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["run"], row["f1"]) for row in table["rows"]] == [("whole", 0.5)]
+    assert table["notes"] == [f"damaged cannot be used: {path}: {problem}"]
 
 
 def test_figures_that_are_not_finite_are_shown_as_they_are(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -340,15 +367,6 @@ def test_figures_that_are_not_finite_are_shown_as_they_are(run: Callable[..., An
     code, out, _ = run("report", f"runs={tmp_path}/runs")
     assert code == 0
     assert "nan" in out
-
-
-def test_a_report_shows_what_a_sweep_varied(tmp_path: Path) -> None:
-    for i, (fused, seed) in enumerate(((1, 0), (1, 1), (3, 0), (3, 1))):
-        folder = begun(tmp_path / "sweep" / str(i), seed, {**HYBRID, "fused": fused}, size={"fused": fused})
-        (folder / "metrics.json").write_text(json.dumps({"test": {"f1": fused / 4 + seed / 100}, "seed": seed}))
-    table = list_runs(read_runs(tmp_path))
-    assert table.columns == ("run", "task", "seed", "backbone", "settings", "f1")
-    assert [row[4] for row in table.rows] == ["size.fused=1", "size.fused=3"]
 
 
 def test_a_report_takes_no_file_of_a_run_for_its_output(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -360,9 +378,9 @@ def test_a_report_takes_no_file_of_a_run_for_its_output(run: Callable[..., Any],
     assert (folder / "metrics.json").read_text() == before
 
 
-def test_a_damaged_record_of_queries_is_a_row_that_says_so(tmp_path: Path) -> None:
+def test_a_damaged_record_of_queries_is_a_line_that_says_so(tmp_path: Path) -> None:
     linked(tmp_path / "whole", [1.0, 2.0, 4.0, 8.0])
     damaged = linked(tmp_path / "damaged", [1.0] * 4, 1, system="B") / "queries.npz"
     damaged.write_bytes(damaged.read_bytes()[:-100])
-    (table,) = list_systems(tmp_path, 100)
-    assert f"{damaged}: holds no ranked queries: record them anew" in [row[1] for row in table.rows]
+    (table,) = list_runs(read_runs([tmp_path]), Resampling(100))
+    assert f"{damaged}: holds no ranked queries: record them anew" in table.notes

@@ -9,8 +9,11 @@ from hydra import compose, initialize_config_module
 from hydra.core.utils import JobReturn, JobStatus
 
 from mkgc.data.dataset import read_dataset
-from mkgc.reports.callback import SystemsTable, show_systems
-from mkgc.reports.systems import list_systems
+from mkgc.errors import MkgcError
+from mkgc.reports.callback import SweepReport, report_sweep
+from mkgc.reports.evidence import Resampling
+from mkgc.reports.found import read_runs
+from mkgc.reports.runs import list_runs
 from mkgc.train import train
 from tests.conftest import TINY
 
@@ -53,8 +56,8 @@ def test_every_row_trains_and_is_named_in_the_table(system: str, kg_root: Path, 
     keys = ("experiment=table1_lp", f"system={system}", f"data.root={kg_root}", "data.atlas_seed=null", *TINY)
     config = composed(*keys, "task.epochs=2")
     train(config, tmp_path / "0")
-    table, *_ = list_systems(tmp_path, resamples=50)
-    assert [row[0] for row in table.rows] == [config.system]
+    table, *_ = list_runs(read_runs([tmp_path]), Resampling(50))
+    assert [row[table.columns.index("system")] for row in table.rows] == [config.system]
     written = json.loads((tmp_path / "0" / "metrics.json").read_text())
     assert table.rows[0][table.columns.index("mrr")][0] == pytest.approx(written["test"]["mrr"])
 
@@ -64,17 +67,14 @@ def test_a_job_that_failed_is_a_row_that_says_so(
 ) -> None:
     keys = ("experiment=table1_lp", f"data.root={kg_root}", *TINY, f"hydra.sweep.dir={tmp_path}")
     config = composed(*keys, "system=transe", f"hydra.runtime.output_dir={tmp_path}/1_transe", hydra=True)
-    SystemsTable().on_job_end(config, JobReturn(status=JobStatus.FAILED))
+    SweepReport().on_job_end(config, JobReturn(status=JobStatus.FAILED, _return_value=MkgcError("no luck")))
     train(
         composed(*keys[:2], *TINY, "data.atlas_seed=null", "system=distmult", "task.epochs=1"), tmp_path / "0_distmult"
     )
-    show_systems(tmp_path)
+    report_sweep(tmp_path, intervals=True)
     out = capsys.readouterr().out
-    assert "| TransE | 0 did not finish |" in out
-    assert "| DistMult | 0 | " in out
+    assert "| 1_transe | TransE |  | 0 |" in out
+    assert "| 0_distmult | DistMult | 0 | 1 | " in out
+    assert "- 1_transe (seed 0) failed: no luck\n" in out
     assert (tmp_path / "table.md").read_text() in out
-
-
-def test_a_sweep_of_which_nothing_began_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_systems(tmp_path)
-    assert capsys.readouterr().out.startswith("no table: ")
+    assert {path.name for path in (tmp_path / "plots").iterdir()} >= {"link_prediction_training.png"}

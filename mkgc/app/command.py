@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.bugs import explain_disk, record_bug
+from mkgc.app.endings import ending
 from mkgc.app.folders import drop_empty
 from mkgc.app.help import show_help
 from mkgc.app.lean import import_lean
@@ -54,7 +55,7 @@ def run(main: Callable[[], object], verb: str) -> None:
             show_help(verb)
             return
         check_renamed(sys.argv[1:])
-        with own_tasks(), in_order():
+        with own_tasks(), in_order(), ending():
             main()
             sys.stdout.flush()
     except Ended as end:

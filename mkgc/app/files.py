@@ -101,8 +101,8 @@ def check_output(output: str, *read: Path) -> None:
         raise ConfigError(f"output={output}: {fault}")
 
 
-def check_output_folder(output: str) -> None:
-    """The same for a folder, which is made where it does not exist.
+def check_output_folder(output: str, key: str = "output") -> None:
+    """The same for a folder that a ``key`` names, which is made where it does not exist.
 
     Raises:
         ConfigError: It is a file, below one, or not open to writing.
@@ -111,13 +111,13 @@ def check_output_folder(output: str) -> None:
         path = _resolved(Path(output))
         there = next(folder for folder in (path, *path.parents) if folder.exists())
     except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"output={output}: cannot be made: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigError(f"{key}={output}: cannot be made: {getattr(error, 'strerror', None) or error}") from None
     if not there.is_dir():
-        raise ConfigError(f"output={output}: {there} is a file, and a folder is wanted")
+        raise ConfigError(f"{key}={output}: {there} is a file, and a folder is wanted")
     try:
         _try(there)
     except OSError as error:
-        raise ConfigError(f"output={output}: the folder {there} cannot be written to: {error.strerror}") from None
+        raise ConfigError(f"{key}={output}: the folder {there} cannot be written to: {error.strerror}") from None
 
 
 def is_plain(path: Path) -> bool:

@@ -76,10 +76,11 @@ PREDICT: Keys = {
     "device": str,
 }
 REPORT: Keys = {
-    "runs": str | None,
-    "table": str | None,
+    "runs": str | list[str] | None,
+    "table": str | list[str] | None,
     "compare": list[str] | None,
     "output": str | None,
+    "plots": str | None,
     "resamples": Count,
     "seed": Seed,
 }

@@ -14,6 +14,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from mkgc.data import atlas
+from mkgc.data.digest import digest
 from mkgc.data.examples import ImagePaths
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
@@ -33,7 +34,7 @@ class Dataset:
     """A data set as a task's reader returns it; ``source`` is the files, before images decided what may be used.
 
     ``notes`` are what a user should know of how the data were read, whatever is done with them. ``text_states`` are
-    what frozen layers make of the texts.
+    what frozen layers make of the texts. ``protocol`` names how dev and test are scored, where there are several ways.
     """
 
     source: DataSource
@@ -43,6 +44,7 @@ class Dataset:
     coverage: Coverage
     notes: tuple[Finding, ...] = ()
     text_states: StatesTable | None = None
+    protocol: str | None = None
 
     def show(self) -> None:
         """Prints how complete the images are, and the notes."""
@@ -90,6 +92,10 @@ class DataSource(ABC):
     def subset_lines(self) -> Sequence[str]:
         """The line for each example of train in the file of a low-resource split; equal ones are drawn once."""
         return [str(row) for row in range(len(self.examples()["train"]))]
+
+    def digest(self) -> str:
+        """What tells the examples of these files from others (:func:`mkgc.data.digest.digest`)."""
+        return digest(self.examples())
 
     @classmethod
     def draw_atlas(cls, folder: Path, countries: Mapping[str, Country], random: Random) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mkgc.data.dataset import Dataset, DataSource
+from mkgc.data.digest import digest
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import chosen, kg, mmkg, tsv
 from mkgc.data.graph import Graph, Triples
@@ -47,6 +48,9 @@ class GraphSource(DataSource):
 
     def examples(self) -> Mapping[str, Triples]:
         return self.graph.triples
+
+    def digest(self) -> str:
+        return digest(self.examples(), (*self.graph.entities, "", *self.graph.relations))
 
     def images(self, broken: Collection[Path] = ()) -> list[ImagePaths]:
         return entity_images(self.graph, self.settings, broken)

@@ -19,6 +19,8 @@ def show(tables: Iterable[Table], console: Console) -> None:
         return
     for table in tables:
         console.print(drawn(table))
+        for note in table.notes:
+            console.print(plain(note), soft_wrap=True)
 
 
 def drawn(table: Table) -> RichTable:

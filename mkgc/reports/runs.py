@@ -1,178 +1,131 @@
-"""The runs below a folder, and a table of what they reached.
-
-Runs with equal settings but the seed are one row: mean ± standard deviation (of a sample) over the seeds.
-"""
+"""Tables of what runs reached: a row for those that differ in their seeds alone, a column for what else differs."""
 
 from __future__ import annotations
 
 import math
-import os
-import re
 import statistics
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from mkgc.errors import DataError
-from mkgc.reports.saved import Run, read_run
+from mkgc.reports.evidence import Evidence, Resampling, intervals, read_evidence
+from mkgc.reports.groups import Comparable, Group, compared, system
+from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Spread, Table
 from mkgc.reports.varied import varied
-from mkgc.training.run import REPLACED
 
-SIZES = ("count", "support")  # figures that say how much was scored, not how well
+SIZES = ("count", "support")
+"""Figures that say how much was scored, not how well."""
 
+LOW = ("mr",)
+"""Figures of which less is better."""
 
-def run_files(folder: Path) -> list[Path]:
-    """The files of runs below a folder that reports are made from."""
-    return [path for name in ("metrics.json", "config.yaml", "queries.npz") for path in folder.rglob(name)]
+IDENTITY = ("run", "system", "sample", "seed", "n")
+"""Columns that are no settings and no figures."""
 
-
-def _below(folder: Path, name: str) -> list[Path]:
-    """The files of a name in all runs below a folder, but for those whose folder another run has taken."""
-    return [path for path in folder.rglob(name) if REPLACED not in path.relative_to(folder).parts]
+Row = dict[str, Cell]
 
 
-def read_runs(folder: Path) -> list[Run]:
-    """All runs that have finished below a folder, by their path.
+def list_runs(runs: Iterable[Run], by: Resampling | None = None, notes: Sequence[str] = ()) -> list[Table]:
+    """A table for each task and data set, with another of the clean subset where ranked queries leak.
 
-    Raises:
-        DataError: There is none.
-    """
-    found = [read_run(path.parent, folder) for path in sorted(_below(folder, "metrics.json"), key=_natural)]
-    if not found:
-        raise DataError("no metrics.json below this folder: no run has ended here", folder)
-    return found
-
-
-def read_jobs(folder: Path) -> list[Run]:
-    """All runs below a folder by their path, with those that have settings but no figures.
+    A figure is the mean over a row's seeds ± the standard deviation (of a sample). With a resampling it has an interval
+    instead, over test examples, each with its mean over the seeds: of what these runs would reach on other examples,
+    not of what other seeds would. The best figure of a column stands out. Notes, the given ones first, say which runs
+    are missing, and why.
 
     Raises:
-        DataError: There is none.
+        DataError: Runs of one table were tested on different data, or by different protocols.
+        MetricError: They recorded different queries.
     """
-    places = {path.parent for name in ("metrics.json", "config.yaml") for path in _below(folder, name)}
-    if not places:
-        raise DataError("no config.yaml below this folder: no run has begun here", folder)
-    return [read_run(place, folder) for place in sorted(places, key=_natural)]
+    found = compared(runs)
+    several = len({one.task for one in found}) < len(found)
+    found = [found[0].noted(notes), *found[1:]] if found else [Comparable("no run", "", ()).noted(notes)]
+    return [table for one in found for table in _tables(one, by, several)]
 
 
-def _natural(path: Path) -> list[tuple[bool, int, str]]:
-    """Sorts the tenth job of a sweep behind the ninth, also where a name follows the number (10_vilbert)."""
-    numbers = [re.match(r"\d+(?=_|$)", part) for part in path.parts]
-    return [
-        (number is None, 0 if number is None else int(number[0]), part)
-        for number, part in zip(numbers, path.parts, strict=True)
-    ]
+def _tables(shown: Comparable, by: Resampling | None, several: bool) -> list[Table]:
+    evidence = read_evidence(shown)
+    name = f"{shown.task} on {shown.data}" if several else shown.task
+    figures = [[one.figures["test"] for one in group.runs] for group in shown.groups]
+    tables = [_table(name, shown, evidence, figures, by)]
+    clean = evidence.clean()
+    if clean is not None:
+        shown, clean = shown.chosen([bool(found) for found in clean.groups]), clean.recorded()
+        figures = [[one.metrics() for one in found] for found in clean.groups]
+        tables.append(_table(f"{name}, clean subset", shown, clean, figures, by))
+    return tables
 
 
-def grouped(runs: Iterable[Run]) -> list[list[Run]]:
-    """The runs, those together that repeat one another."""
-    groups: dict[str, list[Run]] = {}
-    for one in runs:
-        groups.setdefault(one.repeats(), []).append(one)
-    return [*groups.values()]
+def _table(
+    name: str,
+    shown: Comparable,
+    evidence: Evidence,
+    figures: Sequence[Sequence[Mapping[str, float]]],
+    by: Resampling | None,
+) -> Table:
+    """``figures`` are those of each group's runs; the task's own measure comes first."""
+    by = by if any(evidence.groups) else None
+    rows = identified(shown.groups)
+    told = len(rows[0]) if rows else 0
+    for row, group, own, found in zip(rows, shown.groups, figures, evidence.groups, strict=True):
+        measures = intervals(found, by) if by else _spreads(own)
+        row |= {name: measures[name] for name in sorted(measures, key=lambda name: name != group.metric)}
+    alike = [key for key in ("system", "run") if len(rows) > 1 and len({row[key] for row in rows}) == 1]
+    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in alike]
+    title = f"{name}, {rows[0]['system']}" if "system" in alike and rows[0]["system"] else name
+    return Table(
+        f"{title}: {_scope(shown, evidence, by)}",
+        tuple(columns),
+        [tuple(row.get(key) for key in columns) for row in rows],
+        _best(rows, columns, told - len(alike), {*LOW, *(g.metric for g in shown.groups if g.best == "min")}),
+        (*shown.notes, *evidence.notes),
+    )
 
 
-def list_runs(runs: Iterable[Run]) -> Table:
-    """A row for each group of runs with equal settings but the seed; what the runs of one folder vary is told.
-
-    Where some of the queries they ranked leak, the next row is of the others, the clean subset. That takes the record
-    of the queries: without one, or with one of an earlier form, there is no such row. A damaged run is a row that says
-    what is wrong with it.
-    """
-    groups = grouped(runs)
-    firsts = [group[0] for group in groups]
-    told = varied(firsts, [f"{one.setting('task.name')} {system(one)}" for one in firsts])
-    rows = [row for group in groups for row in _rows(group, told.get(group[0].name))]
-    columns = dict.fromkeys(name for row in rows for name in row)
-    columns |= {"problem": columns.pop("problem")} if "problem" in columns else {}
-    return Table("Test scores", tuple(columns), [tuple(row.get(name) for name in columns) for row in rows])
-
-
-def _rows(group: list[Run], settings: str | None) -> list[dict[str, Cell]]:
-    first = group[0]
-    named: dict[str, Cell] = {
-        "run": common(group),
-        "task": _shortened(first.figures.get("task", "")),
-        "seed": ", ".join(_shortened(one.figures.get("seed", "")) for one in group),
-        "backbone": system(first),
-    }
-    if settings is not None:
-        named["settings"] = settings
-    if first.problem is not None:
-        return [named | {"problem": first.problem}]
-    names = _measures(first)
-    rows = [named | _spreads([one.figures["test"] for one in group], names)]
-    clean = [_clean(one) for one in group]
-    if all(clean):
-        rows.append(named | {"run": f"{named['run']}, clean subset"} | _spreads(clean, names))
+def identified(groups: Sequence[Group]) -> list[Row]:
+    """For each group what tells it from the others, its seeds and how many runs count."""
+    systems = [system(group.first) for group in groups]
+    keys = varied([group.first for group in groups], systems)
+    rows: list[Row] = []
+    for i, group in enumerate(groups):
+        seeds, samples = ([*dict.fromkeys(one.seeds[j] for one in group.runs)] for j in (0, 1))
+        row: Row = {"run": group.place, "system": systems[i], **{key: values[i] for key, values in keys.items()}}
+        if any(one.seeds[1] for each in groups for one in each.runs):
+            row["sample"] = ", ".join(samples)
+        rows.append(row | {"seed": ", ".join(seeds), "n": len(group.runs)})
     return rows
 
 
-def _clean(one: Run) -> dict[str, float]:
-    """The measures on the clean subset, none if it is everything, or nothing, or not recorded."""
-    if not (one.folder / "queries.npz").exists():
-        return {}
-    from mkgc.analysis.queries import Queries
-
-    try:
-        queries = Queries.load(one.folder / "queries.npz")
-    except DataError:
-        return {}
-    return queries.metrics(queries.clean) if queries.leaks else {}
+def _scope(shown: Comparable, evidence: Evidence, by: Resampling | None) -> str:
+    count = f"{evidence.size:,} queries, " if evidence.size else ""
+    spread = ", mean ± sd over seeds" if any(len(group.runs) > 1 for group in shown.groups) else ""
+    return f"{count}95 % intervals" if by else f"test scores{spread}"
 
 
-def common(runs: list[Run]) -> str:
-    """The one run's name, or what several begin with and how many they are."""
-    names = [one.name for one in runs]
-    if len(names) == 1:
-        return names[0]
-    return f"{os.path.commonpath(names) or '.'} ({len(names)} runs)"
+def _spreads(figures: Sequence[Mapping[str, float]]) -> Row:
+    """The measures of everything together."""
+    names = [name for name in (figures[0] if figures else ()) if "/" not in name and name not in SIZES]
+    return {name: spread([one[name] for one in figures if name in one]) for name in names}
 
 
-def system(one: Run) -> str:
-    """The run's name in its settings, or else its backbone.
-
-    That is the class in a word; of a backbone that fuses, its fusion and what of it is switched off. A smoke run is
-    called one.
-    """
-    return f"{_system(one)} (smoke run)" if one.setting("smoke") is True else _system(one)
-
-
-def _system(one: Run) -> str:
-    if one.setting("system") is not None:
-        return str(one.setting("system"))
-    if one.setting("backbone.text") is None:
-        return _class(one, "backbone")
-    fusion = one.setting("backbone.fusion")
-    if not isinstance(fusion, dict):
-        return "text only"
-    off = [f" without {key}" for key, value in fusion.items() if value is False]
-    return _class(one, "backbone.fusion") + ",".join(off)
-
-
-def _class(one: Run, key: str) -> str:
-    return str(one.setting(f"{key}._target_") or "").rpartition(".")[2]
-
-
-def _measures(one: Run) -> list[str]:
-    """The test measures of everything together, the task's own first."""
-    names = [name for name in one.figures["test"] if "/" not in name and name not in SIZES]
-    return sorted(names, key=lambda name: name != one.figures.get("metric"))
-
-
-def _spreads(figures: list[dict[str, float]], names: list[str]) -> dict[str, Cell]:
-    return {name: _spread([one.get(name) for one in figures]) for name in names}
-
-
-def _shortened(value: Any) -> str:
-    return f"{value!s:.40}"
-
-
-def _spread(values: list[float | None]) -> Cell:
-    there = [value for value in values if value is not None]
-    if len(there) < 2:
-        return there[0] if there else None
-    if not all(map(math.isfinite, there)):
+def spread(values: Sequence[float]) -> Cell:
+    """The one value, or mean and standard deviation of several."""
+    if len(values) < 2:
+        return values[0] if values else None
+    if not all(map(math.isfinite, values)):
         return Spread(math.nan, math.nan)
-    return Spread(statistics.fmean(there), statistics.stdev(there))
+    return Spread(statistics.fmean(values), statistics.stdev(values))
+
+
+def _best(
+    rows: Sequence[Row], columns: Sequence[str], told: int, low: Collection[str | None]
+) -> frozenset[tuple[int, int]]:
+    """The best cells of each measure, where there is a choice; ``told`` columns before them are none."""
+    best = set()
+    for column, name in enumerate(columns[told:], start=told):
+        cells = {i: row.get(name) for i, row in enumerate(rows)}
+        values = {i: cell[0] if isinstance(cell, tuple) else cell for i, cell in cells.items()}
+        there = {i: value for i, value in values.items() if isinstance(value, float) and math.isfinite(value)}
+        if len(there) > 1:
+            top = (min if name in low else max)(there.values())
+            best |= {(i, column) for i, value in there.items() if value == top}
+    return frozenset(best)

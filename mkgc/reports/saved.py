@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.errors import DataError
 from mkgc.reports.references import referred, setting
+from mkgc.training.run import FAILED
 
 DEPTH = 50
 """How deep settings may be nested; those of a run are not a dozen levels deep."""
@@ -22,14 +25,18 @@ LARGEST = 4 << 20
 """Bytes of a file that is read; a run's are thousands."""
 
 
-ONE_RUN = ("seed", "resume", "overwrite", "run")
-"""Keys in which repetitions of a run differ."""
+SEEDS = ("seed", "data.subset_seed")
+"""Keys in which repetitions of a run differ; the second chooses what a low-resource run is trained on."""
+
+UNRELATED = ("resume", "overwrite", "run", "logger", "launcher", "search", "data.root", "data.store")
+"""Keys that no figure depends on, once it is known that the data are the same."""
 
 
 class Run(NamedTuple):
     """A run: where it lies, in short below the folder asked for, its settings, and its figures, if it has finished.
 
-    Of a damaged run, ``problem`` says what is wrong, and there are no settings or no figures.
+    ``referring`` are the dotted keys of settings that are written as references to others. Of a damaged run,
+    ``problem`` says what is wrong, and there are no settings or no figures; of a job that failed, ``failure`` says why.
     """
 
     name: str
@@ -37,16 +44,34 @@ class Run(NamedTuple):
     config: dict[str, Any]
     figures: dict[str, Any]
     problem: str | None = None
-
-    def repeats(self) -> str:
-        """Equal for runs that are repetitions of one another."""
-        if self.problem is not None:
-            return self.name
-        return json.dumps(self.config | dict.fromkeys(ONE_RUN), sort_keys=True, default=str)
+    failure: str | None = None
+    referring: frozenset[str] = frozenset()
 
     def setting(self, key: str) -> Any:
         """The value at a dotted key, None where there is none."""
         return setting(self.config, key)
+
+    @property
+    def seeds(self) -> tuple[str, str]:
+        """The values of SEEDS: of the second only where something is chosen by it."""
+        chosen = self.setting("data.shots") is not None or self.setting("data.fraction") is not None
+        seed, sample = (f"{self.setting(key)!s:.40}" for key in SEEDS)
+        return seed, sample if chosen else ""
+
+    def leaves(self) -> dict[str, str]:
+        """All settings that hold no others, by dotted key, but for SEEDS and those that no figure depends on."""
+        return dict(_leaves(self.config))
+
+
+def _leaves(node: dict[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in node.items():
+        path = f"{place}.{key}".lstrip(".")
+        if path in SEEDS or path in UNRELATED:
+            continue
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, path)
+        else:
+            yield path, f"{value!s}"
 
 
 def read_run(place: Path, folder: Path) -> Run:
@@ -54,15 +79,33 @@ def read_run(place: Path, folder: Path) -> Run:
     name = place.relative_to(folder).as_posix()
     config: dict[str, Any] = {}
     figures: dict[str, Any] = {}
+    referring: frozenset[str] = frozenset()
     try:
         if os.path.lexists(place / "metrics.json"):
             figures = read_figures(place / "metrics.json")
-        config = read_settings(place / "config.yaml")
+        written = _written(place / "config.yaml")
+        config = _resolved(written)
+        referring = frozenset(_referring(written))
     except DataError as error:
         return Run(name, place, config, figures, str(error))
     if figures.get("run", config.get("run")) != config.get("run"):
         return Run(name, place, config, {}, "its figures are another run's than its settings")
-    return Run(name, place, config, figures)
+    return Run(name, place, config, figures, None, None if figures else _failure(place), referring)
+
+
+def _failure(place: Path) -> str | None:
+    with suppress(DataError, ValueError):
+        return _text(place / FAILED).strip()
+    return None
+
+
+def _referring(node: dict[str, Any], place: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        path = f"{place}.{key}".lstrip(".")
+        if isinstance(value, dict):
+            yield from _referring(value, path)
+        elif "${" in str(value):
+            yield path
 
 
 def read_figures(path: Path) -> dict[str, Any]:
@@ -90,6 +133,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         DataError: It is damaged, or no run has written it.
     """
+    return _resolved(_written(path))
+
+
+def _resolved(written: dict[str, Any]) -> dict[str, Any]:
+    return {key: referred(value, written) for key, value in written.items()}
+
+
+def _written(path: Path) -> dict[str, Any]:
     try:
         text = _text(path)
         _check_plain(text, path)
@@ -99,8 +150,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise DataError("cannot be read: a run's folder has its settings beside metrics.json", path) from error
     if not isinstance(settings, dict) or not settings:
         raise DataError("cannot be read: a run's folder has its settings beside metrics.json", path)
-    plain = {str(key): value for key, value in settings.items() if key != "defaults"}  # Hydra's, of the command
-    return {key: referred(value, plain) for key, value in plain.items()}
+    return {str(key): value for key, value in settings.items() if key != "defaults"}  # Hydra's, of the command
 
 
 def _check_plain(text: str, path: Path) -> None:

@@ -26,12 +26,16 @@ Cell = str | int | float | tuple[float, ...] | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows are as wide as ``columns``; ``best`` are cells (row, column) that stand out where the form allows it."""
+    """Rows are as wide as ``columns``; ``best`` are cells (row, column) that stand out where the form allows it.
+
+    ``notes`` are lines below: what the reader of the figures should know.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
     best: frozenset[tuple[int, int]] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def numeric(self, column: int) -> bool:
         """Whether a column has figures."""

@@ -1,44 +1,66 @@
-"""The variables of a sweep: the settings in which the runs of one folder differ."""
+"""The variables of a sweep: the settings in which runs differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from mkgc.reports.saved import ONE_RUN, Run
+from mkgc.reports.saved import Run
 
-MOST = 5
-"""Settings that a row names; runs that differ in more are no sweep, but other systems."""
+MOST = 6
+"""Settings that a table of one kind of system shows."""
+
+TOGETHER = 3
+"""Settings of one section that may change together; more are a choice of that section, which one of them stands for."""
+
+LONGEST = 40
+"""Characters of a value."""
 
 
-def varied(runs: Sequence[Run], kinds: Sequence[str]) -> dict[str, str]:
-    """For each run by its name that has others of its kind beside it, the settings that are not the same in all."""
-    families: dict[tuple[Path, str], list[Run]] = {}
+def varied(runs: Sequence[Run], kinds: Sequence[str]) -> dict[str, list[str]]:
+    """The settings in which runs of one kind differ: for each key what it is in all runs, or nothing.
+
+    A setting that refers to another is none of its own. Where there would be more than a table can show, those
+    stay that tell the runs apart.
+    """
+    families: dict[str, list[Run]] = {}
     for one, kind in zip(runs, kinds, strict=True):
-        if one.problem is None:
-            families.setdefault((one.folder.parent, kind), []).append(one)
-    return {name: text for family in families.values() for name, text in _told(family).items()}
+        families.setdefault(kind, []).append(one)
+    keys = dict.fromkeys(key for family in families.values() for key in _differing(family))
+    leaves = [one.leaves() for one in runs]
+    return {key: [each.get(key, "")[:LONGEST] for each in leaves] for key in keys}
 
 
-def _told(family: list[Run]) -> dict[str, str]:
-    leaves = [dict(_leaves(one.config)) for one in family]
+def _differing(family: Sequence[Run]) -> list[str]:
+    leaves = [one.leaves() for one in family]
     values = {key: tuple(each.get(key, "") for each in leaves) for each in leaves for key in each}
     differ = {key: value for key, value in values.items() if len(set(value)) > 1}
-    shortest: dict[tuple[str, ...], str] = {}  # one setting is often the source of others, which then vary with it
-    for key in sorted(differ, key=len):
-        shortest.setdefault(differ[key], key)
-    if not 0 < len(shortest) <= MOST:
-        return {}
-    rows = zip(family, *shortest, strict=True)
-    return {one.name: ", ".join(map("{}={}".format, shortest.values(), row)) for one, *row in rows}
+    own = {key: value for key, value in differ.items() if not all(_refers(key, one) for one in family)}
+    shown = _representatives(own)
+    return shown if len(shown) <= MOST else _telling(shown, own)
 
 
-def _leaves(node: dict[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
-    """All settings that hold no others, with their places, but those of one run alone."""
-    for key, value in node.items():
-        path = f"{place}.{key}".lstrip(".")
-        if isinstance(value, dict):
-            yield from _leaves(value, path)
-        elif path not in ONE_RUN:
-            yield path, f"{value!s:.40}"
+def _refers(key: str, one: Run) -> bool:
+    """Whether a setting, or one that holds it, is a reference."""
+    parts = key.split(".")
+    return any(".".join(parts[:end]) in one.referring for end in range(1, len(parts) + 1))
+
+
+def _representatives(differ: dict[str, tuple[str, ...]]) -> list[str]:
+    """All keys, but of many that change together in one section the shortest."""
+    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for key, values in differ.items():
+        alike.setdefault((key.partition(".")[0], tuple(map(values.index, values))), []).append(key)
+    kept = {key for keys in alike.values() for key in (keys if len(keys) <= TOGETHER else [min(keys, key=len)])}
+    return [key for key in differ if key in kept]
+
+
+def _telling(keys: Sequence[str], differ: dict[str, tuple[str, ...]]) -> list[str]:
+    """Those that tell the runs apart, the ones with most values first."""
+    told: list[tuple[str, ...]] = [()] * len(differ[keys[0]])
+    chosen = []
+    for key in sorted(keys, key=lambda key: -len(set(differ[key]))):
+        finer = [(*before, value) for before, value in zip(told, differ[key], strict=True)]
+        if len(set(finer)) > len(set(told)):
+            told = finer
+            chosen.append(key)
+    return [key for key in keys if key in chosen]

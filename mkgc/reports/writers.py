@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -29,8 +29,12 @@ def texts(table: Table, escape: Callable[[str], str], emphasis: str) -> list[lis
 
 
 def markdown(tables: list[Table]) -> str:
-    """The tables under their titles."""
-    return "\n".join(f"{printable(table.title)}\n\n{markdown_table(table)}" for table in tables)
+    """The tables under their titles, each with its notes below."""
+    return "\n".join(f"{printable(t.title)}\n\n{markdown_table(t)}{_listed(t.notes)}" for t in tables)
+
+
+def _listed(notes: Sequence[str]) -> str:
+    return "".join(f"{'' if i else chr(10)}- {printable(note)}\n" for i, note in enumerate(notes))
 
 
 def markdown_table(table: Table, escape: Callable[[str], str] = lambda text: text.replace("|", "\\|")) -> str:
@@ -40,8 +44,12 @@ def markdown_table(table: Table, escape: Callable[[str], str] = lambda text: tex
 
 
 def latex(tables: list[Table]) -> str:
-    """The tables as tabulars of the booktabs package, each under its title as a comment."""
-    return "\n".join(f"% {printable(table.title)}\n{_tabular(table)}" for table in tables)
+    """The tables as tabulars of the booktabs package, each under its title and its notes as comments."""
+    return "\n".join(f"{_comments(table.title, *table.notes)}{_tabular(table)}" for table in tables)
+
+
+def _comments(*lines: str) -> str:
+    return "".join(f"% {printable(line)}\n" for line in lines)
 
 
 def _tabular(table: Table) -> str:
@@ -60,7 +68,10 @@ def _tex(text: str) -> str:
 def as_json(tables: list[Table]) -> str:
     """The tables with their numbers unrounded."""
     rows = [[dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows] for t in tables]
-    plain = [{"title": table.title, "rows": part} for table, part in zip(tables, rows, strict=True)]
+    plain = [
+        {"title": table.title, "rows": part} | ({"notes": [*table.notes]} if table.notes else {})
+        for table, part in zip(tables, rows, strict=True)
+    ]
     return json_text(plain, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -69,15 +80,10 @@ def _plain(cell: Cell) -> Any:
 
 
 def as_csv(tables: list[Table]) -> str:
-    """Tables of the same columns with their numbers unrounded, deviations and bounds in columns of their own.
+    """Tables with their numbers unrounded, deviations and bounds in columns of their own.
 
-    Of several tables, the first column is their title.
-
-    Raises:
-        ConfigError: The tables have other columns than one another.
+    Of several tables, the first column is their title, and a row has nothing in the columns of others.
     """
-    if len({table.columns for table in tables}) > 1:
-        raise ConfigError("tables of different columns do not fit a .csv: choose output=FILE.md or FILE.json")
     if len(tables) > 1:
         tables = [replace(t, columns=("table", *t.columns), rows=[(t.title, *row) for row in t.rows]) for t in tables]
     rows = [_flat(dict(zip(table.columns, row, strict=True))) for table in tables for row in table.rows]
@@ -118,7 +124,7 @@ def write(tables: list[Table], output: Path) -> None:
     """Writes the tables in the form that the file's name ends with.
 
     Raises:
-        ConfigError: There is no such form, or it cannot hold the tables.
+        ConfigError: There is no such form.
     """
     check_form(output)
     write_whole(output, WRITERS.get(output.suffix, markdown)(tables))

@@ -24,6 +24,10 @@ class Ledger(Callback):
         """How long the run has taken, without the time between interruption and resumption."""
         return self._earlier + time.perf_counter() - self._began
 
+    def on_validation_epoch_end(self, trainer: Any, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            pl_module.log("train/seconds", self.seconds, rank_zero_only=True)
+
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["run"] = {"id": self.run.id, "seconds": self.seconds, "before": self.before}
 

@@ -22,7 +22,10 @@ AUTO = "auto"
 FIGURES = ("metrics.json", "queries.npz")
 """The files that a run leaves when it has been tested."""
 
-OUTPUTS = (*FIGURES, BEST, LAST, "curves", "wandb", "config.yaml")
+FAILED = "failed.txt"
+"""Why a job of a sweep has failed, in a line."""
+
+OUTPUTS = (*FIGURES, BEST, LAST, "curves", "wandb", FAILED, "config.yaml")
 """All that a run leaves; its settings come last, so that figures never lie beside another run's."""
 
 REPLACED = ".replaced"
@@ -97,12 +100,12 @@ class Run:
     def claim(self) -> Path | None:
         """Makes the folder this run's own.
 
-        Figures of an interrupted run are removed, since they are to be found anew; what another run has left is moved
-        to a folder below, which is returned.
+        Figures of an interrupted run are removed, since they are to be found anew, and why it failed; what another run
+        has left is moved to a folder below, which is returned.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.resumed is not None and self.resumed.resolve() == self.folder.resolve():
-            for name in FIGURES:
+            for name in (*FIGURES, FAILED):
                 (self.folder / name).unlink(missing_ok=True)
             return None
         found = [self.folder / name for name in OUTPUTS if (self.folder / name).exists()]

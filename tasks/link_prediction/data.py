@@ -52,7 +52,8 @@ def read(
         processor.show(source, store.problems)
     queries = query_sets(graph, processor, protocol, examples)
     notes = [note for split, asked in queries.items() for note in _note_cuts(split, asked, processor)]
-    return Dataset(source, processor, queries, store, coverage, (*source.notes, *notes))
+    notes = [*source.notes, *notes]
+    return Dataset(source, processor, queries, store, coverage, tuple(notes), protocol=protocol)
 
 
 def _note_cuts(split: str, asked: QuerySet, processor: TripleProcessor) -> list[Finding]:

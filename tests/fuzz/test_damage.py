@@ -17,7 +17,11 @@ from mkgc.analysis.queries import Queries
 from mkgc.data.formats import feature_tables, tsv
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
-from mkgc.reports.runs import list_runs, read_runs
+from mkgc.reports.found import read_runs
+from mkgc.reports.planned import unbegun
+from mkgc.reports.runs import list_runs
+from mkgc.reports.saved import read_run
+from mkgc.reports.training_curves import read_curves
 from mkgc.reports.writers import markdown
 from mkgc.tools import archive
 from mkgc.training.checkpoint import read
@@ -106,11 +110,28 @@ def relations_at(path: Path) -> None:
 
 
 def exit_on_user_error(path: Path) -> None:
-    markdown([list_runs(read_runs(path.parents[1]))])
+    runs = read_runs([path.parents[1]])
+    markdown(list_runs(runs, notes=unbegun([path.parents[1]], runs)))
+
+
+def curves_of(path: Path) -> None:
+    read_curves(read_run(path.parents[1], path.parents[2]))
 
 
 def run_at(path: Path) -> None:
     finished(path.parent, f1=0.5)
+
+
+def curve_at(path: Path) -> None:
+    finished(path.parents[1], f1=0.5)
+    path.parent.mkdir()
+    path.write_text("dev/f1,epoch,step,train/loss\n" + "".join(f"0.{i},{i},{i},1.5\n" for i in range(9)))
+
+
+def sweep_at(path: Path) -> None:
+    finished(path.parent / "0", f1=0.5)
+    kept = {"overrides": {"task": ["task=mre", "seed=0,1"]}, "sweeper": {"_target_": "x.BasicSweeper", "params": None}}
+    path.write_text(json.dumps({"hydra": kept}))
 
 
 def stored(path: Path) -> None:
@@ -143,13 +164,15 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "index": ("store/8.jsonl", stored, lambda path: SizedStore(path.parent, 8, path.parent).pixels()),
     "figures": ("runs/one/metrics.json", run_at, exit_on_user_error),
     "settings": ("runs/one/config.yaml", run_at, exit_on_user_error),
+    "curves": ("runs/one/curves/metrics.csv", curve_at, curves_of),
+    "sweep": ("runs/one/multirun.yaml", sweep_at, exit_on_user_error),
 }
 
 
 def tried(kind: str, folder: Path, seed: int, count: int) -> list[str]:
     name, write, use = KINDS[kind]
     path = folder / name
-    if kind not in ("figures", "settings"):
+    if kind not in ("figures", "settings", "curves", "sweep"):
         path.parent.mkdir(parents=True, exist_ok=True)
     write(path)
 

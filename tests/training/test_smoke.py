@@ -10,7 +10,8 @@ import torch
 
 from mkgc.evaluate import evaluate
 from mkgc.predict import predict
-from mkgc.reports.runs import list_runs, read_runs
+from mkgc.reports.found import read_runs
+from mkgc.reports.runs import list_runs
 from mkgc.train import train
 from mkgc.training.checkpoint import read
 from mkgc.training.smoke import BATCH, HANDFUL
@@ -75,7 +76,7 @@ def test_what_a_smoke_run_left_says_so(
     predict(composed(*(f"{key}={tmp_path / name}" for key, name in files.items()), name="predict"))
     line = f"'{tmp_path}/run/best.ckpt' is of a smoke run (smoke=true): what it answers means nothing\n"
     assert capsys.readouterr().err.endswith(line)
-    (row,) = list_runs(read_runs(tmp_path)).rows
+    ((row,),) = (table.rows for table in list_runs(read_runs([tmp_path])))
     assert any("(smoke run)" in str(cell) for cell in row)
 
 
