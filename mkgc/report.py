@@ -1,4 +1,4 @@
-"""`python -m mkgc.report runs=DIR`, `table=DIR` or `compare=[A,B]`: what runs reached, and whether two differ."""
+"""`python -m mkgc.report runs=DIR`, `table=DIR`, `compare=[A,B]` or `errors=RUN`: what runs reached, and where not."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rich.console import Console
 
 from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check_keys
-from mkgc.app.files import check_output, check_output_folder, only_contents
+from mkgc.app.files import check_output, check_output_folder, only_contents, write_whole
 from mkgc.app.keys import REPORT
 from mkgc.app.packages import CONF
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, DataError
 from mkgc.reports.comparison import compare_runs
 from mkgc.reports.console import show
+from mkgc.reports.errors import report_errors
 from mkgc.reports.evidence import Resampling
 from mkgc.reports.found import read_runs, run_files
 from mkgc.reports.planned import unbegun
@@ -24,7 +25,7 @@ from mkgc.reports.runs import list_runs
 from mkgc.reports.table import Table
 from mkgc.reports.writers import check_form, write
 from mkgc.terminal import say
-from mkgc.training.run import run_folder
+from mkgc.training.run import ERRORS, run_folder
 
 
 def report(config: DictConfig) -> list[Table]:
@@ -34,9 +35,15 @@ def report(config: DictConfig) -> list[Table]:
         MkgcError: The keys do not say what is wanted, or the runs are not there or not comparable.
     """
     check_keys(config, REPORT)
-    asked = require_one(config, "runs", "table", "compare")
+    asked = require_one(config, "runs", "table", "compare", "errors")
     if asked is None:
-        raise ConfigError("give runs=…, table=… or compare=[A,B]")
+        raise ConfigError("give runs=…, table=…, compare=[A,B] or errors=RUN")
+    if config.root is not None and asked != "errors":
+        raise ConfigError(f"root={config.root} says where the data of errors=RUN lie: leave it out")
+    if config.plots is not None and asked in ("compare", "errors"):
+        raise ConfigError(f"plots= is for runs= and table=, not for {asked}=: leave it out")
+    if asked == "errors":
+        return _errors(config)
     folders = [run_folder(place) if asked == "compare" else Path(place) for place in _listed(config[asked])]
     _check(config, asked, folders)
     by = Resampling(config.resamples, config.seed)
@@ -74,17 +81,32 @@ def _check(config: DictConfig, asked: str, folders: list[Path]) -> None:
         check_form(Path(config.output))
         if asked == "compare" and Path(config.output).suffix == ".csv":
             raise ConfigError("tables of different columns do not fit a .csv: choose output=FILE.md or FILE.json")
-    if config.plots is not None and asked == "compare":
-        raise ConfigError("plots= is for runs= and table=, not for compare=: leave it out")
     if config.plots is not None:
         check_output_folder(config.plots, "plots")
+
+
+def _errors(config: DictConfig) -> list[Table]:
+    """Writes the page of a run's errors; its tables."""
+    folder = run_folder(config.errors)
+    if not folder.is_dir():
+        raise DataError("there is no such folder: give that of a run", folder)
+    output = config.output or str(folder / ERRORS)
+    if Path(output).suffix != ".html":
+        raise ConfigError(f"output={output}: a page of errors must end with .html")
+    check_output(output, *run_files(folder))
+    found = report_errors(folder, config.root)
+    write_whole(Path(output), found.page)
+    for note in found.notes:
+        say(note, error=True)
+    say(f"the {len(found.cases)} worst examples: {output}", error=True)
+    return [*found.tables]
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
     tables = report(config)
-    if config.output is not None:
+    if config.output is not None and config.errors is None:
         write(tables, Path(config.output))
     with only_contents(config.output):
         show(tables, Console())

@@ -1,5 +1,6 @@
 """Runs as a user starts them, in processes of their own: loggers without a network, two processes, a sweep."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -39,9 +40,14 @@ def test_two_processes_count_every_example_once(mre_root: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    gold = [line for line in (mre_root / "txt" / "ours_test.txt").read_text().splitlines() if "'None'" not in line]
+    tested = (mre_root / "txt" / "ours_test.txt").read_text().splitlines()
+    gold = [line for line in tested if "'None'" not in line]
     assert figures["test"]["support"] == len(gold)
     assert (tmp_path / "run" / "best.ckpt").is_file()
+    kept = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in kept] == [str(i) for i in range(8)]  # none twice, none missing, in the data's order
+    assert [row["gold"] for row in kept] == [ast.literal_eval(line)["relation"] for line in tested]
+    assert sum(row["counts"][2] for row in kept) == len(gold)
 
 
 def test_two_processes_keep_every_ranked_query_once(kg_root: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_an_accelerator_never_waits_for_the_host(model: Any) -> None:
     pretend.module(task)
     batch = pretend.part(batch)
     with pretend.mode, torch.no_grad():
-        out = task.loss(batch), task.scores(batch), task.update_metric(batch, metric)
+        out = task.loss(batch), task.scores(batch), task.record(batch, task.update_metric(batch, metric))
     states = [getattr(metric, name) for name in metric._defaults]
     assert {leaf.device.type for leaf in tree_leaves((out, states)) if isinstance(leaf, Tensor)} == {"cuda"}
 

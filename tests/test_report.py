@@ -284,7 +284,7 @@ def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: 
     others, none = ranked(tmp_path / "c", [1.0] * 4, 1), finished(tmp_path / "none", f1=1.0)
     lost = finished(tmp_path / "z", task="link_prediction", mrr=1.0)
     for arguments, line in (
-        ([], "give runs=…, table=… or compare=[A,B]"),
+        ([], "give runs=…, table=…, compare=[A,B] or errors=RUN"),
         (["table=x"], "x: no config.yaml below this folder: no run has begun here"),
         (["runs=[]"], "runs=[]: give a folder, runs=DIR"),
         (["table=x", "resamples=0"], "resamples=0: must be a whole number of at least 1"),
@@ -303,8 +303,7 @@ def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: 
         ([f"compare=[{one},{one}]", "resamples=0"], "resamples=0: must be a whole number of at least 1"),
         (
             [f"compare=[{one},{none}]"],
-            f"{none}: this is a run of task=mre, and compare= is for runs that rank entities (link prediction): "
-            "it asks query by query whether they differ; runs=DIR has the figures of any runs side by side",
+            f"{none}/predictions.jsonl: is not there: no predictions were recorded",
         ),
         ([f"compare=[{one},{lost}]"], f"{lost}/queries.npz: is not there: no ranked queries were recorded"),
         ([f"compare=[{one},{few}]"], "the runs ranked different queries: 4 and 3 of them"),

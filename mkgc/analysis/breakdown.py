@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -80,35 +81,38 @@ def breakdown(queries: Queries) -> dict[str, Groups]:
 
 
 class Change(NamedTuple):
-    """The MRR of a group of queries in two runs."""
+    """The main measure of a group of so many queries or examples in two systems."""
 
     group: str
-    queries: int
+    size: int
     first: float
     second: float
     difference: float
 
     @property
     def weight(self) -> float:
-        """How far the group moves the MRR of all queries, times their number."""
-        return abs(self.difference) * self.queries
+        """How far the group moves the measure of all, times their number."""
+        return abs(self.difference) * self.size
 
 
-def changes(first: Queries, second: Queries) -> dict[str, list[Change]]:
-    """Compares two runs on the same queries, by the groups of :func:`breakdown`.
+def changes(first: Sequence[Queries], second: Sequence[Queries]) -> dict[str, list[Change]]:
+    """Compares the MRR of two systems, each of one run or more, on the same queries, by :func:`breakdown`'s groups.
 
-    Categories and leaks follow the first run's data. A query has the images that either run saw: one that reads none
+    Categories and leaks follow the first run's data. A query has the images that any run saw: one that reads none
     knows of none.
 
     Raises:
         MetricError: The queries differ.
     """
-    first, second = first.ordered(), second.ordered()
-    first.require_same(second)
-    images = np.maximum(first.table["images"], second.table["images"])
-    found, others = (breakdown(_grouped_alike(first, run.table, images)) for run in (first, second))
+    systems = [[run.ordered() for run in runs] for runs in (first, second)]
+    every, base = [run for runs in systems for run in runs], systems[0][0]
+    for run in every:
+        base.require_same(run)
+    images = np.max([run.table["images"] for run in every], axis=0)
+    found, others = ([breakdown(_grouped_alike(base, run.table, images)) for run in runs] for runs in systems)
     return {
-        kind: [_change(name, one, others[kind][name]) for name, one in groups.items()] for kind, groups in found.items()
+        kind: [_change(name, *([run[kind][name] for run in runs] for runs in (found, others))) for name in groups]
+        for kind, groups in found[0].items()
     }
 
 
@@ -121,8 +125,9 @@ def _grouped_alike(first: Queries, ranked: Records, images: Shaped[np.ndarray, "
     return replace(first, table=table)
 
 
-def _change(group: str, first: dict[str, float], second: dict[str, float]) -> Change:
-    return Change(group, int(first["count"]), first["mrr"], second["mrr"], second["mrr"] - first["mrr"])
+def _change(group: str, first: Sequence[dict[str, float]], second: Sequence[dict[str, float]]) -> Change:
+    one, other = (fmean(run["mrr"] for run in runs) for runs in (first, second))
+    return Change(group, int(first[0]["count"]), one, other, other - one)
 
 
 def _grouped(queries: Queries, group: Int[np.ndarray, " n"], names: Sequence[str]) -> Groups:

@@ -79,6 +79,8 @@ REPORT: Keys = {
     "runs": str | list[str] | None,
     "table": str | list[str] | None,
     "compare": list[str] | None,
+    "errors": str | None,
+    "root": str | None,
     "output": str | None,
     "plots": str | None,
     "resamples": Count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +35,7 @@ class Dataset:
 
     ``notes`` are what a user should know of how the data were read, whatever is done with them. ``text_states`` are
     what frozen layers make of the texts. ``protocol`` names how dev and test are scored, where there are several ways.
+    ``examples`` are what the features were made of, where a reader has such.
     """
 
     source: DataSource
@@ -45,6 +46,7 @@ class Dataset:
     notes: tuple[Finding, ...] = ()
     text_states: StatesTable | None = None
     protocol: str | None = None
+    examples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def show(self) -> None:
         """Prints how complete the images are, and the notes."""

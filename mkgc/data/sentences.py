@@ -128,7 +128,8 @@ def read_sentences(
     features = {split: [processor.encode(example) for example in part] for split, part in examples.items()}
     limit = processor.settings.max_length
     cuts = [note for split, part in features.items() for note in note_cuts(split, [one.cut for one in part], limit)]
-    return Dataset(source, processor, features, store, coverage, (*source.notes, *notes, *cuts))
+    said = (*source.notes, *notes, *cuts)
+    return Dataset(source, processor, features, store, coverage, said, examples=examples)
 
 
 def _subset(source: SentenceSource) -> Sequence[Sentence]:

@@ -66,6 +66,20 @@ def read_image(
         return _decoded(path, size, max_pixels, fit)
 
 
+def read_thumbnail(path: Path, longest: int) -> Image.Image:
+    """The image in RGB, as it is to be looked at: whole, and no side longer than ``longest`` pixels.
+
+    Raises:
+        ImageError: It cannot be used, as :func:`read_image` says.
+    """
+    if _size(path) == 0:
+        raise ImageError(path, "empty")
+    with warnings.catch_warnings(action="ignore"):
+        image = _rgb(path, MAX_PIXELS)
+    image.thumbnail((longest, longest))
+    return image
+
+
 def _decoded(
     path: Path, size: int, max_pixels: int = MAX_PIXELS, fit: Fit = "stretch", held: Held | None = None
 ) -> UInt8[np.ndarray, "3 size size"]:

@@ -1,41 +1,62 @@
-"""Two runs of link prediction, query by query."""
+"""Two runs, or two systems with several seeds, example by example."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkgc.errors import DataError
-from mkgc.reports.saved import read_run
 from mkgc.reports.table import Table
+from mkgc.reports.tested import read_tested, repetitions
 
 if TYPE_CHECKING:
-    from mkgc.analysis.confidence import Comparison
+    from mkgc.analysis.predictions import Predictions
     from mkgc.analysis.queries import Queries
+    from mkgc.analysis.resampling import Comparison
 
-MOST = 10  # relations that a comparison names
+MOST = 10  # relations or classes that a comparison names
 
 
 def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
-    """The measures of two runs, those of groups of their queries, and the relations that differ most.
+    """The measures of two runs, those of groups of their examples, and the classes that differ most.
 
-    Where queries leak, the measures on the others, the clean subset, come second.
+    A folder may hold several runs with equal settings but the seed, which count with their mean.
 
     Raises:
-        DataError: A folder has no ranked queries, as of a task that ranks none.
-        MetricError: The runs ranked different ones.
+        DataError: A folder has no run, or one that keeps no predictions.
+        MetricError: The runs were tested on different examples.
     """
+    from mkgc.analysis.predictions import Predictions
+    from mkgc.analysis.queries import Queries
+    from mkgc.metrics import MetricError
+
+    first, second = ([read_tested(one) for one in repetitions(folder)] for folder in folders)
+    ranked = [[one for one in runs if isinstance(one, Queries)] for runs in (first, second)]
+    predicted = [[one for one in runs if isinstance(one, Predictions)] for runs in (first, second)]
+    if any(ranked) and any(predicted):
+        raise MetricError("the runs are of different tasks: one ranks entities, the other does not")
+    title = f"A: {_named(folders[0], first)}, B: {_named(folders[1], second)}"
+    if any(ranked):
+        return _ranked(title, ranked[0], ranked[1], resamples, seed)
+    return _predicted(title, predicted[0], predicted[1], resamples, seed)
+
+
+def _named(folder: Path, runs: Sequence[object]) -> str:
+    return f"{folder} ({len(runs)} runs)" if len(runs) > 1 else str(folder)
+
+
+def _ranked(title: str, first: Sequence[Queries], second: Sequence[Queries], resamples: int, seed: int) -> list[Table]:
+    """Of ranked queries; where some leak, the measures on the others, the clean subset, come second."""
     from mkgc.analysis.breakdown import changes
     from mkgc.analysis.confidence import compare
 
-    first, second = map(_ranked, folders)
-    title = f"A: {folders[0]}, B: {folders[1]}; {len(first.table):,} queries, 95 % intervals"
-    tables = [_measures(title, compare(first, second, resamples, seed))]
-    if first.leaks:
-        title = f"The same on the clean subset: {first.clean.sum():,} queries"
-        clean, other = (run.chosen(first.clean) for run in (first, second))
-        tables.append(_measures(title, compare(clean, other, resamples, seed)))
+    table, clean = first[0].table, first[0].clean
+    tables = [_measures(f"{title}; {len(table):,} queries, 95 % intervals", compare(first, second, resamples, seed))]
+    if first[0].leaks:
+        one, other = ([run.chosen(clean) for run in runs] for runs in (first, second))
+        said = f"The same on the clean subset: {clean.sum():,} queries"
+        tables.append(_measures(said, compare(one, other, resamples, seed)))
     groups = changes(first, second)
     relations = sorted(groups.pop("relation"), key=lambda change: change.weight, reverse=True)
     columns = ("group", "queries", "A", "B", "B − A")
@@ -46,18 +67,20 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
     ]
 
 
-def _ranked(folder: Path) -> Queries:
-    from mkgc.analysis.queries import Queries
+def _predicted(
+    title: str, first: Sequence[Predictions], second: Sequence[Predictions], resamples: int, seed: int
+) -> list[Table]:
+    """Of labels or entities."""
+    from mkgc.analysis.answers import changes, compare
 
-    figures = read_run(folder, folder).figures
-    if figures and "mrr" not in figures["test"]:
-        raise DataError(
-            f"this is a run of task={figures.get('task')}, and compare= is for runs that rank entities (link "
-            "prediction): it asks query by query whether they differ; runs=DIR has the figures of any runs side by "
-            "side",
-            folder,
-        )
-    return Queries.load(folder / "queries.npz").ordered()
+    found = compare(first, second, resamples, seed)
+    groups, classes = changes(first, second)
+    columns = ("group", "examples", "A", "B", "B − A")
+    return [
+        _measures(f"{title}; {len(first[0].rows):,} examples, 95 % intervals", found),
+        Table("F1 of groups of examples", columns, groups),
+        Table("F1 of the classes that change it most", ("class", "support", *columns[2:]), classes[:MOST]),
+    ]
 
 
 def _measures(title: str, found: dict[str, Comparison]) -> Table:

@@ -1,9 +1,10 @@
-"""HTML pages from the templates beside; whatever the data hold is escaped."""
+"""HTML pages from the templates beside; whatever the data hold is escaped, as text and for the eye."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from mkgc.errors import printable
 from mkgc.reports.table import Share, shown
 
 
@@ -11,7 +12,14 @@ def render(name: str, **values: Any) -> str:
     """The page that a template makes of values; a name that it does not know is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    pages = Environment(loader=PackageLoader("mkgc.reports"), autoescape=True, undefined=StrictUndefined)
+    pages = Environment(
+        loader=PackageLoader("mkgc.reports"), autoescape=True, undefined=StrictUndefined, finalize=_visible
+    )
     pages.filters["shown"] = shown
     pages.tests["share"] = lambda cell: isinstance(cell, Share)
     return pages.get_template(name).render(values)
+
+
+def _visible(value: Any) -> Any:
+    """A value of the data without signs that turn text around or are none; what a template itself has made stays."""
+    return printable(value) if type(value) is str else value

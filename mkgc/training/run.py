@@ -19,14 +19,20 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 AUTO = "auto"
 """``resume=auto``: go on from what lies in the run's own folder, or begin."""
 
-FIGURES = ("metrics.json", "queries.npz")
+QUERIES, PREDICTIONS = "queries.npz", "predictions.jsonl"
+"""What a test leaves of each example: of a task that ranks entities, and of any other."""
+
+FIGURES = ("metrics.json", QUERIES, PREDICTIONS)
 """The files that a run leaves when it has been tested."""
+
+ERRORS = "errors.html"
+"""The page of a run's errors that `mkgc.report` leaves."""
 
 FAILED = "failed.txt"
 """Why a job of a sweep has failed, in a line."""
 
-OUTPUTS = (*FIGURES, BEST, LAST, "curves", "wandb", FAILED, "config.yaml")
-"""All that a run leaves; its settings come last, so that figures never lie beside another run's."""
+OUTPUTS = (*FIGURES, ERRORS, BEST, LAST, "curves", "wandb", FAILED, "config.yaml")
+"""All that a run leaves, or a report of it; its settings come last, so that figures never lie beside another run's."""
 
 REPLACED = ".replaced"
 """The folder, within a run's, to which what an earlier run left is moved."""
@@ -105,7 +111,7 @@ class Run:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.resumed is not None and self.resumed.resolve() == self.folder.resolve():
-            for name in (*FIGURES, FAILED):
+            for name in (*FIGURES, ERRORS, FAILED):
                 (self.folder / name).unlink(missing_ok=True)
             return None
         found = [self.folder / name for name in OUTPUTS if (self.folder / name).exists()]

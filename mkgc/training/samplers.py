@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -67,3 +68,8 @@ class LengthBatches(Sampler[list[int]]):
     def __len__(self) -> int:
         count = -(-len(self.lengths) // self.size)
         return count if self.seed is not None or self.spare else len(range(self.rank, count, self.world))
+
+
+def is_spare(loader: Any) -> bool:
+    """Whether what this process is given of a split is another's, so that it must not be scored."""
+    return isinstance(loader.batch_sampler, LengthBatches) and loader.batch_sampler.spare

@@ -64,8 +64,11 @@ def shortened(config: DictConfig) -> DictConfig:
 
 def few(dataset: Dataset) -> Dataset:
     """The data set with a handful of each split's features, spread over it."""
-    features = {split: _few(part, HANDFUL if split == "train" else BATCH) for split, part in dataset.features.items()}
-    return replace(dataset, features=features)
+    features, examples = (
+        {split: _few(part, HANDFUL if split == "train" else BATCH) for split, part in parts.items()}
+        for parts in (dataset.features, dataset.examples)
+    )
+    return replace(dataset, features=features, examples=examples)
 
 
 def spread(count: int, most: int) -> Int[np.ndarray, " n"]:

@@ -24,7 +24,8 @@ from mkgc.errors import CheckpointError, ConfigError, DivergedError
 from mkgc.images.augment import augment
 from mkgc.images.loaded import LoadedImages
 from mkgc.training.optim import Optim, build_optimizer, linear_schedule
-from mkgc.training.samplers import LengthBatches
+from mkgc.training.recorded import write_predictions
+from mkgc.training.samplers import is_spare
 from mkgc.training.steps import LargeBatch
 
 NamedRows = dict[re.Pattern[str], tuple[str, int]]
@@ -125,6 +126,7 @@ class Task(pl.LightningModule, ABC):
         self.backbone, self.processor, self.optim, self.metadata = backbone, processor, optim, metadata
         self.smoke = bool(metadata.get("config", {}).get("smoke"))  # each step is done to a handful of things
         self.large_batch = LargeBatch()
+        self.recorded: list[Any] = []  # of each batch of the last test what :meth:`record` returned
 
     def build_metrics(self) -> None:
         """To be called at the end of a subclass's constructor, when :meth:`make_metric` has what it needs."""
@@ -147,8 +149,20 @@ class Task(pl.LightningModule, ABC):
         """How much a batch counts beside others of the same step: what :meth:`losses` are means over."""
 
     @abstractmethod
-    def update_metric(self, batch: Any, metric: Any) -> None:
-        """Predicts the batch and updates the metric with the outcome."""
+    def update_metric(self, batch: Any, metric: Any) -> Any:
+        """Predicts the batch and updates the metric with the outcome; returns that, if :meth:`record` reads it."""
+
+    def record(self, batch: Any, outcome: Any) -> Any:
+        """The tensors that a test keeps of a batch, of the outcome that :meth:`update_metric` has returned; or None."""
+        return None
+
+    def describe(self, recorded: Any, examples: Sequence[Any]) -> list[dict[str, Any]]:
+        """What was predicted of each example of a batch, of which :meth:`record` has kept tensors: plain values.
+
+        They are lines of ``predictions.jsonl`` (:mod:`mkgc.training.recorded` says what these hold), which a task that
+        records nothing does not leave.
+        """
+        raise NotImplementedError(f"{type(self).__name__} records tests, and does not describe them")
 
     @abstractmethod
     def predict(self, batch: Any) -> list[dict[str, Any]]:
@@ -184,11 +198,12 @@ class Task(pl.LightningModule, ABC):
         batches = (self.processor.collate(part, store).to(self.device) for part in parts)
         return [answer for batch in batches for answer in self.predict(batch)]
 
-    def after_test(self, dataset: Dataset, folder: Path) -> None:  # most tasks have nothing to keep
-        """Keeps the results of a test beside the figures; called in every process.
+    def after_test(self, dataset: Dataset, folder: Path) -> None:
+        """Keeps what was predicted in a test beside the figures; called in every process.
 
         ``on_test_end`` would be called by `mkgc.evaluate`, too, which has no run to keep anything of.
         """
+        write_predictions(self, dataset, folder)
 
     @property
     def trains(self) -> bool:
@@ -229,12 +244,18 @@ class Task(pl.LightningModule, ABC):
         return replace(batch, images=tuple(augment(g, settings.flip, settings.translate) for g in batch.images))
 
     def validation_step(self, batch: Part, _: int) -> None:
-        if not _spare(self.trainer.val_dataloaders):
+        if not is_spare(self.trainer.val_dataloaders):
             self.update_metric(batch, self.metrics["dev"])
 
     def test_step(self, batch: Part, _: int) -> None:
-        if not _spare(self.trainer.test_dataloaders):
-            self.update_metric(batch, self.metrics["test"])
+        if is_spare(self.trainer.test_dataloaders):
+            return
+        recorded = self.record(batch, self.update_metric(batch, self.metrics["test"]))
+        if recorded is not None:
+            self.recorded.append(recorded)
+
+    def on_test_start(self) -> None:
+        self.recorded = []
 
     def on_train_batch_start(self, batch: Part, batch_idx: int) -> None:
         # Dropout then depends on seed and place alone, so that a resumed run equals an uninterrupted one.
@@ -293,8 +314,3 @@ class Task(pl.LightningModule, ABC):
             "processor": self.processor.state(),
             "architecture_configs": self.backbone.architecture_configs(),
         }
-
-
-def _spare(loader: Any) -> bool:
-    """Whether what this process is given of a split is another's, so that it must not be scored."""
-    return isinstance(loader.batch_sampler, LengthBatches) and loader.batch_sampler.spare

@@ -58,7 +58,6 @@ class Ranked(Task):
             self.calibration(name)
         self.top_k = top_k
         self.entity_index: EntityIndex | None = None
-        self.ranked: list[RankedTriples] = []
         self.register_buffer("excluded", torch.tensor(processor.excluded, dtype=torch.long), persistent=False)
         self.register_buffer("admitted", None, persistent=False)
 
@@ -143,7 +142,7 @@ class Ranked(Task):
         answer = slice(asked.answer, asked.answer + 1)
         return torch.cat([self.score_candidates(self.queries(one), answer)[:, 0].float() for one in batches])
 
-    def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> None:
+    def update_metric(self, batch: TripleBatch, metric: RankingMetrics) -> Ranks:
         """Ranks each target of each query among the candidates that are no other known answer.
 
         Under type constraints, what these rule out is ranked behind all else, in no order.
@@ -160,16 +159,15 @@ class Ranked(Task):
 
         found, tail = rank(lambda scores, *_: scores), batch.tail[rows]
         metric.update(found, tail, None if self.admitted is None else rank(self._typed))
-        if metric is self.metrics["test"]:
-            self.ranked.append((found, batch.triples(batch.targets), tail))
+        return found
 
-    def on_test_start(self) -> None:
-        self.ranked = []
+    def record(self, batch: TripleBatch, outcome: Ranks) -> RankedTriples:
+        return outcome, batch.triples(batch.targets), batch.tail[batch.targets[:, 0]]
 
     def after_test(self, dataset: Dataset, folder: Path) -> None:
         """Keeps every ranked query of the test split in ``queries.npz``, for `mkgc.report`."""
         trainer, graph = self.trainer, _graph(dataset.source)
-        save_ranked(self.ranked, self.processor, graph, folder, trainer.world_size, trainer.is_global_zero)
+        save_ranked(self.recorded, self.processor, graph, folder, trainer.world_size, trainer.is_global_zero)
 
     @torch.no_grad()
     def after_fit(self, dataset: Dataset) -> dict[str, Any]:

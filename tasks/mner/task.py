@@ -22,7 +22,15 @@ from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
 from tasks.mner.data import TaggedBatch, TaggedQuery, TaggingProcessor
+from tasks.mner.example import TaggedExample
+from tasks.mner.recorded import describe
 from tasks.mner.windows import join_windows
+
+Decoded = tuple[Float[Tensor, "B S C"], Int[Tensor, "B L"]]
+"""The scores of states, and the tags of all words that are read off them."""
+
+Recorded = tuple[Int[Tensor, "B L"], Float[Tensor, "B W"], Float[Tensor, "B W"]]
+"""The decoded tags, and the probabilities of these and of the right ones at the words that are read."""
 
 
 class EntityRecognition(Task):
@@ -101,19 +109,42 @@ class EntityRecognition(Task):
         is_tag = batch.word_mask & (tags >= 0) & (tags < len(self.processor.tags))
         return F.pad(tags.masked_fill(~is_tag, 0), (0, batch.gold.shape[1] - tags.shape[1]))
 
-    def update_metric(self, batch: TaggedBatch, metric: SpanF1) -> None:
-        metric.update(self.decode(batch, self.scores(batch)), batch.gold)
+    def update_metric(self, batch: TaggedBatch, metric: SpanF1) -> Decoded:
+        scores = self.scores(batch)
+        decoded = self.decode(batch, scores)
+        metric.update(decoded, batch.gold)
+        return scores, decoded
+
+    def record(self, batch: TaggedBatch, outcome: Decoded) -> Recorded:
+        scores, decoded = outcome
+        marginals = self._marginals(batch, scores)
+        found, right = (self._certain(marginals, tags, batch) for tags in (decoded, batch.tags))
+        return decoded, found, right
+
+    def describe(self, recorded: Recorded, examples: Sequence[TaggedExample]) -> list[dict[str, Any]]:
+        rows = zip(examples, *(part.tolist() for part in recorded), strict=True)
+        tags = self.processor.tags
+        return [describe(example, [tags[tag] for tag in found], *sure) for example, found, *sure in rows]
 
     def predict(self, batch: TaggedBatch) -> list[dict[str, Any]]:
         """Spans with their type, their words and the mean marginal probability of their tags."""
         scores = self.scores(batch)
-        decoded, marginals = self.decode(batch, scores), self.head.crf.marginals(scores, self.mask(batch))
-        if self.pooling == "pieces":
-            marginals = _at_words(marginals, batch)
-        states = decoded[:, : marginals.shape[1], None] + self.states.index("O")
-        certain = marginals.gather(2, states)[..., 0].tolist()
-        rows = zip(batch.words, decoded.tolist(), certain, strict=True)
+        decoded = self.decode(batch, scores)
+        certain = self._certain(self._marginals(batch, scores), decoded, batch)
+        rows = zip(batch.words, decoded.tolist(), certain.tolist(), strict=True)
         return [{"tokens": list(words), "spans": self._spans(words, tags, sure)} for words, tags, sure in rows]
+
+    def _marginals(self, batch: TaggedBatch, scores: Float[Tensor, "B S C"]) -> Float[Tensor, "B W C"]:
+        """The probability of each state at each word."""
+        marginals = self.head.crf.marginals(scores, self.mask(batch))
+        return _at_words(marginals, batch) if self.pooling == "pieces" else marginals
+
+    def _certain(
+        self, marginals: Float[Tensor, "B W C"], tags: Int[Tensor, "B L"], batch: TaggedBatch
+    ) -> Float[Tensor, "B W"]:
+        """The probability of a tag at each word that is read, 1 where there is none."""
+        states = tags[:, : marginals.shape[1], None].clamp(min=0) + self.states.index("O")
+        return marginals.gather(2, states)[..., 0].masked_fill(~batch.word_mask, 1)
 
     def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
         """The entities of sentences (:class:`TaggedQuery`), of long ones joined from their windows."""

@@ -18,6 +18,8 @@ from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
 from tasks.mre.data import RelationBatch, RelationProcessor
+from tasks.mre.example import RelationExample
+from tasks.mre.recorded import describe
 
 
 class RelationExtraction(Task):
@@ -57,8 +59,19 @@ class RelationExtraction(Task):
         """The number of examples that have a label."""
         return (batch.labels != IGNORED).sum().float()
 
-    def update_metric(self, batch: RelationBatch, metric: RelationF1) -> None:
-        metric.update(self.scores(batch).argmax(-1), batch.labels)
+    def update_metric(self, batch: RelationBatch, metric: RelationF1) -> Float[Tensor, "B C"]:
+        scores = self.scores(batch)
+        metric.update(scores.argmax(-1), batch.labels)
+        return scores
+
+    def record(self, batch: RelationBatch, outcome: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        """The probability of each relation."""
+        return outcome.float().softmax(-1)
+
+    def describe(self, recorded: Float[Tensor, "B C"], examples: Sequence[RelationExample]) -> list[dict[str, Any]]:
+        relations, null = self.processor.labels, self.processor.null_relation
+        rows = zip(examples, recorded.tolist(), strict=True)
+        return [describe(example, dict(zip(relations, row, strict=True)), null) for example, row in rows]
 
     def predict_items(self, features: Sequence[Any], store: LoadedImages, size: int) -> list[dict[str, Any]]:
         """The same with the words that each record's head and tail are."""

@@ -99,15 +99,18 @@ def test_what_train_says_of_queries_is_their_relations_categories_and_which_are_
 def test_a_run_that_reads_no_image_is_compared_by_those_that_the_other_saw() -> None:
     blind = ranked((0, 0, 1, 0, 0, 1), (0, 0, 1, 1, 0, 2), (0, 1, 2, 1, 0, 4))
     seeing = ranked((0, 0, 1, 0, 1, 1), (0, 0, 1, 1, 2, 1), (0, 1, 2, 1, 0, 4))
-    one, other = ([tuple(c)[:2] for c in changes(*runs)["images"]] for runs in ((blind, seeing), (seeing, blind)))
+    one, other = (
+        [tuple(c)[:2] for c in changes(*([run] for run in runs))["images"]]
+        for runs in ((blind, seeing), (seeing, blind))
+    )
     assert one == other == [("none", 1), ("own", 1), ("both", 1)]
-    assert [c.difference for c in changes(blind, seeing)["images"]] == [0, 0, 0.5]
+    assert [c.difference for c in changes([blind], [seeing])["images"]] == [0, 0, 0.5]
 
 
 def test_changes_are_of_the_first_runs_groups_and_weigh_by_their_queries() -> None:
     first = ranked((0, 0, 1, 0, 0, 1), (0, 0, 1, 1, 0, 2), (0, 1, 2, 1, 1, 4))
     second = ranked((0, 1, 2, 1, 0, 2), (0, 0, 1, 1, 0, 2), (0, 0, 1, 0, 0, 2))
-    found = changes(first, second)
+    found = changes([first], [second])
     assert [tuple(change) for change in found["relation"]] == [
         ("capital", 2, 0.75, 0.5, -0.25),
         ("child", 1, 0.25, 0.5, 0.25),
@@ -115,4 +118,4 @@ def test_changes_are_of_the_first_runs_groups_and_weigh_by_their_queries() -> No
     assert [change.weight for change in found["relation"]] == [0.5, 0.25]
     assert [change.group for change in found["images"]] == ["none", "own"]
     with pytest.raises(MetricError, match="^the runs ranked different queries: 3 and 1 of them$"):
-        changes(first, ranked((0, 0, 1, 0, 0, 1)))
+        changes([first], [ranked((0, 0, 1, 0, 0, 1))])

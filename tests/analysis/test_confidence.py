@@ -36,7 +36,7 @@ def test_intervals_are_those_of_scipy() -> None:
     ranks = drawn(80)
     found = intervals(asked(ranks), 5000)
     values = {"mr": ranks, "mrr": 1 / ranks, **{f"hits@{k}": ranks <= k for k in (1, 3, 5, 10)}}
-    assert tuple(found) == tuple(values) == MEASURES
+    assert tuple(found) == tuple(values) == MEASURES.names
     for name, value in values.items():
         sample = (value.astype(float),)
         result = stats.bootstrap(sample, np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(1))
@@ -68,13 +68,13 @@ def test_intervals_depend_on_the_seed_alone_and_not_on_the_order_or_how_much_is_
     shuffled = queries.chosen(np.random.default_rng(0).permutation(100))
     assert intervals(shuffled, 200, 3) == expected
     assert intervals(queries, 200, 4) != expected
-    monkeypatch.setattr("mkgc.analysis.confidence.CELLS", 333)
+    monkeypatch.setattr("mkgc.analysis.resampling.CELLS", 333)
     for name, interval in intervals(queries, 200, 3).items():
         assert interval == pytest.approx(expected[name], rel=1e-12)
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
-    for one in compare(asked(drawn(50)), asked(drawn(50)), 200).values():
+    for one in compare([asked(drawn(50))], [asked(drawn(50))], 200).values():
         assert one.p == 1
         assert one.difference == (0, 0, 0)
         assert one.first == one.second
@@ -82,7 +82,7 @@ def test_a_run_does_not_differ_from_itself() -> None:
 
 def test_p_is_that_of_all_swaps_of_triples() -> None:
     one, other = drawn(24, 1, 1.0), drawn(24, 2, 1.2)
-    found = compare(asked(one, 2), asked(other, 2), 20000)
+    found = compare([asked(one, 2)], [asked(other, 2)], 20000)
     figures: dict[str, Callable[[Any], Any]] = {"mrr": lambda r: 1 / r, "hits@1": lambda r: (r <= 1) * 1.0}
     for name, of in figures.items():
         pairs = [of(ranks).reshape(-1, 2).sum(1) for ranks in (one, other)]
@@ -95,16 +95,16 @@ def test_p_is_that_of_all_swaps_of_triples() -> None:
 def test_a_run_that_is_better_nearly_everywhere_is_so_by_no_chance() -> None:
     worse = drawn(200) + 1
     better = np.where(np.arange(200) % 10, worse - 1, worse)
-    one = compare(asked(worse), asked(better), 999)["mrr"]
+    one = compare([asked(worse)], [asked(better)], 999)["mrr"]
     assert one.p == 1 / 1000
     assert 0 < one.difference.low < one.difference.value == pytest.approx(one.second.value - one.first.value)
-    back = compare(asked(better), asked(worse), 999)["mrr"]
+    back = compare([asked(better)], [asked(worse)], 999)["mrr"]
     assert back.p == one.p
     assert back.difference == pytest.approx((-one.difference.value, -one.difference.high, -one.difference.low))
 
 
 def test_interchangeable_runs_are_called_different_no_more_often_than_p_says() -> None:
-    values = [compare(asked(drawn(40, seed)), asked(drawn(40, seed + 500)), 199)["mrr"].p for seed in range(300)]
+    values = [compare([asked(drawn(40, seed))], [asked(drawn(40, seed + 500))], 199)["mrr"].p for seed in range(300)]
     assert np.mean(np.array(values) <= 0.05) < 0.08
     assert stats.kstest(values, "uniform").pvalue > 0.01
 
@@ -119,7 +119,7 @@ def test_runs_on_other_queries_are_not_compared() -> None:
         (replace(queries, relations=("s",)), "the runs are of different graphs: their relations are not the same"),
     ):
         with pytest.raises(MetricError, match=f"^{line}$"):
-            compare(queries, other)
+            compare([queries], [other])
 
 
 def test_seeds_are_averaged_triple_by_triple_before_triples_are_drawn() -> None:

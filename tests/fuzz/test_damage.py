@@ -17,6 +17,7 @@ from mkgc.analysis.queries import Queries
 from mkgc.data.formats import feature_tables, tsv
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
+from mkgc.reports.errors import report_errors
 from mkgc.reports.found import read_runs
 from mkgc.reports.planned import unbegun
 from mkgc.reports.runs import list_runs
@@ -134,6 +135,22 @@ def sweep_at(path: Path) -> None:
     path.write_text(json.dumps({"hydra": kept}))
 
 
+def predicted_at(path: Path) -> None:
+    rows = [{"gold": "knows", "predicted": "likes"}, {"gold": "likes", "predicted": "likes"}]
+    known = {
+        "text": "Ada met Bob",
+        "images": {"image": ["0.png"]},
+        "score": 0.5,
+        "gold_score": 0.25,
+        "counts": [0, 1, 1],
+    }
+    path.write_text("".join(f"{json.dumps({'id': str(i)} | known | row)}\n" for i, row in enumerate(rows)))
+
+
+def errors_at(path: Path) -> None:
+    _ = report_errors(path.parent, None).page
+
+
 def stored(path: Path) -> None:
     rows = [{"path": f"{i}.png", "bytes": 9, "changed": 1, "row": i, "crc": 1} for i in range(4)]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -153,6 +170,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "weights": ("pytorch_model.bin", lambda path: torch.save({"x": torch.ones(4, 3)}, path), read_tensors),
     "checkpoint": ("best.ckpt", lambda path: torch.save({"mkgc": {"format": 1}, "state_dict": {}}, path), read),
     "npz": ("run/queries.npz", lambda path: ranked(path.parent, [1.0, 2.0, 3.0]), Queries.load),
+    "predictions": ("run/predictions.jsonl", predicted_at, errors_at),
     "tokens": (
         "tokens.json",
         lambda path: path.write_text('{"e1": [1, 2], "e2": []}'),

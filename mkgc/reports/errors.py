@@ -1,0 +1,64 @@
+"""Where a run is wrong: tables of classes, lengths and images, and a page of the worst examples with their images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkgc.reports.pages import render
+from mkgc.reports.groups import system
+from mkgc.reports.saved import read_run
+from mkgc.reports.table import Table
+from mkgc.reports.tested import read_tested
+from mkgc.reports.thumbnails import Thumbnail
+
+WORST = 100
+"""Examples that the page shows."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the worst examples: its name, what is known of it, its words and how they are marked, its images."""
+
+    name: str
+    facts: Sequence[tuple[str, str]]
+    words: Sequence[tuple[str, str]]
+    images: Sequence[Thumbnail]
+
+
+@dataclass(frozen=True)
+class ErrorReport:
+    """The errors of a run; ``notes`` are what could not be found out, and why, ``legend`` says how words are marked."""
+
+    title: str
+    tables: Sequence[Table]
+    cases: Sequence[Case]
+    notes: Sequence[str]
+    legend: str = ""
+
+    @property
+    def page(self) -> str:
+        """An HTML page that needs nothing else; whatever the data hold is escaped."""
+        return render("errors.html", report=self)
+
+
+def report_errors(folder: Path, root: str | None) -> ErrorReport:
+    """The errors of the test of a run; ``root`` is where its data lie, if they have moved.
+
+    Raises:
+        DataError: The run has recorded no predictions, or they are damaged.
+        MkgcError: The data at ``root`` are not those of the run.
+    """
+    one = read_run(folder, folder)
+    tested = read_tested(one)
+    from mkgc.analysis.queries import Queries
+
+    title = f"Errors of {folder}: {one.figures.get('task', 'unknown task')!s:.40}, {system(one)}"
+    if isinstance(tested, Queries):
+        from mkgc.reports.ranked_errors import ranked_errors
+
+        return ranked_errors(title, one, tested, root)
+    from mkgc.reports.answer_errors import answer_errors
+
+    return answer_errors(title, one, tested, root)

@@ -1,0 +1,33 @@
+"""What a test predicted of a tagged sentence, for `mkgc.report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mkgc.metrics.spans import bio_spans
+from mkgc.training.recorded import short
+from tasks.mner.example import TaggedExample
+
+
+def describe(
+    example: TaggedExample, tags: Sequence[str], certain: Sequence[float], right: Sequence[float]
+) -> dict[str, Any]:
+    """The sentence's words, its entities and those that ``tags`` mark, with the probability of each.
+
+    ``certain`` are the probabilities of the tags, ``right`` those of the gold ones; the sentence's is that of its least
+    certain word.
+    """
+    gold, found = bio_spans(example.tags or ()), bio_spans(tags)
+    scores = [short(sum(certain[start:end]) / (end - start)) for _, start, end in found]
+    return {
+        "tokens": [*example.tokens],
+        "gold": [{"type": kind, "start": start, "end": end} for kind, start, end in gold],
+        "predicted": [
+            {"type": kind, "start": start, "end": end, "score": score}
+            for (kind, start, end), score in zip(found, scores, strict=True)
+        ],
+        "score": short(min(certain)),
+        "gold_score": short(min(right)),
+        "counts": [len({*gold} & {*found}), len(found), len(gold)],
+    }
