@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mkgc.reports.pages import render
 from mkgc.reports.groups import system
+from mkgc.reports.pages import render
 from mkgc.reports.saved import read_run
 from mkgc.reports.table import Table
 from mkgc.reports.tested import read_tested
