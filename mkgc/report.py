@@ -37,7 +37,7 @@ def report(config: DictConfig) -> list[Table]:
     check_keys(config, REPORT)
     asked = require_one(config, "runs", "table", "compare", "errors")
     if asked is None:
-        raise ConfigError("give runs=…, table=…, compare=[A,B] or errors=RUN")
+        raise ConfigError("give runs=…, table=…, compare=[A,B], errors=RUN or dashboard=TASK")
     if config.root is not None and asked != "errors":
         raise ConfigError(f"root={config.root} says where the data of errors=RUN lie: leave it out")
     if config.plots is not None and asked in ("compare", "errors"):
@@ -102,9 +102,32 @@ def _errors(config: DictConfig) -> list[Table]:
     return [*found.tables]
 
 
+def dashboard(config: DictConfig) -> str:
+    """Makes the dashboard that was asked for, in a file or with the service, and says where it is.
+
+    Raises:
+        MkgcError: There is no such task or run, or nobody is logged in.
+    """
+    from mkgc.tracking import dashboards
+
+    check_keys(config, REPORT)
+    require_one(config, "runs", "table", "compare", "errors", "dashboard")
+    if config.output is not None and Path(config.output).suffix != ".json":
+        raise ConfigError(f"output={config.output}: a dashboard is written as .json")
+    asked = dashboards.subject([config.dashboard] if isinstance(config.dashboard, str) else [*config.dashboard])
+    if config.output is None:
+        return dashboards.save(asked)
+    check_output(config.output)
+    dashboards.write(asked, Path(config.output))
+    return f"the dashboard of {asked.task}: {config.output}"
+
+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="report")
 @exit_on_user_error
 def _main(config: DictConfig) -> None:
+    if config.dashboard is not None:
+        say(dashboard(config))
+        return
     tables = report(config)
     if config.output is not None and config.errors is None:
         write(tables, Path(config.output))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +44,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     import torch
 
     from mkgc.data.dataset import read_dataset
+    from mkgc.tracking.facts import gather_facts
     from mkgc.training.checkpoint import build_task
     from mkgc.training.ledger import Ledger
     from mkgc.training.smoke import few, shortened
@@ -73,16 +75,14 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
             say(note)
     dataset = few(dataset) if config.smoke else dataset
     if trainer.is_global_zero:
-        say(f"{_kind(config)}: training {_size(task)} on {len(dataset.features['train']):,} examples, into {folder}")
-    plain = OmegaConf.to_container(config, resolve=True)
-    with telling_the_way_on(trainer, config.resume), logged(trainer, run, plain):
+        _announce(config, run, task, dataset)
+    made_of = {"data": dataset.source.digest()} | ({"protocol": dataset.protocol} if dataset.protocol else {})
+    facts = gather_facts(OmegaConf.to_container(config, resolve=True), task, dataset, made_by | made_of)
+    with telling_the_way_on(trainer, config.resume), logged(trainer, run, facts):
         figures = _learn(config, folder, trainer, task, dataset, ledger)
-    figures |= {"seconds": round(ledger.seconds, 1), "run": run.id} | ({"smoke": True} if config.smoke else {})
-    figures |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
-    figures |= {"metric": task.monitor.removeprefix("dev/"), "mode": task.mode, "provenance": made_by}
-    figures |= {"data": dataset.source.digest()} | ({"protocol": dataset.protocol} if dataset.protocol else {})
-    if trainer.is_global_zero:
-        write_json(folder / "metrics.json", figures)
+        figures |= _about(config, task, dataset, ledger) | {"provenance": made_by} | made_of
+        if trainer.is_global_zero:
+            _finish(config, folder, trainer, task, dataset, figures)
     return figures
 
 
@@ -193,6 +193,43 @@ def _kind(config: DictConfig) -> str:
     return f"{config.task.name}, smoke run" if config.smoke else str(config.task.name)
 
 
+def _announce(config: DictConfig, run: Run, task: Task, dataset: Dataset) -> None:
+    """Says what is trained, in the output and as the first line of the run's log."""
+    from mkgc.training.log import RunLog
+
+    log = RunLog(run.folder)
+    log.begin(run)
+    log.write(line := f"{_kind(config)}: training {_size(task)} on {len(dataset.features['train']):,} examples")
+    say(f"{line}, into {run.folder}")
+
+
+def _about(config: DictConfig, task: Task, dataset: Dataset, ledger: Ledger) -> dict[str, Any]:
+    """What figures are of, and how they are read."""
+    about = {"seconds": round(ledger.seconds, 1), "run": ledger.run.id} | ({"smoke": True} if config.smoke else {})
+    about |= {"task": config.task.name, "seed": config.seed, "coverage": dataset.coverage.as_dict()}
+    return about | {"metric": task.monitor.removeprefix("dev/"), "mode": task.mode}
+
+
+def _finish(
+    config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, dataset: Dataset, figures: dict[str, Any]
+) -> None:
+    """Keeps the figures of a tested run, then lets its trackers show them."""
+    from mkgc.tracking.results import gather_results
+    from mkgc.training.log import RunLog
+    from mkgc.training.trainer import trackers
+
+    write_json(folder / "metrics.json", figures)
+    RunLog(folder).write(_ending(config, figures))
+    for tracker in trackers(trainer):
+        tracker.show(partial(gather_results, folder, figures, task, dataset.source))
+
+
+def _ending(config: DictConfig, figures: dict[str, Any]) -> str:
+    """The last line of a run."""
+    metric = figures["metric"]
+    return f"{_kind(config)}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s"
+
+
 def _size(task: Task) -> str:
     count = sum(p.numel() for p in task.parameters() if p.requires_grad)
     return f"{count / 1e6:.1f} M parameters"
@@ -228,9 +265,8 @@ def _check_folder(config: DictConfig) -> None:
 def _trained(config: DictConfig) -> Trained:
     _check_folder(config)
     figures = train(config, command.folder())
-    metric = figures["metric"]
     if is_first():
-        say(f"{_kind(config)}: test {metric} {figures['test'][metric]:.4f}; {figures['seconds']:.0f} s")
+        say(_ending(config, figures))
     return Trained(figures, command.folder())
 
 

@@ -284,7 +284,7 @@ def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: 
     others, none = ranked(tmp_path / "c", [1.0] * 4, 1), finished(tmp_path / "none", f1=1.0)
     lost = finished(tmp_path / "z", task="link_prediction", mrr=1.0)
     for arguments, line in (
-        ([], "give runs=…, table=…, compare=[A,B] or errors=RUN"),
+        ([], "give runs=…, table=…, compare=[A,B], errors=RUN or dashboard=TASK"),
         (["table=x"], "x: no config.yaml below this folder: no run has begun here"),
         (["runs=[]"], "runs=[]: give a folder, runs=DIR"),
         (["table=x", "resamples=0"], "resamples=0: must be a whole number of at least 1"),

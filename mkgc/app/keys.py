@@ -81,6 +81,7 @@ REPORT: Keys = {
     "compare": list[str] | None,
     "errors": str | None,
     "root": str | None,
+    "dashboard": str | list[str] | None,
     "output": str | None,
     "plots": str | None,
     "resamples": Count,

@@ -1,4 +1,7 @@
-"""Keepers of a run's curves: loggers of Lightning that go on where an interrupted run stopped."""
+"""Keepers of a run's curves: loggers of Lightning that go on where an interrupted run stopped.
+
+What they raise stops no run (:mod:`mkgc.tracking.guarded`), but what their constructors say of settings.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import shutil
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -17,24 +20,24 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
+from mkgc.tracking.facts import Facts, flat
+from mkgc.tracking.results import Prediction, Results
+from mkgc.tracking.text import fenced, listed, tabled
 from mkgc.training.run import Run
 
 FOLDER = "curves"
 
+STEP = "trainer/global_step"
+"""What Lightning calls the step of a figure in Weights & Biases."""
 
-@runtime_checkable
-class RunLogger(Protocol):
-    """A logger that knows of runs that go on, and that a run's end is its own."""
-
-    def begin(self, run: Run) -> None:
-        """Called before anything is logged, in the process that writes."""
-
-    def end(self, failed: bool) -> None:
-        """Called when the run has ended, whether it was tested or failed."""
+TIMEOUTS = {"init_timeout": 30, "finish_timeout": 120}
+"""Seconds that Weights & Biases is waited for; it would try to upload for days where there is no network."""
 
 
 class CsvCurves(CSVLogger):
     """``curves/metrics.csv``: the rows of the epochs that an interrupted run has made stay in it."""
+
+    label = "logger=csv"
 
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, name="", version=FOLDER)
@@ -67,19 +70,54 @@ class TensorBoardCurves(TensorBoardLogger):
         ConfigError: TensorBoard is not installed.
     """
 
+    label = "logger=tensorboard"
+
     def __init__(self, save_dir: str) -> None:
         if find_spec("tensorboard") is None:
             raise ConfigError("logger=tensorboard writes with TensorBoard: pip install mkgc[tensorboard]")
         super().__init__(save_dir, name="", version=FOLDER, default_hp_metric=False)
+        self._step = 0
 
     def begin(self, run: Run) -> None:
         if run.resumed is None:
             return
+        self._step = run.step
         self._kwargs["purge_step"] = run.step + 1
         if run.resumed.resolve() != run.folder.resolve():
             Path(self.log_dir).mkdir(parents=True, exist_ok=True)
             for events in sorted((run.resumed / FOLDER).glob("events.out.tfevents.*")):
                 shutil.copy2(events, self.log_dir)
+
+    def describe(self, facts: Facts) -> None:
+        """Puts the settings and facts into TEXT, and into HPARAMS, where runs are compared by them.
+
+        Lightning writes settings there only together with figures, which there are none of yet.
+        """
+        from torch.utils.tensorboard.summary import hparams
+
+        writer = self.experiment
+        writer.add_text("run/settings", fenced(facts.settings), self._step)
+        writer.add_text("run/facts", listed(facts.known), self._step)
+        figures = {facts.monitor: 0.0, facts.monitor.replace("dev/", "test/"): 0.0}  # names; values are the curves'
+        for summary in hparams(flat(facts.settings) | dict(facts.known), figures)[:2]:  # the third says it has ended
+            writer._get_file_writer().add_summary(summary)
+
+    def show(self, results: Results) -> None:
+        """Puts figures and predictions into TEXT, and pictures of them into IMAGES."""
+        from mkgc.tracking.pictures import draw_confusion, draw_sheets
+
+        writer, step = self.experiment, self._step
+        writer.add_text("test/figures", listed(flat(results.figures)), step)
+        if results.predictions:
+            writer.add_text("test/predictions", tabled(results.predictions), step)
+        for number, sheet in enumerate(draw_sheets(results.predictions)):
+            writer.add_figure(f"test/predictions/{number}", sheet, step)
+        if results.confusion is not None:
+            writer.add_figure("test/confusion", draw_confusion(results.confusion), step)
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self._step = max(self._step, step or 0)
+        super().log_metrics(metrics, step)
 
     def end(self, failed: bool) -> None:
         self.finalize("failed" if failed else "success")
@@ -88,41 +126,78 @@ class TensorBoardCurves(TensorBoardLogger):
 class WandbRun(WandbLogger):
     """A run of Weights & Biases for each of ours, under its id, so that one that goes on there goes on here.
 
-    The jobs of a sweep are runs of one group. What the service refuses is told before data are read.
-
-    Raises:
-        ConfigError: It is to stream, and nobody is logged in.
+    The jobs of a sweep are runs of one group. Where the service cannot be used, because nobody is logged in or it does
+    not answer, the run is kept offline, to be uploaded later, and a line says so.
     """
 
-    def __init__(self, save_dir: str, project: str, name: str, offline: bool = True, **options: Any) -> None:
-        super().__init__(name, save_dir, offline=offline, project=project, **{"group": _sweep(), **options})
-        if (
-            not offline
-            and os.environ.get("WANDB_MODE", "online") == "online"
-            and getattr(rank_zero_only, "rank", 0) == 0
-        ):
-            _log_in()
+    label = "logger=wandb"
 
-    def begin(self, run: Run) -> None:
+    def __init__(self, save_dir: str, project: str, name: str, offline: bool = True, **options: Any) -> None:
+        given = {"group": _sweep(), "settings": TIMEOUTS, **options}
+        super().__init__(name, save_dir, offline=offline, project=project, **given)
+        self._offline = False  # Lightning would say it by an environment variable, to the next job of a sweep as well
+        if offline:
+            self._wandb_init["mode"] = "offline"
+        elif os.environ.get("WANDB_MODE", "online") == "online" and getattr(rank_zero_only, "rank", 0) == 0:
+            self._check_login()  # now: what it says is heard before data are read
+
+    def _check_login(self) -> None:
         import wandb
 
+        try:
+            if wandb.login(prompt=False):
+                return
+            why = "nobody is logged in (run `wandb login`, or set WANDB_API_KEY)"
+        except Exception as error:  # also those of the client's own process
+            why = str(error).partition("\n")[0]
+        self._stay_offline(why)
+
+    def _stay_offline(self, why: str) -> None:
+        self._wandb_init["mode"] = "offline"
+        say(
+            f"{self.label}: {why}: the run is kept offline, and `wandb sync {self._wandb_init['dir']}/wandb/offline-*` "
+            "uploads it later",
+            error=True,
+        )
+
+    def begin(self, run: Run) -> None:
         self._id = self._wandb_init["id"] = run.id
         Path(self._wandb_init["dir"]).mkdir(parents=True, exist_ok=True)
         try:
             _ = self.experiment
-        except wandb.errors.Error as error:
-            raise ConfigError(
-                f"logger=wandb: {str(error).splitlines()[0]} (logger.offline=true needs no service)"
-            ) from error
+        except Exception as error:
+            if self._wandb_init.get("mode") == "offline":
+                raise
+            self._stay_offline(str(error).partition("\n")[0])
+            _ = self.experiment
 
-    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """As ever; what the tracker cannot take is said, and does not end the training."""
+    def describe(self, facts: Facts) -> None:
+        """Says which way figures are better, so that summaries keep the best; puts the facts beside the settings."""
+        self.experiment.define_metric(facts.monitor, step_metric=STEP, summary=f"{facts.mode},last")
+        self.experiment.define_metric("train/loss", step_metric=STEP, summary="min,last")
+        self.experiment.config.update({"run": dict(facts.known)}, allow_val_change=True)
+
+    def show(self, results: Results) -> None:
+        """Puts figures into the summary, predictions into a table, pictures beside it, and what was confused.
+
+        Offline, the client keeps a table's pictures in a folder of the user's, and others with the run.
+        """
         import wandb
 
-        try:
-            super().log_metrics(metrics, step)
-        except (wandb.errors.Error, OSError) as error:
-            say(f"logger=wandb has not kept step {step}: {error}", error=True)
+        run = self.experiment
+        run.summary.update({f"figures/{key}": value for key, value in flat(results.figures).items()})
+        if results.predictions:
+            table = wandb.Table(columns=["id", "image", "text", "gold", "predicted", "right", "score"])
+            for one in results.predictions:
+                table.add_data(one.id, _image(one), one.text, one.gold, one.predicted, one.right, one.score)
+            run.log({"test/predictions": table})
+            if pictures := [image for image in map(_image, results.predictions) if image is not None]:
+                run.log({"test/examples": pictures})
+        if results.confusion is not None:
+            gold, predicted = zip(*results.confusion.pairs, strict=True)
+            names = list(results.confusion.classes)
+            plot = wandb.plot.confusion_matrix(y_true=gold, preds=predicted, class_names=names, title="Test confusion")
+            run.log({"test/confusion": plot})
 
     def end(self, failed: bool) -> None:
         if self._experiment is not None:
@@ -130,16 +205,15 @@ class WandbRun(WandbLogger):
             self._experiment = None
 
 
-def _log_in() -> None:
+def _image(one: Prediction) -> Any:
+    """The first image of a prediction with what was predicted, None where there is none."""
     import wandb
 
-    try:
-        wandb.login()
-    except wandb.errors.Error as error:
-        raise ConfigError(
-            "logger.offline=false streams to Weights & Biases, and nobody is logged in: run `wandb login`, set "
-            f"WANDB_API_KEY, or leave logger.offline=true; {str(error).splitlines()[0]}"
-        ) from error
+    from mkgc.tracking.pictures import thumbnail
+
+    pixels = thumbnail(one.images[0]) if one.images else None
+    sign = "✓" if one.right else f"✗ ({one.gold})"
+    return None if pixels is None else wandb.Image(pixels, caption=f"{one.text}: {one.predicted} {sign}")
 
 
 def _sweep() -> str | None:

@@ -16,6 +16,9 @@ from mkgc.errors import ConfigError
 BEST, LAST = "best.ckpt", "last.ckpt"
 """The checkpoints of a run: what it is used by, and what it goes on from."""
 
+LOG = "train.log"
+"""What a run said of each epoch; one that goes on appends to it."""
+
 AUTO = "auto"
 """``resume=auto``: go on from what lies in the run's own folder, or begin."""
 
@@ -31,7 +34,7 @@ ERRORS = "errors.html"
 FAILED = "failed.txt"
 """Why a job of a sweep has failed, in a line."""
 
-OUTPUTS = (*FIGURES, ERRORS, BEST, LAST, "curves", "wandb", FAILED, "config.yaml")
+OUTPUTS = (*FIGURES, ERRORS, BEST, LAST, "curves", "wandb", LOG, FAILED, "config.yaml")
 """All that a run leaves, or a report of it; its settings come last, so that figures never lie beside another run's."""
 
 REPLACED = ".replaced"

@@ -17,6 +17,8 @@ from mkgc.training.values import refused
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    from mkgc.tracking.facts import Facts
+    from mkgc.tracking.guarded import Guarded
     from mkgc.training.run import Run
     from mkgc.training.task import Task
 
@@ -29,25 +31,30 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     """
     import torch
 
+    from mkgc.tracking.guarded import Guarded
     from mkgc.training.bar import EpochBar
     from mkgc.training.checkpoint import AtomicCheckpointIO
+    from mkgc.training.curves import Curves
     from mkgc.training.diverged import Divergence
     from mkgc.training.kept import KeepBest
     from mkgc.training.precision import precision_settings
     from mkgc.training.processes import EndTogether
+    from mkgc.training.progress import EpochLines, shows_bar
 
     # A help to find reads of memory that nothing was written to; it costs a tenth of a small step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     precision, plugins = precision_settings(config.trainer.precision)
     lightning = {key: value for key, value in config.trainer.items() if key != "compile"}
-    bar = [EpochBar()] if config.trainer.get("enable_progress_bar") is not False else []
+    bar = [EpochBar()] if config.trainer.get("enable_progress_bar") is not False and shows_bar() else []
+    progress = [EpochLines(folder, printed=not bar), Curves(lightning.get("log_every_n_steps")), *bar]
     with refused("logger"):
-        logger = instantiate(config.logger, save_dir=str(folder))
+        logger = Guarded(instantiate(config.logger, save_dir=str(folder)))
     with refused("trainer"):
         return instantiate(
             lightning,
             precision=precision,
-            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether(), *bar],
+            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether(), *progress],
+            enable_progress_bar=bool(bar),
             logger=logger,
             plugins=[AtomicCheckpointIO(), *plugins],
             default_root_dir=str(folder),
@@ -84,19 +91,24 @@ def telling_the_way_on(trainer: pl.Trainer, resumed: str | None) -> Iterator[Non
 
 
 @contextmanager
-def logged(trainer: pl.Trainer, run: Run, config: Any) -> Iterator[None]:
-    """The run as its loggers know it, with its settings: one of their runs begins here, and ends, however it goes."""
-    from mkgc.training.loggers import RunLogger
-
-    own = [logger for logger in trainer.loggers if isinstance(logger, RunLogger) and trainer.is_global_zero]
+def logged(trainer: pl.Trainer, run: Run, facts: Facts) -> Iterator[None]:
+    """The run as its trackers know it, with what is known of it: one of their runs begins here, and ends as it does."""
     failed = True
     try:
-        for logger in own:
-            logger.begin(run)
-        for each in trainer.loggers:
-            each.log_hyperparams(config)
+        for tracker in trackers(trainer):
+            tracker.begin(run)
+            tracker.describe(facts)
+        for logger in trainer.loggers:
+            logger.log_hyperparams(dict(facts.settings))
         yield
         failed = False
     finally:
-        for logger in own:
-            logger.end(failed)
+        for tracker in trackers(trainer):
+            tracker.end(failed)
+
+
+def trackers(trainer: pl.Trainer) -> list[Guarded]:
+    """What keeps the run's curves, in the process that writes."""
+    from mkgc.tracking.guarded import Guarded
+
+    return [logger for logger in trainer.loggers if isinstance(logger, Guarded) and trainer.is_global_zero]

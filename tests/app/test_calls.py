@@ -29,7 +29,7 @@ def test_a_run_and_its_evaluation_are_those_of_the_commands(
     assert code == 0
     before = logging.root.manager.disable, list(warnings.filters), HydraConfig.instance().cfg
     figures, folder = mkgc.train(*given, {"data.root": mre_root, "hydra.run.dir": "called"}, task="mre")
-    assert capsys.readouterr().out.splitlines()[:-2] == told.splitlines()[:-2], "but for its folder and its seconds"
+    assert capsys.readouterr().out.splitlines()[:-3] == told.splitlines()[:-3], "but for its folder, rate and seconds"
     assert folder == tmp_path / "called"
     assert json.loads((folder / "metrics.json").read_text()) == figures
     assert figures["test"] == json.loads((tmp_path / "typed" / "metrics.json").read_text())["test"]
