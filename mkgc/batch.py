@@ -1,4 +1,4 @@
-"""The frozen parts of a typed batch: text, groups of images, knowledge; in masks, True means present."""
+"""The frozen parts of a typed batch: text, images, scene graphs, knowledge; in masks, True means present."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class Text(Rows):
 
     Where tokens are more than a sequence, as in a sentence tree, ``positions`` count from 0 and may repeat, and
     ``visible[b, i, j]`` says whether token ``i`` may attend to token ``j``. ``features`` are added to the embeddings,
-    through a projection that the encoder must have.
+    through a projection that the encoder must have. ``governors`` are the positions of the tokens that others depend on
+    in a parse of the sentence, -1 for a root and for what is no word.
     """
 
     ids: Int[Tensor, "B T"]
@@ -75,6 +76,7 @@ class Text(Rows):
     positions: Int[Tensor, "B T"] | None = None
     visible: Bool[Tensor, "B T T"] | None = None
     features: Float[Tensor, "B T F"] | None = None
+    governors: Int[Tensor, "B T"] | None = None
 
     @property
     def attention_mask(self) -> Bool[Tensor, "B *Q T"]:
@@ -100,6 +102,31 @@ class Knowledge(Rows):
     def mentioned(self) -> Bool[Tensor, "B M"]:
         """Where there is a mention."""
         return self.spans[..., 0] < self.spans[..., 1]
+
+
+@dataclass(frozen=True)
+class Scene(Rows):
+    """The objects that were detected in the whole image of each example, and the relations among them.
+
+    ``boxes`` are left, top, right and bottom as shares of the image; ``names`` and ``predicates`` are word pieces of
+    phrases, -1 where there is none. ``relations[b, r]`` are the objects that are subject and object of relation ``r``,
+    -1 where there is none.
+    """
+
+    boxes: Float[Tensor, "B O 4"]
+    names: Int[Tensor, "B O N"]
+    relations: Int[Tensor, "B R 2"]
+    predicates: Int[Tensor, "B R M"]
+
+    @property
+    def detected(self) -> Bool[Tensor, "B O"]:
+        """Where there is an object."""
+        return self.boxes[..., 2] > self.boxes[..., 0]
+
+    @property
+    def related(self) -> Bool[Tensor, "B R"]:
+        """Where there is a relation."""
+        return self.relations[..., 0] >= 0
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,20 @@ def paint(path: Path, colour: str) -> None:
     Image.new("RGB", (40, 40), COLOURS[colour]).save(path)
 
 
+def write_scenes(root: Path, colours: dict[str, str]) -> None:
+    """The scene graphs of painted images: a square of that colour, in the middle of it a dot."""
+    objects = [{"name": "square", "box": [0, 0, 1, 1]}, {"name": "dot", "box": [0.4, 0.4, 0.6, 0.6]}]
+    lines = [
+        {"image": image, "objects": [objects[0] | {"attributes": [colour]}, objects[1]], "relations": [[1, "in", 0]]}
+        for image, colour in colours.items()
+    ]
+    (root / "scene_graphs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 @pytest.fixture
 def mre_root(tmp_path: Path) -> Path:
     """Relations in MNRE's layout: the colour of the image is the relation."""
-    root, draw = tmp_path / "mre", random.Random(0)
+    root, draw, colours = tmp_path / "mre", random.Random(0), {}
     (root / "txt").mkdir(parents=True)
     labels = {"None": 0, "/a/a/likes": 1, "/a/a/knows": 2}
     (root / "ours_rel2id.json").write_text(json.dumps(labels))
@@ -100,17 +110,19 @@ def mre_root(tmp_path: Path) -> Path:
         for i in range(count):
             colour, relation = draw.choice(list(zip(COLOURS, labels, strict=True)))
             paint(root / "img_org" / split / f"{i}.png", colour)
+            colours[f"img_org/{split}/{i}.png"] = colour
             tokens = ["Ada", "and", "Bob", *["today"] * draw.randint(0, 4), "."]
             head, tail = {"name": "Ada", "pos": [0, 1]}, {"name": "Bob", "pos": [2, 3]}
             rows.append({"token": tokens, "h": head, "t": tail, "img_id": f"{i}.png", "relation": relation})
         (root / "txt" / f"ours_{split}.txt").write_text("".join(f"{row!r}\n" for row in rows))
+    write_scenes(root, colours)
     return root
 
 
 @pytest.fixture
 def mner_root(tmp_path: Path) -> Path:
     """Mentions in Twitter's layout: a red image makes the name a person, any other a place."""
-    root, draw, number = tmp_path / "mner", random.Random(0), 0
+    root, draw, number, colours = tmp_path / "mner", random.Random(0), 0, {}
     for split, count in (("train", 24), ("valid", 8), ("test", 8)):
         blocks = []
         for _ in range(count):
@@ -118,10 +130,12 @@ def mner_root(tmp_path: Path) -> Path:
             colour = draw.choice(list(COLOURS))
             kind = "PER" if colour == "red" else "LOC"
             paint(root / "images" / f"{number}.png", colour)
+            colours[f"{number}.png"] = colour
             rows = [("We", "O"), ("saw", "O"), ("Paris", f"B-{kind}"), ("Hilton", f"I-{kind}")]
             rows += [("again", "O")] * draw.randint(0, 3)
             blocks.append(f"IMGID:{number}\n" + "".join(f"{word}\t{tag}\n" for word, tag in rows) + "\n")
         (root / f"{split}.txt").write_text("".join(blocks))
+    write_scenes(root, colours)
     return root
 
 

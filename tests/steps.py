@@ -18,6 +18,7 @@ from tasks.link_prediction import sequence_processor
 from tasks.link_prediction.structure import StructurePrediction
 
 FUSED = ("mkgformer", "mkgformer_released", "vilbert", "visualbert", "text_only")
+LATE = ("adapcoatt", "umt", "umgf", "bert_sg", "mega")
 VECTORS = ("transe", "rotate", "distmult", "complex", "rescal", "ikrl", "transae", "rsme")
 OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")
 
@@ -27,6 +28,8 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("~data.images.image",)),
     ("mner", ("backbone=vilbert",)),
     ("mner", ("backbone=visualbert", "size.side_trainable_layers=1")),
+    ("mner", ("backbone=umt",)),
+    ("mre", ("backbone=mega",)),
     (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),
@@ -37,6 +40,7 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
 
 REST: list[tuple[str, tuple[str, ...]]] = [
     *((task, (f"backbone={name}",)) for task in ("mre", "mner", LINKS) for name in FUSED),
+    *((task, (f"backbone={name}",)) for task in ("mre", "mner") for name in LATE),
     *((task, ("size.trainable_layers=1", "size.side_trainable_layers=1")) for task in ("mre", "mner")),
     ("mre", ("backbone.fusion.pgi=false",)),
     ("mre", ("backbone.fusion.caf=false",)),

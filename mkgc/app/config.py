@@ -52,7 +52,7 @@ def check(config: DictConfig, keys: Keys = TRAIN) -> None:
         raise ConfigError("; ".join(misbuilt))
     problems = [f"{key} has no value: give {key}=…" for key in missing]
     if "backbone" in config and "inputs" not in config.backbone:
-        problems.append(f"{DECLARED}: say what the backbone is given, a list of text, images and triples")
+        problems.append(f"{DECLARED}: say what the backbone is given, a list of text, images, scene and triples")
     problems += _misvalued(config, keys, missing)
     for path, node in _nodes(config):
         problems += _misfits(path, node, missing)

@@ -26,7 +26,7 @@ TRAIN: Keys = {
     "overwrite": bool,
     "smoke": bool,
     "data.images": dict[str, Count],
-    "backbone.inputs": list[Literal["text", "images", "triples"]],
+    "backbone.inputs": list[Literal["text", "images", "scene", "triples"]],
     "task.name": str,
     "task.epochs": Count,
     "task.vocab_size": Count,

@@ -145,16 +145,33 @@ def naming_root(root: Path | str | None) -> Iterator[None]:
 def read_settings(config: DictConfig) -> DataSettings:
     """The data settings of a configuration; the Atlas is built first, where it is not there.
 
-    Images are left alone where they are none of the backbone's inputs.
+    Images and scene graphs are left alone where they are none of the backbone's inputs.
 
     Raises:
         ConfigError: The settings cannot be used.
     """
-    settings = instantiate(config.data)
+    inputs, settings = config.backbone.inputs, instantiate(config.data)
+    settings = check_scenes(settings) if "scene" in inputs else replace(settings, max_objects=None)
     if settings.atlas_seed is not None:
         draw = get_object(config.task.source["_target_"]).draw_atlas
         atlas.build(Path(settings.root), config.task.name, draw, settings.atlas_seed)
-    return settings if "images" in config.backbone.inputs else replace(settings, images={})
+    return settings if "images" in inputs else replace(settings, images={})
+
+
+def check_scenes(settings: DataSettings) -> DataSettings:
+    """The settings, if boxes of detected objects stay where they are in what is made of an image.
+
+    Raises:
+        ConfigError: They do not, or no object is to be read.
+    """
+    moved = {"flip=true": settings.flip, "translate": settings.translate, "fit=crop": settings.fit == "crop"}
+    if wrong := next((name for name, asked in moved.items() if asked), None):
+        raise ConfigError(
+            f"data.{wrong} moves what is seen, and not the boxes of scene graphs, which this backbone reads"
+        )
+    if settings.max_objects is None:
+        raise ConfigError("data.max_objects=null: this backbone reads scene graphs: give a number of objects")
+    return settings
 
 
 def read_source(config: DictConfig, settings: DataSettings) -> DataSource:

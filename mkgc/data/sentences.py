@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
+
+from mkgc.batch import Scene, Text
 from mkgc.data.cutting import note_cuts
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import SPLITS, ImagePaths, Sentence
 from mkgc.data.formats import SentenceFormat, chosen
 from mkgc.data.formats.locate import find_unnamed
+from mkgc.data.formats.scene_graphs import add_scenes
 from mkgc.data.formats.unmatched import note_unmatched
+from mkgc.data.parses import Governors, governor_rows, token_governors
 from mkgc.data.processor import Processor
+from mkgc.data.scene_batch import SceneFeatures, encode_scene, scene_batch
+from mkgc.data.scenes import SceneGraph
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import subset_rows
 from mkgc.data.tokens import Tokenizer
@@ -22,6 +30,7 @@ from mkgc.images.policy import load_images, shown
 from mkgc.inspect.image_checks import judge_skipping
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
+from mkgc.inspect.scene_checks import count_scenes
 from mkgc.inspect.sentence_checks import inspect_sentences
 
 
@@ -39,14 +48,17 @@ class SentenceSource(DataSource):
     def __init__(self, settings: DataSettings) -> None:
         super().__init__(settings)
         root, form = Path(settings.root), chosen(self.formats, settings.format)
-        self.splits: Mapping[str, Sequence[Any]] = {
-            split: form.examples(root, split, tuple(settings.images)) for split in SPLITS
-        }
+        scenes = settings.max_objects is not None
+        groups = tuple(dict.fromkeys((*settings.images, *(["image"] if scenes else []))))  # by whose names scenes go
+        self.splits: Mapping[str, Sequence[Any]] = {split: form.examples(root, split, groups) for split in SPLITS}
         read = [example.images for part in self.splits.values() for example in part]
         whole = [path for images in read for path in images.get("image", ())]
         unnamed = find_unnamed((path for images in read for paths in images.values() for path in paths), whole)
         self.labels = form.labels(root)
         self.notes = note_unmatched(unnamed, root, "no sentence names")
+        if scenes:
+            self.splits, notes = add_scenes(self.splits, settings)
+            self.notes = (*self.notes, *notes)
 
     def examples(self) -> Mapping[str, Sequence[Any]]:
         return self.splits
@@ -64,6 +76,8 @@ class SentenceSource(DataSource):
 
     def inspect(self, dataset: Dataset, settings: DataSettings, published: Published | None) -> list[Section]:
         sections = inspect_sentences(self, dataset.processor, published)
+        if self.settings.max_objects is not None:
+            sections.append(count_scenes(self.splits))
         return [*sections, judge_skipping(self.splits, dataset.store.problems, settings)]
 
     def note_silent(self, scored: Callable[[Any], bool], what: str) -> tuple[Finding, ...]:
@@ -86,6 +100,27 @@ class SentenceProcessor(Processor):
     @abstractmethod
     def encode(self, example: Any) -> Any:
         """The features of an example."""
+
+    def encode_scene(self, scene: SceneGraph | None) -> SceneFeatures | None:
+        """The features of a scene graph, where such are read."""
+        objects = self.settings.max_objects
+        return None if objects is None else encode_scene(scene, self.tokenizer, objects)
+
+    def collate_scenes(self, features: Iterable[SceneFeatures | None]) -> Scene | None:
+        """The scene graphs of a batch, where such are read."""
+        return None if self.settings.max_objects is None else scene_batch([one or SceneFeatures() for one in features])
+
+    def encode_parse(
+        self, governors: Governors | None, starts: Mapping[int, int], kept: Sequence[int], length: int
+    ) -> Governors | None:
+        """The governors of so many tokens (:func:`token_governors`), for models that read graphs of text and image."""
+        known = governors is not None and self.settings.max_objects is not None
+        return token_governors(governors, starts, kept, length) if known else None
+
+    def collate_parses(self, text: Text, rows: Sequence[Governors | None]) -> Text:
+        """The texts with their governors, if any of them has some."""
+        filled = governor_rows(rows, text.ids.shape[1])
+        return text if filled is None else replace(text, governors=torch.tensor(filled))
 
     def named(self) -> dict[str, Sequence[str]]:
         return {"word piece": self.tokenizer.names, self.kind: self.labels}

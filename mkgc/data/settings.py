@@ -34,6 +34,8 @@ class DataSettings:
 
     ``pad`` fills every text up to ``max_length``, for models that read padding; else a batch's longest decides.
 
+    ``max_objects`` limits the detected objects of an image's scene graph; None: no scene graph is read.
+
     In training, images are mirrored at random (``flip``) and moved by up to ``translate`` of their size.
 
     ``split`` draws dev and test out of a graph that is one file: ``dev`` and ``test`` are shares, ``seed`` that of the
@@ -50,6 +52,7 @@ class DataSettings:
     images: dict[str, Any] = field(default_factory=dict)  # None where a configuration leaves a group out
     fit: Fit = "stretch"
     max_images: int = 3
+    max_objects: int | None = None
     image_seed: int | None = None
     flip: bool = False
     translate: float = 0.0
@@ -77,6 +80,8 @@ class DataSettings:
         for name in ("max_images", "max_length", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} must be at least 1")
+        if self.max_objects is not None and self.max_objects < 1:
+            raise ConfigError(f"data.max_objects={self.max_objects} must be at least 1")
         if self.workers < 0:
             raise ConfigError(f"data.workers={self.workers} must not be negative")
         for group, size in self.images.items():

@@ -94,6 +94,11 @@ class VisionEncoder(Encoder):
         pixels = torch.empty(0, 3, *self.stem.patch_embed.img_size, dtype=torch.uint8, device=self.mean.device)
         return Images("none", pixels, pixels.new_empty(1, 0, dtype=torch.long))
 
+    def grid(self, size: int) -> tuple[int, int]:
+        """The rows and columns of patches of an image of so many pixels a side."""
+        rows, columns = self.stem.patch_embed.dynamic_feat_size((size, size))
+        return rows, columns
+
     def embedding_modules(self) -> list[nn.Module]:
         return [self.stem]
 

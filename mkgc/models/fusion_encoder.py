@@ -114,14 +114,17 @@ class FusionEncoder(nn.Module):
         """Width of the text states."""
         return self.text.width
 
+    def detect_spans(self) -> int | None:
+        """Lets streams have ``unimodal`` states, in which spans are detected: their width, or None if it cannot."""
+        return None
+
     def forward(self, text: Text, side: Input = (), position_ids: Int[Tensor, " B"] | None = None) -> Streams:
         """Contextual states of the text, having seen the other side; ``side`` as the last fused layer left it.
 
         With ``position_ids``, only that position of each text is in them, and the last fused layer computes no other.
         """
-        fused = len(self.fusions)
-        below, size = len(self.text.layers) - fused, len(text.ids)
-        words = self.text.run(lay_out(self.lower_text(text), text, size), self.lower_text.count, below)
+        fused, size = len(self.fusions), len(text.ids)
+        words = self.encode_text(text)
         if self.side is None:
             none = words.states.new_zeros(len(words.states), 0, 0)
             states, mask = gather_positions(words.states, position_ids), gather_mask(words.mask, position_ids)
@@ -134,6 +137,11 @@ class FusionEncoder(nn.Module):
             finished = last and SIDE not in self.outputs
             x = fusion(x, text_layer, side_layer, last=finished, position_ids=position_ids if last else None)
         return replace(x, side=self.side.final_norm(x.side)) if SIDE in self.outputs else x
+
+    def encode_text(self, text: Text) -> Stream:
+        """The states of the text below the fused layers."""
+        lower = lay_out(self.lower_text(text), text, len(text.ids))
+        return self.text.run(lower, self.lower_text.count, len(self.text.layers) - len(self.fusions))
 
     def encode_side(self, side: Input, size: int) -> Stream:
         """The states of the other side of ``size`` examples below the fused layers."""

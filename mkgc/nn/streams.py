@@ -46,7 +46,8 @@ class Streams:
     """States of both streams after a layer.
 
     ``side`` has no columns where nothing beside the text is read. ``key_value`` are the keys and values of the text
-    layer that came last, for fusions that reach back to them.
+    layer that came last, for fusions that reach back to them; ``unimodal`` are states of the text alone, for an
+    auxiliary loss.
     """
 
     text: Float[Tensor, "B T D"]
@@ -54,3 +55,4 @@ class Streams:
     side: Float[Tensor, "B V W"]
     side_mask: Bool[Tensor, "B *R V"]
     key_value: KeyValue | None = None
+    unimodal: Float[Tensor, "B T U"] | None = None

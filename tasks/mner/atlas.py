@@ -11,6 +11,7 @@ import numpy as np
 
 from mkgc.data.atlas.draw import RED, Land, Map, Window, extent
 from mkgc.data.atlas.facts import Country, currency_names, language_names
+from mkgc.data.atlas.scene import describe, write_scenes
 
 COUNTS = {"train": 3000, "valid": 400, "test": 400}
 
@@ -145,21 +146,24 @@ class Author:
 
 
 def write(folder: Path, countries: Mapping[str, Country], random: Random) -> None:
-    """Writes the data set in the Twitter layout, and which sentences only the image decides."""
+    """Writes the data set in the Twitter layout, with scene graphs, and which sentences only the image decides."""
     (folder / "images").mkdir(parents=True)
     land = Land(countries.values())
     everyone = sorted(countries.values(), key=lambda c: c.code)
     random.shuffle(everyone)
     shares = {"train": everyone[:150], "valid": everyone[150:200], "test": everyone[200:]}
-    number, decided = 0, []
+    number, decided, scenes = 0, [], {}
     for split, count in COUNTS.items():
         author = Author(shares[split], shared_names(countries), land, random)
         blocks = []
         for i in range(count):
             rows, draw, by_image = author.write(i)
             number += 1
-            draw(random).draw_image().save(folder / "images" / f"{number}.png")
+            drawn = draw(random)
+            drawn.draw_image().save(folder / "images" / f"{number}.png")
+            scenes[f"{number}.png"] = describe(drawn)
             blocks.append(f"IMGID:{number}\n" + "".join(f"{word}\t{tag}\n" for word, tag in rows))
             decided += [f"{split}\t{number}\n"] if by_image else []
         (folder / f"{split}.txt").write_text("\n".join(blocks) + "\n", encoding="utf-8")
     (folder / "image_decides.txt").write_text("".join(decided))
+    write_scenes(folder, scenes)

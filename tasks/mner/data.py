@@ -10,12 +10,14 @@ from typing import Any
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from mkgc.batch import IGNORED, Images, Part, Text
+from mkgc.batch import IGNORED, Images, Part, Scene, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
-from mkgc.data.examples import ImagePaths
+from mkgc.data.examples import ImagePaths, Span
 from mkgc.data.notes import note_twins
+from mkgc.data.parses import Governors, within
 from mkgc.data.processor import image_batch, pad, text_batch
+from mkgc.data.scene_batch import SceneFeatures
 from mkgc.data.sentences import SentenceProcessor, read_sentences
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
@@ -32,7 +34,8 @@ from tasks.mner.windows import Window, windows
 class TaggedFeatures:
     """A sentence as ids; ``positions`` are those of the words' first pieces, ``tags`` are repaired ones of these words.
 
-    ``gold`` are the tags of all words, of which those at the end may not be read; ``cut`` says what is not.
+    ``gold`` are the tags of all words, of which those at the end may not be read; ``cut`` says what is not. ``scene``
+    is None where no scene graph is read, ``governors`` where there is no parse.
     """
 
     ids: tuple[int, ...]
@@ -42,6 +45,8 @@ class TaggedFeatures:
     gold: tuple[int, ...]
     images: ImagePaths
     cut: Cut | None = None
+    scene: SceneFeatures | None = None
+    governors: Governors | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class TaggedBatch(Part):
     tags: Int[Tensor, "B W"]
     gold: Int[Tensor, "B L"]
     words: tuple[tuple[str, ...], ...]
+    scene: Scene | None = None
 
 
 class TaggingProcessor(SentenceProcessor):
@@ -116,19 +122,23 @@ class TaggingProcessor(SentenceProcessor):
             tuple(self.index[tag] for tag in gold),
             example.images,
             cut,
+            self.encode_scene(example.scene),
+            self.encode_parse(example.governors, dict(enumerate(positions)), kept, len(ids) + 1),
         )
 
     def collate(self, features: Sequence[TaggedFeatures], store: LoadedImages) -> TaggedBatch:
         settings = self.settings
         positions = pad([item.positions for item in features], IGNORED, 1)
+        text = text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length)
         return TaggedBatch(
-            text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length),
+            self.collate_parses(text, [item.governors for item in features]),
             image_batch([item.images for item in features], settings.images, settings.max_images, store),
             positions.clamp(min=0),
             positions != IGNORED,
             pad([item.tags for item in features], IGNORED, positions.shape[1]),
             pad([item.gold for item in features], IGNORED, max(1, *(len(item.words) for item in features))),
             tuple(item.words for item in features),
+            self.collate_scenes(item.scene for item in features),
         )
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TaggedQuery:
@@ -153,7 +163,9 @@ class TaggingProcessor(SentenceProcessor):
     ) -> TaggedFeatures:
         """The features of some of the words of a sentence."""
         here = slice(words.start, words.stop)
-        return self._features(replace(example, tokens=example.tokens[here], raw=None), pieces[here], kept[here])
+        governors = within(example.governors, Span(words.start, words.stop))
+        part = replace(example, tokens=example.tokens[here], raw=None, governors=governors)
+        return self._features(part, pieces[here], kept[here])
 
 
 def read(

@@ -11,6 +11,8 @@ from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import fields
 from mkgc.data.formats.mentions import read_span
 from mkgc.data.formats.records import SentenceRecord, read_sentence
+from mkgc.data.parses import Governors
+from mkgc.data.scenes import SceneGraph
 from mkgc.data.words import RawText
 from mkgc.errors import DataError
 
@@ -20,7 +22,8 @@ KEYS = {"tags", "spans"}
 @dataclass(frozen=True)
 class TaggedExample:
     """A sentence with a tag per token; ``tags`` is None when they are asked for, ``place`` where it stands, ``raw`` the
-    text, if it came as one."""
+    text, if it came as one, ``scene`` the scene graph of its first image, if that has one and it is read,
+    ``governors`` those of a parse."""
 
     id: str
     tokens: tuple[str, ...]
@@ -28,6 +31,8 @@ class TaggedExample:
     images: ImagePaths = field(default_factory=dict)
     place: str = field(default="", compare=False)
     raw: RawText | None = field(default=None, compare=False)
+    scene: SceneGraph | None = None
+    governors: Governors | None = None
 
 
 def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:
@@ -49,7 +54,9 @@ def parse_labelled(record: Mapping[str, Any], folder: Path, place: str) -> Tagge
 
 
 def _example(found: SentenceRecord) -> TaggedExample:
-    return TaggedExample(found.id, found.tokens, None, found.images, raw=found.raw)
+    return TaggedExample(
+        found.id, found.tokens, None, found.images, raw=found.raw, scene=found.scene, governors=found.governors
+    )
 
 
 def _tags(value: Any, found: SentenceRecord, place: str) -> tuple[str, ...]:

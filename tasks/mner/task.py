@@ -16,6 +16,7 @@ from mkgc.data.processor import Processor
 from mkgc.data.words import span_as_dict
 from mkgc.errors import ConfigError
 from mkgc.heads.span import SpanTagger
+from mkgc.heads.span_detection import SpanDetection
 from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.spans import SpanF1, bio_spans
 from mkgc.models.fusion_encoder import FusionEncoder
@@ -43,6 +44,7 @@ class EntityRecognition(Task):
     """
 
     monitor = "dev/f1"
+    loss_weights = {"spans": 0.5}  # as in the released code of UMT, whose auxiliary loss it is
     rows = Task.rows | {
         re.compile(r"^head\.emit\.|^head\.crf\.chain\.(start|end)_transitions$"): ("tag", 1),
         re.compile(r"^head\.crf\.chain\.transitions$"): ("tag", 2),
@@ -64,7 +66,14 @@ class EntityRecognition(Task):
         self.pooling = pooling
         self.states = self._states(processor)
         self.head = SpanTagger(backbone.width, self.states, dropout, bio=pooling == "words")
+        self.spans = self._span_detection(backbone.detect_spans(), dropout)
         self.build_metrics()
+
+    def _span_detection(self, width: int | None, dropout: float) -> SpanDetection | None:
+        """The head that finds where entities are in states that have seen no image, of a backbone that gives such."""
+        if width is not None and self.pooling != "words":
+            raise ConfigError(f"task.model.pooling={self.pooling}: this backbone detects spans of words: set words")
+        return None if width is None else SpanDetection(width, self.states, dropout)
 
     def _states(self, processor: TaggingProcessor) -> tuple[str, ...]:
         return processor.tags if self.pooling == "words" else ("PAD", *processor.tags, "X", "[CLS]", "[SEP]")
@@ -78,8 +87,17 @@ class EntityRecognition(Task):
 
     def scores(self, batch: TaggedBatch) -> Float[Tensor, "B S C"]:
         """A score for each state at each word (or piece)."""
-        states = self.backbone(batch.text, batch.images).text
-        return self.head(states if self.pooling == "pieces" else _at_words(states, batch))
+        return self._scores(batch)[0]
+
+    def _scores(self, batch: TaggedBatch) -> tuple[Float[Tensor, "B S C"], Float[Tensor, "B S 3"] | None]:
+        """The same, with the scores of spans' beginnings and insides, where such are detected."""
+        scene = {} if batch.scene is None else {"scene": batch.scene}
+        streams = self.backbone(batch.text, batch.images, **scene)
+        scores = self.head(streams.text if self.pooling == "pieces" else _at_words(streams.text, batch))
+        if self.spans is None:
+            return scores, None
+        spans = self.spans(_at_words(streams.unimodal, batch))
+        return self.spans.converted(spans, scores), spans
 
     def mask(self, batch: TaggedBatch) -> Bool[Tensor, "B S"]:
         """Where there is a word (or piece)."""
@@ -87,7 +105,11 @@ class EntityRecognition(Task):
 
     def losses(self, batch: TaggedBatch) -> dict[str, Tensor]:
         tags = batch.tags if self.pooling == "words" else self._piece_states(batch)
-        return {"tags": self.head.crf(self.scores(batch), tags, self.mask(batch))}
+        scores, spans = self._scores(batch)
+        parts = {"tags": self.head.crf(scores, tags, self.mask(batch))}
+        if self.spans is not None and spans is not None:
+            parts["spans"] = self.spans.loss(spans, tags, self.mask(batch))
+        return parts
 
     def weight(self, batch: TaggedBatch) -> Tensor:
         """The number of sentences that the CRF reads anything of."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from mkgc.data.atlas.draw import BLUE, RED, Land, Map, Window, extent
 from mkgc.data.atlas.facts import Country
+from mkgc.data.atlas.scene import describe, write_scenes
 
 PREFIX = "/country/country/"
 DIRECTIONS = {"east_of": 0, "north_of": 90, "west_of": 180, "south_of": -90}
@@ -124,10 +125,10 @@ def plan(countries: Sequence[Country], count: int, random: Random) -> list[tuple
 
 
 def write(folder: Path, countries: Mapping[str, Country], random: Random) -> None:
-    """Writes the data set in MNRE's layout."""
+    """Writes the data set in MNRE's layout, with the scene graphs of its maps."""
     (folder / "txt").mkdir(parents=True)
     (folder / "ours_rel2id.json").write_text(json.dumps({label: i for i, label in enumerate(LABELS)}))
-    land = Land(countries.values())
+    land, scenes = Land(countries.values()), {}
     for split, allowed in split_countries(countries, random).items():
         images = folder / "img_org" / split
         images.mkdir(parents=True)
@@ -136,7 +137,10 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
             tokens, h, t = sentence(template, head, tail)
             file = images / f"{head.code}_{tail.code}.png"
             if not file.exists():
-                draw_pair(head, tail, land).draw_image().save(file)
+                drawn = draw_pair(head, tail, land)
+                drawn.draw_image().save(file)
+                scenes[file.name] = describe(drawn)
             ends = {"h": {"name": head.name, "pos": h}, "t": {"name": tail.name, "pos": t}}
             rows.append(repr({"token": tokens, **ends, "img_id": file.name, "relation": label}))
         (folder / "txt" / f"ours_{split}.txt").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    write_scenes(folder, scenes)

@@ -12,12 +12,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mkgc.batch import IGNORED, Images, Part, Text
+from mkgc.batch import IGNORED, Images, Part, Scene, Text
 from mkgc.data.cutting import Cut, check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
 from mkgc.data.examples import ImagePaths
 from mkgc.data.notes import note_twins
+from mkgc.data.parses import Governors
 from mkgc.data.processor import image_batch, text_batch
+from mkgc.data.scene_batch import SceneFeatures
 from mkgc.data.sentences import SentenceProcessor, read_sentences
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
@@ -42,7 +44,8 @@ Markers = Literal["new", "punctuation", "released"]
 class RelationFeatures:
     """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -100 if unknown.
 
-    ``cut`` says what of it is not read, ``mentions`` which words the mentions of a record are (:func:`span_as_dict`).
+    ``cut`` says what of it is not read, ``mentions`` which words the mentions of a record are (:func:`span_as_dict`);
+    ``scene`` is None where no scene graph is read, ``governors`` where there is no parse.
     """
 
     ids: tuple[int, ...]
@@ -52,6 +55,8 @@ class RelationFeatures:
     images: ImagePaths
     cut: Cut | None = None
     mentions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    scene: SceneFeatures | None = None
+    governors: Governors | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class RelationBatch(Part):
     images: tuple[Images, ...]
     markers: Int[Tensor, "B 2"]
     labels: Int[Tensor, " B"]
+    scene: Scene | None = None
 
 
 class RelationProcessor(SentenceProcessor):
@@ -116,22 +122,36 @@ class RelationProcessor(SentenceProcessor):
         before = (_released_markers if self.markers == "released" else _markers_before)(example)
         ids = [tokenizer.start]
         opened: dict[int, int] = {}
+        starts: dict[int, int] = {}
         for word, own in enumerate([*pieces, []]):
             for marker in before.get(word, ()):
                 opened[marker] = len(ids)
                 ids.append(self.marker_ids[marker])
-            ids += own[: kept[word]] if own else []
+            if own and kept[word]:
+                starts[word] = len(ids)
+                ids += own[: kept[word]]
         label = IGNORED if example.relation is None else self.labels.index(example.relation)
         cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True), example.raw)
-        return RelationFeatures((*ids, tokenizer.stop), opened[0], opened[2], label, example.images, cut)
+        return RelationFeatures(
+            (*ids, tokenizer.stop),
+            opened[0],
+            opened[2],
+            label,
+            example.images,
+            cut,
+            scene=self.encode_scene(example.scene),
+            governors=self.encode_parse(example.governors, starts, kept, len(ids) + 1),
+        )
 
     def collate(self, features: Sequence[RelationFeatures], store: LoadedImages) -> RelationBatch:
         settings = self.settings
+        text = text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length)
         return RelationBatch(
-            text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length),
+            self.collate_parses(text, [item.governors for item in features]),
             image_batch([item.images for item in features], settings.images, settings.max_images, store),
             torch.tensor([[item.head, item.tail] for item in features]),
             torch.tensor([item.label for item in features]),
+            self.collate_scenes(item.scene for item in features),
         )
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> RelationFeatures:

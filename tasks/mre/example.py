@@ -11,13 +11,18 @@ from mkgc.data.examples import ImagePaths, Span
 from mkgc.data.formats import fields
 from mkgc.data.formats.mentions import mention
 from mkgc.data.formats.records import read_sentence
+from mkgc.data.parses import Governors
+from mkgc.data.scenes import SceneGraph
 from mkgc.data.words import RawText
 from mkgc.errors import DataError
 
 
 @dataclass(frozen=True)
 class RelationExample:
-    """A sentence that names a head and a tail; ``relation`` is None when it is asked for, ``raw`` the text, if any."""
+    """A sentence that names a head and a tail; ``relation`` is None when it is asked for, ``raw`` the text, if any.
+
+    ``scene`` is the scene graph of its first image, if that has one and it is read, ``governors`` those of a parse.
+    """
 
     id: str
     tokens: tuple[str, ...]
@@ -26,6 +31,8 @@ class RelationExample:
     relation: str | None = None
     images: ImagePaths = field(default_factory=dict)
     raw: RawText | None = field(default=None, compare=False)
+    scene: SceneGraph | None = None
+    governors: Governors | None = None
 
 
 def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
@@ -36,7 +43,9 @@ def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> Relat
     """
     found = read_sentence(record, {"head", "tail", "relation"}, folder, place, spans=("head", "tail"))
     head, tail = (mention(found, key, place) for key in ("head", "tail"))
-    return RelationExample(found.id, found.tokens, head, tail, None, found.images, found.raw)
+    return RelationExample(
+        found.id, found.tokens, head, tail, None, found.images, found.raw, found.scene, found.governors
+    )
 
 
 def parse_labelled(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:

@@ -13,6 +13,7 @@ from mkgc.data.formats import crops, fields
 from mkgc.data.formats.locate import locate
 from mkgc.data.formats.text_files import find, read_lines
 from mkgc.data.near import suggest
+from mkgc.data.parses import parse_dependencies
 from mkgc.errors import DataError
 from tasks.mre.example import RelationExample
 from tasks.mre.names import contradiction, named
@@ -111,7 +112,9 @@ def _example(
     if not isinstance(relation, str) or relation not in relations:
         near = suggest(relation, relations) if isinstance(relation, str) else ""
         raise DataError(f"the relation '{relation}' is not among the {len(relations)} of ours_rel2id.json{near}", place)
-    return RelationExample(str(row), tokens, head, tail, relation, images)
+    tree = record.get("dependencies")
+    governors = None if tree is None else parse_dependencies(tree, len(tokens), place)
+    return RelationExample(str(row), tokens, head, tail, relation, images, governors=governors)
 
 
 def _finder(root: Path, split: str, group: str) -> Find:

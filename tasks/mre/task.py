@@ -49,7 +49,8 @@ class RelationExtraction(Task):
 
     def scores(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""
-        return self.head(self.backbone(batch.text, batch.images).text, batch.markers)
+        scene = {} if batch.scene is None else {"scene": batch.scene}
+        return self.head(self.backbone(batch.text, batch.images, **scene).text, batch.markers)
 
     def losses(self, batch: RelationBatch) -> dict[str, Tensor]:
         total = F.cross_entropy(self.scores(batch), batch.labels, ignore_index=IGNORED, reduction="sum")

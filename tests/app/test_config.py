@@ -125,8 +125,11 @@ def test_sizes_of_images_are_whole_numbers(size: str) -> None:
 
 def test_a_backbone_says_what_it_is_given() -> None:
     for override, said in (
-        ("~backbone.inputs", "backbone.inputs: say what the backbone is given, a list of text, images and triples"),
-        ("backbone.inputs=[sound]", "backbone.inputs=['sound']: must be a list [one of text, images, triples, …]"),
+        (
+            "~backbone.inputs",
+            "backbone.inputs: say what the backbone is given, a list of text, images, scene and triples",
+        ),
+        ("backbone.inputs=[sound]", "backbone.inputs=['sound']: must be a list [one of text, images, scene, triples, …]"),
     ):
         with pytest.raises(ConfigError) as error:
             check(composed("task=mre", "data.root=x", override))

@@ -12,7 +12,7 @@ from mkgc.data.atlas.facts import Country, countries
 from mkgc.errors import DataError
 from mkgc.terminal import say
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the same seed begins to give other bytes, or to put them elsewhere."""
 
 TITLE = "# The Atlas graph"
@@ -89,6 +89,7 @@ Built by mkgc (`data=atlas data.atlas_seed={seed}`), format {FORMAT}.
   (BSD; CLDR under the Unicode licence).
 - Images: drawn from those outlines. A country without an outline has none; where a sentence needs its map all the
   same, it is a disc of the country's own area at its capital.
+- Scene graphs: what is seen in those images, by their pixels and outlines; no name of a country is among it.
 - Sentences: templates of this project, filled with those names.
 
 The facts are the packages': borders are taken as shared where either side lists the other. No claim about any disputed

@@ -75,10 +75,15 @@ class Land:
 
 
 class Map:
-    """An image of a window; what is filled last lies on top."""
+    """An image of a window; what is filled last lies on top.
+
+    ``marked`` are the kinds and colours of what was filled or dotted, ``filled`` the outlines among them.
+    """
 
     def __init__(self, window: Window, land: Land | None, size: int = SIZE) -> None:
-        self.window, self.size, self.scale = window, size, size * SHARPNESS
+        self.window, self.land, self.size, self.scale = window, land, size, size * SHARPNESS
+        self.marked: list[tuple[str, tuple[int, int, int]]] = []
+        self.filled: list[Ring] = []
         self.image = Image.new("RGB", (self.scale, self.scale), SEA)
         self.brush = ImageDraw.Draw(self.image)
         self._draw(land.seen(window) if land else [], LAND, FRONTIER)
@@ -92,12 +97,15 @@ class Map:
         """Fills a country; one without an outline is a disc of its own area around its capital."""
         rings = country.rings or (_disc(country),)
         self._draw(rings, colour, DARK[colour])
+        self.marked.append(("country", colour))
+        self.filled += rings
 
     def dot(self, at: tuple[float, float], colour: tuple[int, int, int], radius: float = 0.035) -> None:
         """A dot; the radius is a share of the image's height."""
         x, y = self.window.place(np.array([at]), self.scale)[0]
         r = radius * self.scale
         self.brush.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(255, 255, 255), width=SHARPNESS)
+        self.marked.append(("dot", colour))
 
     def ring(self, at: tuple[float, float], colour: tuple[int, int, int], radius: float) -> None:
         """A circle around a place, so that the smallest country is found."""

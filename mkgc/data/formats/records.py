@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import fields
 from mkgc.data.formats.locate import locate
+from mkgc.data.formats.scene_graphs import parse_scene
+from mkgc.data.parses import Governors, parse_dependencies
+from mkgc.data.scenes import SceneGraph
 from mkgc.data.words import RawText, split_words
 from mkgc.errors import DataError
 
@@ -20,19 +23,25 @@ ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class SentenceRecord(NamedTuple):
-    """A sentence with images; ``fields`` are all keys that have a value, ``raw`` is the text, if it came as one."""
+    """A sentence with images; ``fields`` are all keys that have a value, ``raw`` is the text, if it came as one.
+
+    ``scene`` is the scene graph of its first image, ``governors`` are those of a dependency tree, if it has one.
+    """
 
     id: str
     tokens: tuple[str, ...]
     images: ImagePaths
     fields: dict[str, Any]
     raw: RawText | None
+    scene: SceneGraph | None = None
+    governors: Governors | None = None
 
 
 def read_sentence(
     record: Mapping[str, Any], keys: set[str], folder: Path, place: str, spans: Collection[str] = ()
 ) -> SentenceRecord:
-    """``text`` or ``tokens``, and images relative to ``folder``; other ``keys`` are the task's own.
+    """``text`` or ``tokens``, images relative to ``folder``, a ``scene`` graph and ``dependencies``; other ``keys`` are
+    the task's own.
 
     A text is split into words (:func:`split_words`), and where a span of characters begins or ends that one of the keys
     in ``spans`` holds.
@@ -41,13 +50,15 @@ def read_sentence(
         DataError: Something is missing, of another kind, or of no known key.
     """
     given = fields.given(record, place)
-    known = keys | GROUPS | {"id", "text", "tokens"}
+    known = keys | GROUPS | {"id", "text", "tokens", "scene", "dependencies"}
     if strange := given.keys() - known:
         there = ", ".join(sorted(known))
         raise DataError(f"no such key: '{min(map(str, strange))}'; there are {there}", place)
     raw = _text(given, spans, place)
     words = fields.tokens(given["tokens"], "tokens", place) if raw is None else raw.words
-    return SentenceRecord(str(given.get("id", place)), words, _images(given, folder, place), given, raw)
+    scene = parse_scene(given["scene"], place) if "scene" in given else None
+    tree = parse_dependencies(given["dependencies"], len(words), place) if "dependencies" in given else None
+    return SentenceRecord(str(given.get("id", place)), words, _images(given, folder, place), given, raw, scene, tree)
 
 
 def visible(text: str) -> bool:
