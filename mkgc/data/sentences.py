@@ -114,8 +114,9 @@ class SentenceProcessor(Processor):
         self, governors: Governors | None, starts: Mapping[int, int], kept: Sequence[int], length: int
     ) -> Governors | None:
         """The governors of so many tokens (:func:`token_governors`), for models that read graphs of text and image."""
-        known = governors is not None and self.settings.max_objects is not None
-        return token_governors(governors, starts, kept, length) if known else None
+        if governors is None or self.settings.max_objects is None:
+            return None
+        return token_governors(governors, starts, kept, length)
 
     def collate_parses(self, text: Text, rows: Sequence[Governors | None]) -> Text:
         """The texts with their governors, if any of them has some."""

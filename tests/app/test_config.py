@@ -129,7 +129,10 @@ def test_a_backbone_says_what_it_is_given() -> None:
             "~backbone.inputs",
             "backbone.inputs: say what the backbone is given, a list of text, images, scene and triples",
         ),
-        ("backbone.inputs=[sound]", "backbone.inputs=['sound']: must be a list [one of text, images, scene, triples, …]"),
+        (
+            "backbone.inputs=[sound]",
+            "backbone.inputs=['sound']: must be a list [one of text, images, scene, triples, …]",
+        ),
     ):
         with pytest.raises(ConfigError) as error:
             check(composed("task=mre", "data.root=x", override))

@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -421,6 +420,6 @@ def test_objects_are_boxes_then_images_with_the_means_of_their_patches() -> None
 
 @pytest.mark.parametrize("name", FUSIONS)
 def test_a_batch_without_images_or_scene_graphs_trains(name: str) -> None:
-    model: Callable[..., Any] = late(name).train()
+    model = late(name).train()
     model(words(LENGTHS), []).text.pow(2).sum().backward()
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)  # type: ignore[attr-defined]
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)

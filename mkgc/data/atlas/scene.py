@@ -100,7 +100,7 @@ def _area(box: Box) -> float:
 
 def _relations(one: Found, other: Found) -> list[str]:
     """How a coloured object stands to another one."""
-    if other.pixels is not None:
+    if one.pixels is not None and other.pixels is not None:
         return [_side(one.box, other.box), *(["touches"] if _touch(one.pixels, other.pixels) else [])]
     inside = all(a >= b for a, b in zip(one.box[:2], other.box[:2], strict=True)) and all(
         a <= b for a, b in zip(one.box[2:], other.box[2:], strict=True)
@@ -115,7 +115,7 @@ def _side(one: Box, other: Box) -> str:
     return "below" if down > 0 else "above"
 
 
-def _touch(one: Pixels | None, other: Pixels | None) -> bool:
+def _touch(one: Pixels, other: Pixels) -> bool:
     """Whether there are pixels of both within a pixel of each other."""
     wider = Image.fromarray(one).convert("L").filter(ImageFilter.MaxFilter(5))
     return bool((np.asarray(wider).astype(bool) & other).any())

@@ -73,7 +73,9 @@ def add_scenes(
         return dict(splits), _without_file(splits, settings)
     scenes = read_scenes(root / FILE)
     used: set[str] = set()
-    given = {split: [_with_scene(example, scenes, root, used) for example in part] for split, part in splits.items()}
+    given: dict[str, Sequence[Any]] = {
+        split: [_with_scene(example, scenes, root, used) for example in part] for split, part in splits.items()
+    }
     return given, _note_unknown(sorted(scenes.keys() - used), len(scenes))
 
 
