@@ -31,8 +31,8 @@ class TaggedExample:
     images: ImagePaths = field(default_factory=dict)
     place: str = field(default="", compare=False)
     raw: RawText | None = field(default=None, compare=False)
-    scene: SceneGraph | None = None
-    governors: Governors | None = None
+    scene: SceneGraph | None = field(default=None, compare=False)
+    governors: Governors | None = field(default=None, compare=False)
 
 
 def parse_tagged(record: Mapping[str, Any], folder: Path, place: str) -> TaggedExample:

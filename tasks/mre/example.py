@@ -31,8 +31,8 @@ class RelationExample:
     relation: str | None = None
     images: ImagePaths = field(default_factory=dict)
     raw: RawText | None = field(default=None, compare=False)
-    scene: SceneGraph | None = None
-    governors: Governors | None = None
+    scene: SceneGraph | None = field(default=None, compare=False)
+    governors: Governors | None = field(default=None, compare=False)
 
 
 def parse_relation(record: Mapping[str, Any], folder: Path, place: str) -> RelationExample:
