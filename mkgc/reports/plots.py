@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mkgc.reports.drawing import COLOURS, figure, label, look, save, styled
 from mkgc.reports.groups import Comparable, compared
-from mkgc.reports.runs import IDENTITY, identified
+from mkgc.reports.runs import IDENTITY, Row, identified, names
 from mkgc.reports.saved import Run
 from mkgc.reports.training_curves import draw_training
 
@@ -25,25 +25,15 @@ WIDE = 15.0
 TICKS = 12
 """Values that an axis names one by one."""
 
-NULL = "None"
-"""How a setting reads that is null: ``data.shots=null`` is all of train."""
+NOWHERE = ("None", "")
+"""How a setting reads that is null (``data.shots=null`` is all of train), or that a system does not have."""
 
 
 class Point(NamedTuple):
-    """A row of the table: what tells it from others, and the measure of each of its runs.
+    """A row of the table: what tells it from the others, and the measure of each of its runs."""
 
-    ``system`` is empty where that is the same in all rows.
-    """
-
-    place: str
-    system: str
-    keys: dict[str, str]
+    row: Row
     values: list[float]
-
-    def name(self, without: str = "") -> str:
-        """What tells the row from others, but for a setting that is told elsewhere."""
-        told = [f"{key.rpartition('.')[2]}={value}" for key, value in self.keys.items() if value and key != without]
-        return ", ".join([self.system, *told] if self.system else told)
 
     @property
     def mean(self) -> float:
@@ -78,33 +68,33 @@ def _figures(shown: Comparable) -> Iterator[tuple[str, Figure]]:
     if len(there) > 1:
         number = _number(there)
         yield number or "systems", _bars(there, measure) if number is None else _curves(there, number, measure)
-    training = draw_training(shown.groups, [point.name() or point.place for point in points])
+    training = draw_training(shown.groups, _names(points))
     if training is not None:
         yield "training", training
 
 
 def _points(shown: Comparable) -> list[Point]:
     """A point for each group, with no value where none of its runs has finished."""
-    rows = identified(shown.groups)
-    common = len({row["system"] for row in rows}) == 1
     points = []
-    for row, group in zip(rows, shown.groups, strict=True):
-        keys = {key: str(row[key]) for key in row if key not in IDENTITY}
+    for row, group in zip(identified(shown.groups), shown.groups, strict=True):
         values = [one.figures["test"].get(str(group.metric), math.nan) for one in group.runs]
-        finite = [value for value in values if math.isfinite(value)]
-        points.append(Point(str(row["run"]), "" if common else str(row["system"]), keys, finite))
+        points.append(Point(row, [value for value in values if math.isfinite(value)]))
     return points
 
 
+def _names(points: Sequence[Point]) -> list[str]:
+    rows = [point.row for point in points]
+    return [name or str(row["run"]) for name, row in zip(names(rows), rows, strict=True)]
+
+
 def _number(points: Sequence[Point]) -> str | None:
-    """The setting that is a number, or null, in every row, and has most values; None where there is none."""
-    values = {key: [point.keys[key] for point in points] for key in points[0].keys}
-    numeric = {
-        key: len({*of} - {NULL})
-        for key, of in values.items()
-        if all(each == NULL or _float(each) is not None for each in of) and len({*of} - {NULL}) > 1
-    }
-    return max(numeric, key=lambda key: numeric[key]) if numeric else None
+    """The setting that is a number, as far as it is there and not null, with most values; None where there is none."""
+    found = {}
+    for key in (key for key in points[0].row if key not in IDENTITY):
+        texts = {str(point.row[key]) for point in points} - {*NOWHERE}
+        if len(texts) > 1 and all(_float(text) is not None for text in texts):
+            found[key] = len(texts)
+    return max(found, key=lambda key: found[key]) if found else None
 
 
 def _float(text: str) -> float | None:
@@ -118,18 +108,24 @@ def _float(text: str) -> float | None:
 def _curves(points: Sequence[Point], key: str, measure: str) -> Figure:
     """The measure over a number: a line through the means, a band of one standard deviation, a dot for each run.
 
-    Rows in which the number is null are level lines.
+    Rows in which the number is null, or not there, are level lines.
     """
     made, (axes,) = figure(5.2, 3.4)
-    lines: dict[str, list[Point]] = {}
-    for point in points:
-        lines.setdefault(point.name(key), []).append(point)
+    lines: dict[str, list[tuple[float, Point]]] = {}
+    level: list[tuple[str, Point]] = []
+    for point, name in zip(points, names([point.row for point in points], key), strict=True):
+        lines.setdefault(name, [])
+        if (place := _float(str(point.row[key]))) is None:
+            level.append((name, point))
+        else:
+            lines[name].append((place, point))
     for i, (name, line) in enumerate(lines.items()):
-        _line(axes, sorted((float(p.keys[key]), p) for p in line if p.keys[key] != NULL), name, i)
-        for point in (p for p in line if p.keys[key] == NULL):
-            text = label(f"{name} {key}=null".strip())
-            axes.axhline(point.mean, color=COLOURS[i % len(COLOURS)], linestyle=":", label=text)
-    _scale(axes, sorted({float(p.keys[key]) for p in points if p.keys[key] != NULL}))
+        _line(axes, sorted(line, key=lambda pair: pair[0]), name, i)
+    for name, point in level:
+        text = f"{name} {key}=null".strip() if point.row[key] else name or str(point.row["run"])
+        colour = COLOURS[[*lines].index(name) % len(COLOURS)]
+        axes.axhline(point.mean, color=colour, linestyle=":", label=label(text))
+    _scale(axes, sorted({place for line in lines.values() for place, _ in line}))
     axes.set_xlabel(label(key))
     axes.set_ylabel(label(measure))
     if any(axes.get_legend_handles_labels()[1]):
@@ -138,13 +134,15 @@ def _curves(points: Sequence[Point], key: str, measure: str) -> Figure:
 
 
 def _line(axes: Axes, line: Sequence[tuple[float, Point]], name: str, i: int) -> None:
-    places, means = [x for x, _ in line], [point.mean for _, point in line]
+    if not line:
+        return
+    places, means = [place for place, _ in line], [point.mean for _, point in line]
     how = look(i)
     axes.plot(places, means, **how, markersize=5, label=label(name) if name else None)
     if any(point.sd for _, point in line):
         low, high = ([point.mean + sign * point.sd for _, point in line] for sign in (-1, 1))
         axes.fill_between(places, low, high, color=how["color"], alpha=0.15, linewidth=0)
-    dots = [(x, value) for x, point in line for value in point.values if len(point.values) > 1]
+    dots = [(place, value) for place, point in line for value in point.values if len(point.values) > 1]
     axes.scatter([x for x, _ in dots], [value for _, value in dots], s=6, color=how["color"], alpha=0.5, linewidth=0)
 
 
@@ -167,7 +165,7 @@ def _bars(points: Sequence[Point], measure: str) -> Figure:
         axes.errorbar(means, places, xerr=spread, fmt="none", ecolor="#000000", elinewidth=1, capsize=3)
     dots = [(value, i) for i, point in enumerate(points) for value in point.values if len(point.values) > 1]
     axes.scatter([x for x, _ in dots], [y for _, y in dots], s=8, color="#000000", alpha=0.5, zorder=3, linewidth=0)
-    axes.set_yticks(places, [label(point.name() or point.place) for point in points])
+    axes.set_yticks(places, [*map(label, _names(points))])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(label(measure))

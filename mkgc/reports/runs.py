@@ -95,6 +95,17 @@ def identified(groups: Sequence[Group]) -> list[Row]:
     return rows
 
 
+def names(rows: Sequence[Row], without: str = "") -> list[str]:
+    """What tells each row from the others, in a few words, but for a setting that is told elsewhere."""
+    alike = len({row["system"] for row in rows}) == 1
+    out = []
+    for row in rows:
+        told = [] if alike else [str(row["system"])]
+        keys = [key for key in row if key not in IDENTITY and key != without and row[key]]
+        out.append(", ".join([*told, *(f"{key.rpartition('.')[2]}={row[key]}" for key in keys)]))
+    return out
+
+
 def _scope(shown: Comparable, evidence: Evidence, by: Resampling | None) -> str:
     count = f"{evidence.size:,} queries, " if evidence.size else ""
     spread = ", mean ± sd over seeds" if any(len(group.runs) > 1 for group in shown.groups) else ""

@@ -39,8 +39,9 @@ def read_curves(one: Run) -> Curves:
     measure = f"dev/{one.figures.get('metric')}"
     loss = [(row["step"], row["train/loss"]) for row in rows if {"step", "train/loss"} <= row.keys()]
     dev = [row for row in rows if {"epoch", measure} <= row.keys()]
-    timed = [(row[SECONDS], row[measure]) for row in dev if SECONDS in row]
-    return Curves(loss, [(row["epoch"] + 1, row[measure]) for row in dev], timed)
+    timed = [row for row in dev if SECONDS in row]  # the last of all is the best checkpoint's, after training
+    epochs = [(row["epoch"] + 1, row[measure]) for row in timed or dev]
+    return Curves(loss, epochs, [(row[SECONDS], row[measure]) for row in timed])
 
 
 def _rows(path: Path) -> list[dict[str, float]]:
@@ -61,7 +62,8 @@ def _rows(path: Path) -> list[dict[str, float]]:
 def draw_training(groups: Sequence[Group], names: Sequence[str]) -> Figure | None:
     """Three panels with a colour for each group; None where no run has left curves."""
     best = sorted(range(len(groups)), key=lambda i: -_reached(groups[i]))[:MOST]
-    curves = [(names[i], [read_curves(one) for one in groups[i].runs]) for i in sorted(best)]
+    read = [(names[i], [read_curves(one) for one in groups[i].runs]) for i in sorted(best)]
+    curves = [(name, runs) for name, runs in read if any(map(any, runs))]
     panels = [i for i in range(3) if any(len(of[i]) > 1 for _, runs in curves for of in runs)]
     if not panels:
         return None
@@ -72,6 +74,7 @@ def draw_training(groups: Sequence[Group], names: Sequence[str]) -> Figure | Non
         for i, (name, runs) in enumerate(curves):
             _draw(each, [of[panel] for of in runs], name, i, marked=panel > 0)
         each.set_xlabel(words[panel][0])
+        each.xaxis.get_major_locator().set_params(integer=panel < 2)
         each.set_ylabel(label(words[panel][1]))
     if len(curves) > 1:
         handles, labels = axes[0].get_legend_handles_labels()

@@ -22,6 +22,7 @@ def curves(folder: Path, epochs: int = 4, timed: bool = True) -> Path:
             f",{epoch},{2 * epoch},{1 / (epoch + 1)},",
             f"{epoch / 10},{epoch},{2 * epoch + 1},,{epoch + 1 if timed else ''}",
         ]
+    rows += [f"0.9,{epochs},{2 * epochs},,"] if timed else []  # of the best checkpoint, when training has ended
     (folder / "curves" / "metrics.csv").write_text("\n".join(rows) + "\n")
     return folder
 
@@ -62,10 +63,20 @@ def test_systems_are_curves_of_their_own_and_all_of_train_a_level_line(tmp_path:
             run_of(tmp_path / f"{system[-1]}_{shots}", {"system": system, "data": {"shots": shots}}, 0.5)
     figure = drawn(tmp_path)["data.shots"]
     (axes,) = figure.axes
-    assert axes.get_legend_handles_labels()[1] == ["$B$", "$B$ data.shots=null", "A", "A data.shots=null"]
+    assert axes.get_legend_handles_labels()[1] == ["$B$", "A", "$B$ data.shots=null", "A data.shots=null"]
     assert axes.get_xscale() == "linear"
     with styled():
         save(figure, tmp_path, "x")  # a dollar begins no formula
+
+
+def test_a_system_without_the_setting_is_a_level_line_beside_the_curve(tmp_path: Path) -> None:
+    for layers in (1, 2):
+        run_of(tmp_path / str(layers), {"system": "fused", "backbone": {"text": {}, "fused": layers}}, layers / 4)
+    run_of(tmp_path / "t", {"system": "text only"}, 0.2)
+    (axes,) = drawn(tmp_path)["backbone.fused"].axes
+    curve, level = axes.get_lines()
+    assert ([*curve.get_ydata()], [*level.get_ydata()]) == ([0.25, 0.5], [0.2, 0.2])
+    assert axes.get_legend_handles_labels()[1] == ["fused", "text only"]
 
 
 def test_what_has_no_number_is_bars_with_whiskers(tmp_path: Path) -> None:
@@ -85,7 +96,7 @@ def test_training_curves_are_loss_by_step_and_dev_by_epoch_and_time(tmp_path: Pa
         curves(run_of(tmp_path / name, {"system": name}))
     loss, epochs, seconds = drawn(tmp_path)["training"].axes
     assert loss.get_lines()[0].get_xydata()[:2].tolist() == [[0, 1], [2, 0.5]]
-    assert epochs.get_lines()[1].get_xydata()[0].tolist() == [1, 0]
+    assert epochs.get_lines()[1].get_xydata()[[0, -1]].ravel() == pytest.approx([1, 0, 4, 0.3])
     assert seconds.get_lines()[0].get_xydata()[-1].tolist() == [4, pytest.approx(0.3)]
     assert [axes.get_xlabel() for axes in (loss, epochs, seconds)] == ["step", "epoch", "seconds"]
     assert loss.get_legend_handles_labels()[1] == ["A", "B"]
