@@ -18,7 +18,7 @@ from mkgc.errors import ConfigError, DataError
 from mkgc.reports.comparison import compare_runs
 from mkgc.reports.console import show
 from mkgc.reports.errors import report_errors
-from mkgc.reports.evidence import Resampling
+from mkgc.reports.evidence import Statistics
 from mkgc.reports.found import read_runs, run_files
 from mkgc.reports.planned import unbegun
 from mkgc.reports.runs import list_runs
@@ -40,17 +40,19 @@ def report(config: DictConfig) -> list[Table]:
         raise ConfigError("give runs=…, table=…, compare=[A,B], errors=RUN or dashboard=TASK")
     if config.root is not None and asked != "errors":
         raise ConfigError(f"root={config.root} says where the data of errors=RUN lie: leave it out")
-    if config.plots is not None and asked in ("compare", "errors"):
-        raise ConfigError(f"plots= is for runs= and table=, not for {asked}=: leave it out")
+    for key in ("plots", "baseline"):
+        if config[key] is not None and asked in ("compare", "errors"):
+            raise ConfigError(f"{key}= is for runs= and table=, not for {asked}=: leave it out")
     if asked == "errors":
         return _errors(config)
     folders = [run_folder(place) if asked == "compare" else Path(place) for place in _listed(config[asked])]
     _check(config, asked, folders)
-    by = Resampling(config.resamples, config.seed)
     if asked == "compare":
-        return compare_runs(folders, *by)
+        return compare_runs(folders, config.resamples, config.seed)
+    baseline = None if config.baseline is None else run_folder(config.baseline)
     runs = read_runs(folders)
-    return list_runs(runs, by if asked == "table" else None, unbegun(folders, runs))
+    how = Statistics(asked == "table", config.resamples, config.seed, baseline)
+    return list_runs(runs, how, unbegun(folders, runs))
 
 
 def plot(config: DictConfig) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mkgc.analysis.queries import RECORD, Queries
 from mkgc.reports.console import show
-from mkgc.reports.evidence import Resampling
+from mkgc.reports.evidence import USUAL, Statistics
 from mkgc.reports.found import read_runs
 from mkgc.reports.runs import list_runs
 from mkgc.reports.table import Spread, Table, shown
@@ -47,9 +47,9 @@ def finished(folder: Path, seed: int = 0, backbone: object = None, task: str = "
     return folder
 
 
-def told(folder: Path, by: Resampling | None = None) -> list[list[str]]:
+def told(folder: Path, how: Statistics = USUAL) -> list[list[str]]:
     """The cells of the one table of a folder, under its columns."""
-    (table,) = list_runs(read_runs([folder]), by)
+    (table,) = list_runs(read_runs([folder]), how)
     return [[*table.columns], *([shown(cell) for cell in row] for row in table.rows)]
 
 
@@ -190,7 +190,11 @@ def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run: Callab
         ("other", "2.0000", "0.5000"),
     ]
     assert [(row[0], shown(row[mrr])) for row in clean.rows] == [(".", "0.2500 ± 0.0000"), ("other", "0.5000")]
-    assert whole.notes == (f"{tmp_path}/r/old/queries.npz: holds no ranked queries: record them anew",)
+    assert whole.notes == (
+        f"{tmp_path}/r/old/queries.npz: holds no ranked queries: record them anew",
+        "p: of no difference in mrr from text only, by a permutation test over test examples (10,000 draws), not "
+        "corrected for the number of rows",
+    )
     one, other = (tmp_path / "r" / name for name in "01")
     code, _, _ = run("report", f"compare=[{one},{other}]", "resamples=50", f"output={tmp_path}/out.json")
     assert code == 0
@@ -216,7 +220,7 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
     assert out.splitlines() == lines
     assert lines[0] == "link_prediction: 10 queries, 95 % intervals"
     assert lines[2] == (
-        "| run | system | backbone.dimension | seed | n | mrr | mr | hits@1 | hits@3 | hits@5 | hits@10 |"
+        "| run | system | backbone.dimension | seed | n | mrr | mr | hits@1 | hits@3 | hits@5 | hits@10 | p |"
     )
     first, second, third, fourth = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:8])
     assert first[:5] == [".", "MKG_former", "", "0, 1", "2"]
@@ -224,19 +228,19 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
     assert first[6].startswith("**2.0000 [")
     assert second[:5] == ["2", "RotatE", "8", "0", "1"]
     assert second[6].startswith("2.2000 [")
-    assert third == ["9", "PrefixFusion without caf", "", "", "0", *[""] * 6]
-    assert fourth == ["10_rotate", "RotatE", "16", "", "0", *[""] * 6]
-    assert lines[8:] == ["", *(f"- {i} did not finish" for i in ("3 (seed 2)", "9 (seed 1)", "10_rotate (seed 0)"))]
+    assert third == ["9", "PrefixFusion without caf", "", "", "0", *[""] * 7]
+    assert fourth == ["10_rotate", "RotatE", "16", "", "0", *[""] * 7]
+    assert lines[8:-1] == ["", *(f"- {i} did not finish" for i in ("3 (seed 2)", "9 (seed 1)", "10_rotate (seed 0)"))]
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert float(rows[0]["mrr low"]) < float(rows[0]["mrr"]) == 0.6875 < float(rows[0]["mrr high"])
     assert rows[3]["mrr"] == ""
     tex = (tmp_path / "out.tex").read_text().splitlines()
     assert tex[0] == "% link_prediction: 10 queries, 95 % intervals"
-    assert tex[4:6] == [r"\begin{tabular}{llllrrrrrrr}", r"\toprule"]
-    assert tex[8].startswith(r". & MKG\_former &  & 0, 1 & 2 & \textbf{0.6875 [")
+    assert tex[5:7] == [r"\begin{tabular}{llllrrrrrrrr}", r"\toprule"]
+    assert tex[9].startswith(r". & MKG\_former &  & 0, 1 & 2 & \textbf{0.6875 [")
     assert tex[-2:] == [r"\bottomrule", r"\end{tabular}"]
     notes = [line[2:] for line in lines[9:]]
-    assert tex[1:4] == [f"% {note}" for note in notes]
+    assert tex[1:5] == [f"% {note}" for note in notes]
     assert json.loads((tmp_path / "out.json").read_text())[0]["notes"] == notes
 
 
@@ -247,7 +251,7 @@ def test_each_data_set_has_a_table_and_another_for_its_clean_subset(tmp_path: Pa
             folder = linked(tmp_path / name / str(i), ranks, leaked=leaked, backbone=backbone, data={"root": name})
             figures = json.loads((folder / "metrics.json").read_text()) | {"data": name}
             (folder / "metrics.json").write_text(json.dumps(figures))
-    tables = list_runs(read_runs([tmp_path]), Resampling(50))
+    tables = list_runs(read_runs([tmp_path]), Statistics(True, 50))
     assert [table.title for table in tables] == [
         "link_prediction on wn18: 10 queries, 95 % intervals",
         "link_prediction on wn18, clean subset: 4 queries, 95 % intervals",
@@ -381,5 +385,5 @@ def test_a_damaged_record_of_queries_is_a_line_that_says_so(tmp_path: Path) -> N
     linked(tmp_path / "whole", [1.0, 2.0, 4.0, 8.0])
     damaged = linked(tmp_path / "damaged", [1.0] * 4, 1, system="B") / "queries.npz"
     damaged.write_bytes(damaged.read_bytes()[:-100])
-    (table,) = list_runs(read_runs([tmp_path]), Resampling(100))
+    (table,) = list_runs(read_runs([tmp_path]), Statistics(True, 100))
     assert f"{damaged}: holds no ranked queries: record them anew" in table.notes

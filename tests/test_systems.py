@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from mkgc.data.dataset import read_dataset
 from mkgc.errors import MkgcError
 from mkgc.reports.callback import SweepReport, report_sweep
-from mkgc.reports.evidence import Resampling
+from mkgc.reports.evidence import Statistics
 from mkgc.reports.found import read_runs
 from mkgc.reports.runs import list_runs
 from mkgc.train import train
@@ -56,7 +56,7 @@ def test_every_row_trains_and_is_named_in_the_table(system: str, kg_root: Path, 
     keys = ("experiment=table1_lp", f"system={system}", f"data.root={kg_root}", "data.atlas_seed=null", *TINY)
     config = composed(*keys, "task.epochs=2")
     train(config, tmp_path / "0")
-    table, *_ = list_runs(read_runs([tmp_path]), Resampling(50))
+    table, *_ = list_runs(read_runs([tmp_path]), Statistics(True, 50))
     assert [row[table.columns.index("system")] for row in table.rows] == [config.system]
     written = json.loads((tmp_path / "0" / "metrics.json").read_text())
     assert table.rows[0][table.columns.index("mrr")][0] == pytest.approx(written["test"]["mrr"])

@@ -51,6 +51,16 @@ def compare(
     return compare_paired(one, other, measures(first[0].labels), resamples, seed)
 
 
+def pool(runs: Sequence[Predictions]) -> Sums:
+    """The sums of each example, means over the runs.
+
+    Raises:
+        MetricError: The examples differ.
+    """
+    (sums,) = _pooled(runs)
+    return sums
+
+
 def _pooled(*systems: Sequence[Predictions]) -> list[Sums]:
     """The sums of each example, means over a system's runs."""
     for run in (run for runs in systems for run in runs):

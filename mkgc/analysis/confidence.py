@@ -44,7 +44,7 @@ def pooled(runs: Sequence[Queries], resamples: int = 1000, seed: int = 0, level:
         MetricError: The queries differ.
         EmptyMetricError: There are none.
     """
-    return bootstrap(_pool(runs), MEASURES, resamples, seed, level)
+    return bootstrap(pool(runs), MEASURES, resamples, seed, level)
 
 
 def compare(
@@ -57,11 +57,16 @@ def compare(
         EmptyMetricError: There are none.
     """
     first[0].ordered().require_same(second[0].ordered())
-    return compare_paired(_pool(first), _pool(second), MEASURES, resamples, seed, level)
+    return compare_paired(pool(first), pool(second), MEASURES, resamples, seed, level)
 
 
-def _pool(runs: Sequence[Queries]) -> Sums:
-    """The sums of each triple, means over the runs."""
+def pool(runs: Sequence[Queries]) -> Sums:
+    """The sums of each triple, means over the runs.
+
+    Raises:
+        MetricError: The queries differ.
+        EmptyMetricError: There are none.
+    """
     first, *others = (run.ordered() for run in runs)
     for other in others:
         first.require_same(other)

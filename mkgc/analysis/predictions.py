@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -70,6 +70,10 @@ class Predictions:
     """All of a test, in the order of the data set; one at least."""
 
     rows: tuple[Prediction, ...]
+    unit: ClassVar[str] = "examples"
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     @property
     def labels(self) -> bool:

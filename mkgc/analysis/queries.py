@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -62,6 +63,11 @@ class Queries:
     relations: tuple[str, ...]
     categories: tuple[str, ...]
     clean: Bool[np.ndarray, " n"]
+
+    unit: ClassVar[str] = "queries"
+
+    def __len__(self) -> int:
+        return len(self.table)
 
     @property
     def triples(self) -> Int[np.ndarray, "n 3"]:

@@ -56,24 +56,15 @@ def bootstrap(sums: Sums, measures: Measures, resamples: int, seed: int, level: 
 def compare_paired(
     first: Sums, second: Sums, measures: Measures, resamples: int, seed: int, level: float = 0.95
 ) -> dict[str, Comparison]:
-    """The measures of two runs on the same units, over the same resamples.
-
-    ``p`` is two-sided, by a test that swaps the runs' results of random units: it is the probability of so large a
-    difference, were the runs interchangeable. Of a share of units, such as accuracy, that is McNemar's exact test, up
-    to what is drawn.
-
-    Source: permutation test of paired samples with the observed order counted in, Phipson & Smyth (2010), "Permutation
-    p-values should never be zero"; of F1, Yeh (2000), "More accurate tests for the statistical significance of result
-    differences".
-    """
+    """The measures of two runs on the same units, over the same resamples; ``p`` is that of :func:`p_values`."""
     drawn = np.hsplit(_resampled(np.hstack([first, second]), resamples, seed), 2)
     (one, ones), (other, others) = (
         (measures.of(sums.sum(0)), measures.of(each)) for sums, each in zip((first, second), drawn, strict=True)
     )
     a, b = _named(measures, one, ones, level), _named(measures, other, others, level)
     change = _named(measures, other - one, others - ones, level)
-    p = _swapped(first, second, measures, resamples, seed)
-    return {name: Comparison(a[name], b[name], change[name], p[i]) for i, name in enumerate(measures.names)}
+    p = p_values(first, second, measures, resamples, seed)
+    return {name: Comparison(a[name], b[name], change[name], p[name]) for name in measures.names}
 
 
 def _resampled(sums: Sums, resamples: int, seed: int) -> Float64[np.ndarray, "R M"]:
@@ -87,8 +78,16 @@ def _resampled(sums: Sums, resamples: int, seed: int) -> Float64[np.ndarray, "R 
     return np.concatenate(out)
 
 
-def _swapped(first: Sums, second: Sums, measures: Measures, resamples: int, seed: int) -> list[float]:
-    """The p of each measure: how often it differs as much, with each unit's results swapped or not by chance."""
+def p_values(first: Sums, second: Sums, measures: Measures, resamples: int, seed: int) -> dict[str, float]:
+    """The two-sided p of each measure of two runs: how often it differs as much, were the runs interchangeable.
+
+    Each unit's results are swapped or not by chance. Of a share of units, such as accuracy, that is McNemar's exact
+    test, up to what is drawn.
+
+    Source: permutation test of paired samples with the observed order counted in, Phipson & Smyth (2010), "Permutation
+    p-values should never be zero"; of F1, Yeh (2000), "More accurate tests for the statistical significance of result
+    differences".
+    """
     draw, total, gain = np.random.default_rng(seed), first.sum(0) + second.sum(0), second - first
     one, other = measures.of(first.sum(0)), measures.of(second.sum(0))
     # Sums of the same numbers in another order differ in their last digits.
@@ -98,7 +97,7 @@ def _swapped(first: Sums, second: Sums, measures: Measures, resamples: int, seed
         swap = draw.integers(2, size=(rows, len(first)), dtype=np.int8)
         mixed = first.sum(0) + swap.astype(float) @ gain
         as_far += (np.abs(measures.of(total - mixed) - measures.of(mixed)) >= far).sum(0)
-    return (as_far / (resamples + 1)).tolist()
+    return dict(zip(measures.names, (as_far / (resamples + 1)).tolist(), strict=True))
 
 
 def _chunks(resamples: int, size: int) -> Iterator[int]:

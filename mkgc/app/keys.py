@@ -84,6 +84,7 @@ REPORT: Keys = {
     "dashboard": str | list[str] | None,
     "output": str | None,
     "plots": str | None,
+    "baseline": str | None,
     "resamples": Count,
     "seed": Seed,
 }

@@ -66,12 +66,12 @@ def _report(folder: Path, runs: list[Run], missing: list[str], intervals: bool) 
     from rich.console import Console
 
     from mkgc.reports.console import show
-    from mkgc.reports.evidence import Resampling
+    from mkgc.reports.evidence import Statistics
     from mkgc.reports.plots import draw
     from mkgc.reports.runs import list_runs
     from mkgc.reports.writers import write
 
-    tables = list_runs(runs, Resampling() if intervals else None, missing)
+    tables = list_runs(runs, Statistics(intervals), missing)
     show(tables, Console())
     for form in ("md", "tex", "csv"):
         write(tables, folder / f"table.{form}")

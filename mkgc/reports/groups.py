@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from mkgc.errors import DataError
@@ -32,6 +33,10 @@ class Group(NamedTuple):
         """The one run's name, or the folder that all of them share."""
         names = [one.name for one in (*self.runs, *self.lost)]
         return names[0] if len(names) == 1 else os.path.commonpath(names) or "."
+
+    def holds(self, place: Path) -> bool:
+        """Whether one of its runs lies in a folder, or below."""
+        return any(one.folder.resolve().is_relative_to(place.resolve()) for one in (*self.runs, *self.lost))
 
     @property
     def metric(self) -> str | None:

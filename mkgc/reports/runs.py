@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from mkgc.reports.evidence import Evidence, Resampling, intervals, read_evidence
+from mkgc.errors import ConfigError
+from mkgc.reports.evidence import USUAL, Evidence, Statistics, intervals, read_evidence, significance
 from mkgc.reports.groups import Comparable, Group, compared, system
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Spread, Table
@@ -21,37 +23,51 @@ LOW = ("mr",)
 IDENTITY = ("run", "system", "sample", "seed", "n")
 """Columns that are no settings and no figures."""
 
+P = "p"
+"""The column that says how likely so large a difference is by chance."""
+
 Row = dict[str, Cell]
 
 
-def list_runs(runs: Iterable[Run], by: Resampling | None = None, notes: Sequence[str] = ()) -> list[Table]:
+def list_runs(runs: Iterable[Run], how: Statistics = USUAL, notes: Sequence[str] = ()) -> list[Table]:
     """A table for each task and data set, with another of the clean subset where ranked queries leak.
 
-    A figure is the mean over a row's seeds ± the standard deviation (of a sample). With a resampling it has an interval
-    instead, over test examples, each with its mean over the seeds: of what these runs would reach on other examples,
-    not of what other seeds would. The best figure of a column stands out. Notes, the given ones first, say which runs
-    are missing, and why.
+    A figure is the mean over a row's seeds ± the standard deviation (of a sample). If intervals are asked for, it has
+    one instead, over test examples, each with its mean over the seeds: of what these runs would reach on other
+    examples, not of what other seeds would. The best figure of a column stands out. Where runs recorded what they did
+    on each example, ``p`` is that of no difference from the best row, or the baseline. Notes, the given ones first, say
+    which runs are missing, and why.
 
     Raises:
+        ConfigError: The baseline is no row.
         DataError: Runs of one table were tested on different data, or by different protocols.
-        MetricError: They recorded different queries.
+        MetricError: They were tested on different examples.
     """
     found = compared(runs)
     several = len({one.task for one in found}) < len(found)
     found = [found[0].noted(notes), *found[1:]] if found else [Comparable("no run", "", ()).noted(notes)]
-    return [table for one in found for table in _tables(one, by, several)]
+    if how.baseline is not None:
+        _check_baseline(how.baseline, [group for one in found for group in one.groups])
+    return [table for one in found for table in _tables(one, how, several)]
 
 
-def _tables(shown: Comparable, by: Resampling | None, several: bool) -> list[Table]:
+def _check_baseline(place: Path, groups: Sequence[Group]) -> None:
+    rows = sum(group.holds(place) for group in groups)
+    if rows != 1:
+        many = f"the runs of {rows} rows lie there" if rows else "none of the runs lies there"
+        raise ConfigError(f"baseline={place}: {many}: give the folder of one")
+
+
+def _tables(shown: Comparable, how: Statistics, several: bool) -> list[Table]:
     evidence = read_evidence(shown)
     name = f"{shown.task} on {shown.data}" if several else shown.task
     figures = [[one.figures["test"] for one in group.runs] for group in shown.groups]
-    tables = [_table(name, shown, evidence, figures, by)]
+    tables = [_table(name, shown, evidence, figures, how)]
     clean = evidence.clean()
     if clean is not None:
         shown, clean = shown.chosen([bool(found) for found in clean.groups]), clean.recorded()
-        figures = [[one.metrics() for one in found] for found in clean.groups]
-        tables.append(_table(f"{name}, clean subset", shown, clean, figures, by))
+        figures = [[one.metrics() for one in found] for found in clean.groups]  # type: ignore[union-attr]
+        tables.append(_table(f"{name}, clean subset", shown, clean, figures, how))
     return tables
 
 
@@ -60,24 +76,56 @@ def _table(
     shown: Comparable,
     evidence: Evidence,
     figures: Sequence[Sequence[Mapping[str, float]]],
-    by: Resampling | None,
+    how: Statistics,
 ) -> Table:
     """``figures`` are those of each group's runs; the task's own measure comes first."""
-    by = by if any(evidence.groups) else None
+    how = how._replace(intervals=how.intervals and any(evidence.groups))
     rows = identified(shown.groups)
+    called = [name or str(row["run"]) for name, row in zip(names(rows), rows, strict=True)]
     told = len(rows[0]) if rows else 0
     for row, group, own, found in zip(rows, shown.groups, figures, evidence.groups, strict=True):
-        measures = intervals(found, by) if by else _spreads(own)
+        measures = intervals(found, how) if how.intervals else _spreads(own)
         row |= {name: measures[name] for name in sorted(measures, key=lambda name: name != group.metric)}
+    reference = _add_p(rows, shown, evidence, how)
+    notes = [] if reference is None else [_told_p(str(shown.groups[reference].metric), called[reference], how)]
     alike = [key for key in ("system", "run") if len(rows) > 1 and len({row[key] for row in rows}) == 1]
     columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in alike]
     title = f"{name}, {rows[0]['system']}" if "system" in alike and rows[0]["system"] else name
     return Table(
-        f"{title}: {_scope(shown, evidence, by)}",
+        f"{title}: {_scope(shown, evidence, how)}",
         tuple(columns),
         [tuple(row.get(key) for key in columns) for row in rows],
-        _best(rows, columns, told - len(alike), {*LOW, *(g.metric for g in shown.groups if g.best == "min")}),
-        (*shown.notes, *evidence.notes),
+        _best(rows, columns, told - len(alike), low(shown)),
+        (*shown.notes, *evidence.notes, *notes),
+    )
+
+
+def low(shown: Comparable) -> set[str | None]:
+    """The measures of which less is better."""
+    return {*LOW, *(group.metric for group in shown.groups if group.best == "min")}
+
+
+def _add_p(rows: Sequence[Row], shown: Comparable, evidence: Evidence, how: Statistics) -> int | None:
+    """Adds the column of p to the rows, where two of them can be compared; which one the others are compared with."""
+    metric = str(next((group.metric for group in shown.groups if group.metric), None))
+    values = {i: value for i, row in enumerate(rows) if (value := _value(row.get(metric))) is not None}
+    known = [i for i, found in enumerate(evidence.groups) if found and i in values]
+    named = [i for i in known if how.baseline is not None and shown.groups[i].holds(how.baseline)]
+    if len(known) < 2:
+        return None
+    reference = named[0] if named else (min if metric in low(shown) else max)(known, key=values.__getitem__)
+    found = significance(evidence, reference, metric, how)
+    if not any(p is not None for p in found):
+        return None
+    for row, p in zip(rows, found, strict=True):
+        row[P] = p
+    return reference
+
+
+def _told_p(metric: str, name: str, how: Statistics) -> str:
+    return (
+        f"{P}: of no difference in {metric} from {name}, by a permutation test over test examples ({how.resamples:,} "
+        "draws), not corrected for the number of rows"
     )
 
 
@@ -106,10 +154,11 @@ def names(rows: Sequence[Row], without: str = "") -> list[str]:
     return out
 
 
-def _scope(shown: Comparable, evidence: Evidence, by: Resampling | None) -> str:
-    count = f"{evidence.size:,} queries, " if evidence.size else ""
+def _scope(shown: Comparable, evidence: Evidence, how: Statistics) -> str:
+    if how.intervals and evidence.first is not None:
+        return f"{len(evidence.first):,} {evidence.first.unit}, 95 % intervals"
     spread = ", mean ± sd over seeds" if any(len(group.runs) > 1 for group in shown.groups) else ""
-    return f"{count}95 % intervals" if by else f"test scores{spread}"
+    return f"test scores{spread}"
 
 
 def _spreads(figures: Sequence[Mapping[str, float]]) -> Row:
@@ -132,11 +181,17 @@ def _best(
 ) -> frozenset[tuple[int, int]]:
     """The best cells of each measure, where there is a choice; ``told`` columns before them are none."""
     best = set()
-    for column, name in enumerate(columns[told:], start=told):
-        cells = {i: row.get(name) for i, row in enumerate(rows)}
-        values = {i: cell[0] if isinstance(cell, tuple) else cell for i, cell in cells.items()}
-        there = {i: value for i, value in values.items() if isinstance(value, float) and math.isfinite(value)}
+    for column, name in enumerate(columns):
+        if column < told or name == P:
+            continue
+        there = {i: value for i, row in enumerate(rows) if (value := _value(row.get(name))) is not None}
         if len(there) > 1:
             top = (min if name in low else max)(there.values())
             best |= {(i, column) for i, value in there.items() if value == top}
     return frozenset(best)
+
+
+def _value(cell: Cell) -> float | None:
+    """The figure in a cell, if it is finite."""
+    value = cell[0] if isinstance(cell, tuple) else cell
+    return value if isinstance(value, float) and math.isfinite(value) else None
