@@ -61,6 +61,8 @@ def _rows(path: Path) -> list[dict[str, float]]:
 
 def draw_training(groups: Sequence[Group], names: Sequence[str]) -> Figure | None:
     """Three panels with a colour for each group; None where no run has left curves."""
+    from matplotlib.ticker import MaxNLocator
+
     best = sorted(range(len(groups)), key=lambda i: -_reached(groups[i]))[:MOST]
     read = [(names[i], [read_curves(one) for one in groups[i].runs]) for i in sorted(best)]
     curves = [(name, runs) for name, runs in read if any(map(any, runs))]
@@ -74,7 +76,7 @@ def draw_training(groups: Sequence[Group], names: Sequence[str]) -> Figure | Non
         for i, (name, runs) in enumerate(curves):
             _draw(each, [of[panel] for of in runs], name, i, marked=panel > 0)
         each.set_xlabel(words[panel][0])
-        each.xaxis.get_major_locator().set_params(integer=panel < 2)
+        each.xaxis.set_major_locator(MaxNLocator("auto", integer=panel < 2))
         each.set_ylabel(label(words[panel][1]))
     if len(curves) > 1:
         handles, labels = axes[0].get_legend_handles_labels()

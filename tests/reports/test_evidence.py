@@ -66,7 +66,7 @@ def test_p_of_f1_is_that_of_scipys_permutation_test(tmp_path: Path) -> None:
     lost, won = (sum(a > b for a, b in zip(one, other, strict=True)) for one, other in ((good, bad), (bad, good)))
     exact = stats.binomtest(won, lost + won).pvalue
     table = table_of(tmp_path)
-    assert column(table, "p") == [None, pytest.approx(exact, abs=0.01)]
+    assert column(table, "p") == [None, pytest.approx(exact, abs=0.02)]
     assert table.notes == (
         "p: of no difference in f1 from good, by a permutation test over test examples (20,000 draws), not corrected "
         "for the number of rows",
