@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
-from mkgc.tracking.results import Confusion, Prediction
+from mkgc.tracking.results import Confusion, Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE = 160
-"""Pixels of a thumbnail."""
+"""Pixels of a thumbnail's longer side."""
 
 COLUMNS, ROWS = 4, 3
 """Predictions on one sheet."""
 
 
 def thumbnail(path: Path) -> UInt8[np.ndarray, "H W 3"] | None:
-    """An image made small and square; None where it cannot be read, which the run has said."""
-    from mkgc.images.decode import ImageError, read_image
+    """An image made small; None where it cannot be read, which the run has said."""
+    from mkgc.images.decode import ImageError, read_thumbnail
 
     try:
-        return read_image(path, SIDE).transpose(1, 2, 0)
+        return np.asarray(read_thumbnail(path, SIDE))
     except ImageError:
         return None
 
@@ -54,13 +54,13 @@ def draw_confusion(confusion: Confusion) -> Figure:
     return figure
 
 
-def draw_sheets(predictions: Sequence[Prediction]) -> list[Figure]:
+def draw_sheets(predictions: Sequence[Shown]) -> list[Figure]:
     """The predictions with their first image each, a dozen on a sheet."""
     size = COLUMNS * ROWS
     return [_sheet(predictions[start : start + size]) for start in range(0, len(predictions), size)]
 
 
-def _sheet(predictions: Sequence[Prediction]) -> Figure:
+def _sheet(predictions: Sequence[Shown]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * COLUMNS, 3.4 * ROWS), layout="constrained")
@@ -74,7 +74,7 @@ def _sheet(predictions: Sequence[Prediction]) -> Figure:
     return figure
 
 
-def _caption(one: Prediction) -> str:
+def _caption(one: Shown) -> str:
     said = f"{'✓' if one.right else '✗'} {one.predicted}" + ("" if one.right else f" (gold: {one.gold})")
     text = textwrap.shorten(one.text, 110, placeholder="…")
     return _plain(

@@ -8,11 +8,11 @@ from typing import Any
 from mkgc.analysis.queries import Queries
 from mkgc.data.graph import Graph
 from mkgc.metrics.ranking import TARGETS
-from mkgc.tracking.results import SHOWN, Prediction
+from mkgc.tracking.results import SHOWN, Shown
 from mkgc.training.smoke import spread
 
 
-def shown_queries(path: Path, graph: Graph) -> list[Prediction]:
+def shown_queries(path: Path, graph: Graph) -> list[Shown]:
     """Some of the ranked queries, spread over all of them, each with the images of the entity that is known.
 
     ``graph`` numbers its entities as the model does.
@@ -21,7 +21,7 @@ def shown_queries(path: Path, graph: Graph) -> list[Prediction]:
     return [_shown(table[i], graph, str(i)) for i in spread(len(table), SHOWN).tolist()]
 
 
-def _shown(row: Any, graph: Graph, number: str) -> Prediction:
+def _shown(row: Any, graph: Graph, number: str) -> Shown:
     ends = [graph.names[int(row["head"])], graph.names[int(row["tail"])]]
     side = TARGETS[int(row["side"])]
     asked = TARGETS.index(side)
@@ -31,4 +31,4 @@ def _shown(row: Any, graph: Graph, number: str) -> Prediction:
     rank, candidates = float(row["rank"]), int(row["candidates"])
     said = gold if rank == 1 else f"(rank {rank:g} of {candidates:,})"
     files = tuple(file for group in graph.images[known].values() for file in group)
-    return Prediction(number, f"{ends[0]} | {relation} | {ends[1]}", gold, said, 1 / rank, files)
+    return Shown(number, f"{ends[0]} | {relation} | {ends[1]}", gold, said, 1 / rank, files)

@@ -11,7 +11,7 @@ from mkgc.errors import printable
 from mkgc.reports.table import Table
 from mkgc.reports.writers import markdown_table
 from mkgc.tracking.facts import Plain
-from mkgc.tracking.results import Prediction
+from mkgc.tracking.results import Shown
 
 
 def fenced(settings: Mapping[str, Any]) -> str:
@@ -26,7 +26,7 @@ def listed(values: Mapping[str, Plain]) -> str:
     return markdown_table(Table("", ("name", "value"), rows), escaped)
 
 
-def tabled(predictions: Sequence[Prediction]) -> str:
+def tabled(predictions: Sequence[Shown]) -> str:
     """Predictions as a table, each right or wrong."""
     rows = [(one.id, "✓" if one.right else "✗", one.text, one.gold, one.predicted, one.score) for one in predictions]
     return markdown_table(Table("", ("id", "", "text", "gold", "predicted", "score"), rows), escaped)

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
 from mkgc.tracking.facts import Facts, flat
-from mkgc.tracking.results import Prediction, Results
+from mkgc.tracking.results import Results, Shown
 from mkgc.tracking.text import fenced, listed, tabled
 from mkgc.training.run import Run
 
@@ -136,6 +136,7 @@ class WandbRun(WandbLogger):
         given = {"group": _sweep(), "settings": TIMEOUTS, **options}
         super().__init__(name, save_dir, offline=offline, project=project, **given)
         self._offline = False  # Lightning would say it by an environment variable, to the next job of a sweep as well
+        self._wandb_init.pop("anonymous", None)  # a warning of each run
         if offline:
             self._wandb_init["mode"] = "offline"
         elif os.environ.get("WANDB_MODE", "online") == "online" and getattr(rank_zero_only, "rank", 0) == 0:
@@ -205,7 +206,7 @@ class WandbRun(WandbLogger):
             self._experiment = None
 
 
-def _image(one: Prediction) -> Any:
+def _image(one: Shown) -> Any:
     """The first image of a prediction with what was predicted, None where there is none."""
     import wandb
 

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from mkgc.analysis.predictions import Entity, Prediction
 from mkgc.tracking.pictures import draw_confusion, draw_sheets, thumbnail
-from mkgc.tracking.results import CLASSES, NONE, OTHERS, SHOWN, Prediction, confused, read_rows, shown
+from mkgc.tracking.results import CLASSES, NONE, OTHERS, SHOWN, Shown, confused, shown
 from mkgc.tracking.text import tabled
 from tests.conftest import paint
 
 
-def relation(number: int, gold: str, predicted: str) -> dict[str, Any]:
-    images = {"image": [f"{number}.png"]}
-    said = {"gold": gold, "predicted": predicted, "score": 0.5, "head": "Ada", "tail": "Bob"}
-    return {"id": str(number), "text": "Ada saw Bob", "images": images, **said}
+def relation(number: int, gold: str, predicted: str) -> Prediction:
+    return Prediction(
+        str(number), ("Ada", "saw", "Bob"), {"image": (f"{number}.png",)}, gold, predicted, 0.5, 0.5,
+        (int(gold == predicted), 1, 1), {"head": "Ada", "tail": "Bob"},
+    )  # fmt: skip
 
 
-def span(kind: str, start: int, end: int) -> dict[str, Any]:
-    return {"type": kind, "start": start, "end": end}
-
-
-def test_rows_are_read_as_they_were_recorded(tmp_path: Path) -> None:
-    rows = [relation(i, "a", "b") for i in range(3)]
-    path = tmp_path / "predictions.jsonl"
-    assert read_rows(path) == []
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert read_rows(path) == rows
+def mentions(words: str, gold: list[Entity], predicted: list[Entity]) -> Prediction:
+    counts = (len({*gold} & {*predicted}), len(predicted), len(gold))
+    return Prediction("7", tuple(words.split()), {}, tuple(gold), tuple(predicted), 0.5, 0.5, counts, {})
 
 
 def test_a_bounded_number_is_shown_spread_over_all() -> None:
@@ -42,9 +35,7 @@ def test_a_bounded_number_is_shown_spread_over_all() -> None:
 
 
 def test_mentions_are_said_by_their_words() -> None:
-    row: dict[str, Any] = {"id": "7", "tokens": ["Ada", "saw", "New", "York"], "images": {}, "score": None}
-    row |= {"gold": [span("PER", 0, 1), span("LOC", 2, 4)], "predicted": []}
-    (one,) = shown([row], Path())
+    (one,) = shown([mentions("Ada saw New York", [Entity("PER", 0, 1), Entity("LOC", 2, 4)], [])], Path())
     assert (one.gold, one.predicted, one.right) == ("PER Ada; LOC New York", NONE, False)
 
 
@@ -56,8 +47,8 @@ def test_relations_are_confused_one_with_another() -> None:
 
 
 def test_mentions_are_confused_where_their_words_are_the_same_and_missed_or_invented_elsewhere() -> None:
-    gold, predicted = [span("PER", 0, 1), span("LOC", 2, 3)], [span("LOC", 0, 1), span("LOC", 4, 5)]
-    found = confused([{"gold": gold, "predicted": predicted}])
+    gold, predicted = [Entity("PER", 0, 1), Entity("LOC", 2, 3)], [Entity("LOC", 0, 1), Entity("LOC", 4, 5)]
+    found = confused([mentions("Ada saw Paris in Rome", gold, predicted)])
     assert found is not None
     assert found.classes == ("LOC", "PER", NONE)
     assert found.counts() == [[0, 0, 1], [1, 0, 0], [1, 0, 0]]
@@ -74,7 +65,7 @@ def test_rare_classes_are_one() -> None:
 
 
 def test_nothing_of_the_data_acts_in_what_is_shown() -> None:
-    one = Prediction("1", "<b>|x|</b> *y*", "[a](b)", "$x$ `y`", 0.5, ())
+    one = Shown("1", "<b>|x|</b> *y*", "[a](b)", "$x$ `y`", 0.5, ())
     table = tabled([one])
     assert len(table.splitlines()) == 3
     assert not {"<b>", "*y*", "[a]", "`y`"} & {*table.replace("|", " ").split()}

@@ -11,6 +11,7 @@ import pytest
 import wandb
 from pytorch_lightning.loggers import Logger
 
+from mkgc.analysis.predictions import Prediction
 from mkgc.errors import ConfigError
 from mkgc.tracking.results import Results, confused, shown
 from mkgc.train import train
@@ -125,8 +126,10 @@ def test_predictions_are_a_table_of_a_bounded_number(quick: Callable[..., Any], 
 
 def test_a_prediction_is_shown_with_its_image_and_what_was_confused(tracker: Any, tmp_path: Path) -> None:
     paint(tmp_path / "0.png", "red")
-    rows = [{"id": str(i), "text": "Ada", "images": {"image": [f"{i}.png"]}} for i in range(2)]
-    rows = [row | {"gold": "likes", "predicted": answer} for row, answer in zip(rows, ("likes", "knows"), strict=True)]
+    rows = [
+        Prediction(str(i), ("Ada",), {"image": (f"{i}.png",)}, "likes", answer, 0.5, 0.5, (1 - i, 1, 1), {})
+        for i, answer in enumerate(("likes", "knows"))
+    ]
     logger = WandbRun(str(tmp_path), "mkgc", "one")
     logger.begin(Run(tmp_path))
     logger.show(Results({"test": {"f1": 0.5}}, shown(rows, tmp_path), confused(rows)))
