@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from omegaconf import DictConfig
@@ -22,6 +22,21 @@ from mkgc.images.policy import wanted
 from mkgc.training.checkpoint import open_trained
 from mkgc.training.task import GraphTask, RankingTask, Task, require_graph
 from mkgc.training.trust import Trust
+
+if TYPE_CHECKING:
+    from mkgc.explanations.explanation import Explanation
+
+
+class _Read(NamedTuple):
+    """Records as they were read: each as a query, with its features or what is wrong with it.
+
+    ``unseen`` says why the graph has no images, where they are asked for.
+    """
+
+    queries: list[Any]
+    parsed: list[Any]
+    store: LoadedImages
+    unseen: str | None
 
 
 class Predictor:
@@ -75,9 +90,69 @@ class Predictor:
             DataError: A record cannot be used, and ``bad_records`` is ``fail``.
         """
         _check_top_k(self.task, top_k)
-        if root is not None and not (exclude_known or type_constraints or self.task.processor.illustrates):
-            raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
+        self._check_root(root, bool(exclude_known or type_constraints))
         source = cache(partial(self._source, root))  # a whole graph may have to be read: once, and only if it is needed
+        read = self._read(records, folder, places, root, source, bad_records, bad_images)
+        asked = features = [item for item in read.parsed if not isinstance(item, DataError)]
+        if exclude_known:
+            asked = require_graph(self.task, "exclude_known=true").exclude_known(features, source())
+        self._constrain(type_constraints, source)
+        with _answering(self.task, top_k):
+            answers = iter(self.task.predict_items(asked, read.store, batch_size))
+        return [
+            {"error": str(item)}
+            if isinstance(item, DataError)
+            else {"query": query} | next(answers) | self._told(item, read.store, read.unseen)
+            for query, item in zip(read.queries, read.parsed, strict=True)
+        ]
+
+    def explain(
+        self,
+        records: Sequence[Mapping[str, Any] | DataError],
+        folder: Path | str = ".",
+        places: Sequence[str] | None = None,
+        batch_size: int = 32,
+        root: Path | str | None = None,
+        bad_records: Literal["fail", "skip"] = "fail",
+        bad_images: Literal["mask", "skip", "fail"] | None = None,
+    ) -> Iterator[Explanation | DataError]:
+        """Why a record is answered as it is, one explanation a record, or what is wrong with it, one after another.
+
+        All records are read and checked before the first is explained. The arguments are those of :meth:`predict`.
+
+        Raises:
+            ConfigError: The model has nothing that could be explained: it looks at no images, or reads no records.
+            DataError: A record cannot be used, and ``bad_records`` is ``fail``.
+        """
+        from mkgc.explanations.contract import require_explainable
+        from mkgc.explanations.explainer import Explainer
+
+        require_explainable(self.task)
+        self._check_root(root, False)
+        read = self._read(records, folder, places, root, partial(self._source, root), bad_records, bad_images)
+        explainer = Explainer(self.task, read.store, batch_size)
+        return (
+            item
+            if isinstance(item, DataError)
+            else explainer.explain(item, query, _notes(self._told(item, read.store, read.unseen)))
+            for query, item in zip(read.queries, read.parsed, strict=True)
+        )
+
+    def _check_root(self, root: Path | str | None, asked: bool) -> None:
+        if root is not None and not (asked or self.task.processor.illustrates):
+            raise ConfigError(f"root={root} says where a graph lies, and nothing is read of one here: leave it out")
+
+    def _read(
+        self,
+        records: Sequence[Mapping[str, Any] | DataError],
+        folder: Path | str,
+        places: Sequence[str] | None,
+        root: Path | str | None,
+        source: Callable[[], DataSource],
+        bad_records: str,
+        bad_images: str | None,
+    ) -> _Read:
+        """The features of records, or what is wrong with each, and their images."""
         unseen = self._show(root, source)
         named = places or [f"record {i}" for i in range(1, len(records) + 1)]
         queries, held = take_images(records, named, Path(folder))
@@ -87,19 +162,7 @@ class Predictor:
         parsed = [_judged(*row, store, policy) for row in zip(parsed, named, strict=True)]
         if bad_records == "fail" and policy == "fail":
             _raise_first(parsed)
-        features = [item for item in parsed if not isinstance(item, DataError)]
-        asked = features
-        if exclude_known:
-            asked = require_graph(self.task, "exclude_known=true").exclude_known(features, source())
-        self._constrain(type_constraints, source)
-        with _answering(self.task, top_k):
-            answers = iter(self.task.predict_items(asked, store, batch_size))
-        return [
-            {"error": str(item)}
-            if isinstance(item, DataError)
-            else {"query": query} | next(answers) | self._told(item, store, unseen)
-            for query, item in zip(queries, parsed, strict=True)
-        ]
+        return _Read(queries, parsed, store, unseen)
 
     def _seen(self, rows: Sequence[tuple[Any, str]], folder: Path, store: LoadedImages, bad_records: str) -> list[Any]:
         """The features of records, or what is wrong with them, whose images are read into the store.
@@ -159,6 +222,12 @@ class Predictor:
         config = found_again(self.config, root)
         with naming_root(root):
             return read_source(config, read_settings(config))
+
+
+def _notes(told: Mapping[str, Any]) -> list[str]:
+    """Inputs that an answer lacked, in words."""
+    cut = [f"a part of the text is not read: {told['cut']}"] if "cut" in told else []
+    return [*cut, *told.get("bad_images", [])]
 
 
 def _check_top_k(task: Task, top_k: int | None) -> None:

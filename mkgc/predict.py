@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -15,9 +13,7 @@ from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, json_text, only_contents, write_whole
 from mkgc.app.keys import PREDICT
 from mkgc.app.packages import CONF
-from mkgc.data.formats.fields import is_plain
-from mkgc.data.formats.jsonl import Line, read_records, require_records
-from mkgc.errors import DataError
+from mkgc.data.formats.jsonl import read_records, record_names, require_records
 from mkgc.terminal import say
 from mkgc.training.run import checkpoint_file
 
@@ -55,16 +51,9 @@ def predict(config: DictConfig) -> tuple[int, list[str]]:
         config.top_k,
         config.type_constraints,
     )
-    rows = [{"id": name} | answer for name, answer in zip(_names(lines), answers, strict=True)]
+    rows = [{"id": name} | answer for name, answer in zip(record_names(lines), answers, strict=True)]
     write_whole(target, "".join(f"{json_text(row, ensure_ascii=False)}\n" for row in rows))
     return len(rows), [row["error"] for row in rows if "error" in row]
-
-
-def _names(lines: Sequence[Line]) -> Iterator[Any]:
-    """The name of each answer: the record's own id, or its number."""
-    for number, line in enumerate(lines, start=1):
-        name = None if isinstance(line.record, DataError) else line.record.get("id")
-        yield name if name is not None and is_plain(name) else number
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="predict")

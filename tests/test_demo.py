@@ -182,7 +182,7 @@ def test_progress_is_read_from_what_a_run_writes(
 @pytest.mark.slow
 def test_a_task_is_trained_asked_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    task = Shown("link_prediction", "mrr", "Links", ("task=link_prediction", "system=distmult", "task.epochs=1"))
+    task = Shown("link_prediction", "mrr", "Links", ("task=link_prediction", "system=distmult", "task.epochs=1"), False)
     one.show(task)
     assert len(load(task.cards)) == questions.SHOWN
     assert len({card.image for card in load(task.cards)}) == questions.SHOWN

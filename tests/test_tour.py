@@ -24,7 +24,7 @@ def test_every_command_of_the_tour_works(tmp_path: Path) -> None:
     paths = {"PATH": f"{own}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(README.parent)}
     commands = _commands()
     assert {word for line in commands for word in line.split() if word.startswith("mkgc.")} == {
-        f"mkgc.{verb}" for verb in ("check", "train", "evaluate", "predict", "report")
+        f"mkgc.{verb}" for verb in ("check", "train", "evaluate", "predict", "explain", "report")
     }
     said = {}
     for line in commands:

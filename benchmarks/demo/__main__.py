@@ -15,7 +15,7 @@ from rich.text import Text
 
 from benchmarks.demo import cards, picture
 from benchmarks.demo.cards import SIGNS, Card
-from benchmarks.demo.tasks import TASKS, Shown
+from benchmarks.demo.tasks import EXPLANATIONS, TASKS, Shown
 from mkgc.app import signals
 from mkgc.app.signals import Ended, in_order
 
@@ -88,6 +88,7 @@ def show(console: Console) -> None:
     console.print("✓ right   ✗ wrong   → right, but missed   · a training triple says so", style="dim", soft_wrap=True)
     for task in TASKS:
         files = "best.ckpt, metrics.json, predictions.jsonl, predictions.png"
+        files += f", {EXPLANATIONS}/explanations.html" if task.explained else ""
         console.print(f"{task.name}: {task.folder}/ has {files}", soft_wrap=True)
     console.print(f"the first of them as a picture: {TOGETHER}", soft_wrap=True)
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmarks.demo import cards, picture, questions
-from benchmarks.demo.tasks import TASKS, Shown
+from benchmarks.demo.tasks import EXPLANATIONS, TASKS, Shown
 from benchmarks.runs import composed, trained
 from mkgc.app.command import quiet
 from mkgc.app.files import write_whole
 from mkgc.app.lean import import_lean
 from mkgc.app.signals import Ended, in_order
+from mkgc.explain import explain
 from mkgc.predict import predict
 from mkgc.terminal import say
 
@@ -33,6 +34,9 @@ def show(task: Shown) -> None:
     write_whole(task.folder / "examples.jsonl", "".join(lines))
     files = {"checkpoint": "best.ckpt", "input": "examples.jsonl", "output": "predictions.jsonl"}
     predict(composed(*(f"{key}={task.folder / name}" for key, name in files.items()), name="predict"))
+    if task.explained:
+        places = files | {"output": EXPLANATIONS}
+        explain(composed(*(f"{key}={task.folder / name}" for key, name in places.items()), name="explain"))
     answers = map(json.loads, (task.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines())
     drawn = [cards.Card(q.image, q.text, q.judge(answer)) for q, answer in zip(asked, answers, strict=True)]
     picture.draw([(task.title(figures), drawn)], task.picture)

@@ -11,15 +11,19 @@ from typing import Any
 
 import yaml
 
+EXPLANATIONS = "explanations"
+"""The folder, in that of a run, of why its answers are what they are."""
+
 
 @dataclass(frozen=True)
 class Shown:
-    """A task as the demo shows it; ``metric`` is what it is judged by."""
+    """A task as the demo shows it; ``metric`` is what it is judged by, ``explained`` whether its answers can be."""
 
     name: str
     metric: str
     what: str
     overrides: tuple[str, ...]
+    explained: bool = True
 
     @property
     def folder(self) -> Path:
@@ -60,7 +64,7 @@ class Shown:
 
 
 TASKS = (
-    Shown("link_prediction", "mrr", "Link prediction", ("task=link_prediction", "system=ikrl")),
+    Shown("link_prediction", "mrr", "Link prediction", ("task=link_prediction", "system=ikrl"), False),
     Shown("mre", "f1", "Relation extraction", ("task=mre", "data.images.image=80")),  # 25 patches for 36
     Shown("mner", "f1", "Named entity recognition", ("task=mner",)),
 )

@@ -75,6 +75,18 @@ PREDICT: Keys = {
     "index": Literal["faiss", "approximate"] | None,
     "device": str,
 }
+EXPLAIN: Keys = {
+    "checkpoint": str,
+    "trusted": list[str],
+    "input": str,
+    "output": str,
+    "batch_size": Count,
+    "bad_records": Literal["fail", "skip"],
+    "bad_images": BadImages | None,
+    "language": str | None,
+    "root": str | None,
+    "device": str,
+}
 REPORT: Keys = {
     "runs": str | list[str] | None,
     "table": str | list[str] | None,

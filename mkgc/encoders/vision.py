@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from inspect import signature
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -22,6 +23,23 @@ from mkgc.nn.layers import VisionLayer
 
 BUILDERS = (f"{__name__}.random_vision", f"{__name__}.pretrained_vision")
 """The functions that a configuration names to have a vision encoder."""
+
+
+class Patch(NamedTuple):
+    """A patch of an image: the image's group and its number in the group, then row and column among so many."""
+
+    group: str
+    image: int
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+
+def patches_of(group: str, images: int, rows: int, columns: int) -> list[Patch]:
+    """The patches of so many images of a group, in the order of their tokens."""
+    places = product(range(images), range(rows), range(columns))
+    return [Patch(group, *place, rows, columns) for place in places]
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Float[Tensor, "P 3 S S"]:
@@ -88,6 +106,12 @@ class VisionEncoder(Encoder):
         mask = torch.cat([seen.any(1, keepdim=True).expand(-1, prefixes), seen], 1)
         missing = 0 if states.shape[1] else 1
         return Stream(F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing)))
+
+    def token_patches(self, images: Sequence[Images]) -> list[Patch | None]:
+        """The patch of each token of :meth:`embed`; None for the model's prefix tokens."""
+        sizes = [self.stem.patch_embed.dynamic_feat_size(group.pixels.shape[-2:]) for group in images]
+        found = [patches_of(g.group, g.slots.shape[1], *size) for g, size in zip(images, sizes, strict=True)]
+        return [*[None] * self.stem.num_prefix_tokens, *(patch for one in found for patch in one)]
 
     def _no_group(self) -> Images:
         """Pixels in place of the images of data that have none."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mkgc.batch import Images
 from mkgc.encoders.base import Encoder, Stream
-from mkgc.encoders.vision import at_least_one, normalise, unpack
+from mkgc.encoders.vision import Patch, at_least_one, normalise, patches_of, unpack
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
 
@@ -100,6 +100,12 @@ class ReleasedVision(Encoder):
         """The input of the first layer, and a mask that hides nothing."""
         states = self.norm(self.tokens(images))
         return Stream(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device))
+
+    def token_patches(self, images: Sequence[Images]) -> list[Patch | None]:
+        """The patch of each token, of images that are absent, too; None for the class embedding."""
+        sides = {group: size // self.patch for group, size in self.images.items()}
+        found = [patches_of(group, SLOTS[group], side, side) for group, side in sides.items()]
+        return [*([] if self.class_embedding is None else [None]), *(patch for one in found for patch in one)]
 
     def embedding_modules(self) -> list[nn.Module]:
         return [self.patches, self.positions, self.norm]

@@ -22,6 +22,7 @@ from mkgc.losses.softmax import softmax_kvsall
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from tasks.link_prediction.batch import LinkBatch
+from tasks.link_prediction.explained import LinkExplainer
 from tasks.link_prediction.prompt_processor import LinkProcessor
 from tasks.link_prediction.ranked import Ranked
 from tasks.link_prediction.stage1 import Stage1, fit_entities
@@ -116,6 +117,10 @@ class LinkPrediction(Ranked):
         drawn = imaged & (torch.rand(imaged.shape, device=imaged.device) < self.hide)
         text = replace(batch.text, mask=batch.text.mask & ~(batch.anchor_positions & drawn[:, None]))
         return replace(batch, text=text)
+
+    def explainer(self) -> LinkExplainer:
+        """What it says of queries for an explanation."""
+        return LinkExplainer(self)
 
     @property
     def uncalibrated(self) -> Calibration:

@@ -24,6 +24,7 @@ from mkgc.training.optim import Optim
 from mkgc.training.task import Task
 from tasks.mner.data import TaggedBatch, TaggedQuery, TaggingProcessor
 from tasks.mner.example import TaggedExample
+from tasks.mner.explained import EntityExplainer
 from tasks.mner.recorded import describe
 from tasks.mner.windows import join_windows
 
@@ -155,6 +156,16 @@ class EntityRecognition(Task):
         certain = self._certain(self._marginals(batch, scores), decoded, batch)
         rows = zip(batch.words, decoded.tolist(), certain.tolist(), strict=True)
         return [{"tokens": list(words), "spans": self._spans(words, tags, sure)} for words, tags, sure in rows]
+
+    def tagged(self, batch: TaggedBatch) -> tuple[Int[Tensor, "B L"], Float[Tensor, "B W C"]]:
+        """A tag for every word of the sentences, and the probabilities of all tags at those that are read."""
+        scores, first = self.scores(batch), self.states.index("O")
+        marginals = self._marginals(batch, scores)[..., first : first + len(self.processor.tags)]
+        return self.decode(batch, scores), marginals
+
+    def explainer(self) -> EntityExplainer:
+        """What it says of sentences for an explanation."""
+        return EntityExplainer(self)
 
     def _marginals(self, batch: TaggedBatch, scores: Float[Tensor, "B S C"]) -> Float[Tensor, "B W C"]:
         """The probability of each state at each word."""

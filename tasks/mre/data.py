@@ -33,6 +33,9 @@ from tasks.mre.source import RelationSource
 MARKERS = ("<s>", "</s>", "<o>", "</o>")
 """New tokens around head and tail, numbered behind the vocabulary in this order."""
 
+MARK = -1
+"""The number of the word that a mark is a piece of, which is none."""
+
 PUNCTUATION = ("@", "@", "#", "#")
 """Known pieces in their place. Source: Zhou and Chen (2022), An Improved Baseline for Sentence-level Relation
 Extraction, where they do better than new tokens."""
@@ -44,8 +47,9 @@ Markers = Literal["new", "punctuation", "released"]
 class RelationFeatures:
     """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -100 if unknown.
 
-    ``cut`` says what of it is not read, ``mentions`` which words the mentions of a record are (:func:`span_as_dict`);
-    ``scene`` is None where no scene graph is read, ``governors`` where there is no parse.
+    ``words`` are the numbers of the words that its ids are pieces of, -1 of marks. ``cut`` says what of it is not read,
+    ``mentions`` which words the mentions of a record are (:func:`span_as_dict`); ``scene`` is None where no scene graph
+    is read, ``governors`` where there is no parse.
     """
 
     ids: tuple[int, ...]
@@ -53,6 +57,7 @@ class RelationFeatures:
     tail: int
     label: int
     images: ImagePaths
+    words: tuple[int, ...] = ()
     cut: Cut | None = None
     mentions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     scene: SceneFeatures | None = None
@@ -120,16 +125,18 @@ class RelationProcessor(SentenceProcessor):
         room = self.settings.max_length - len(MARKERS) - 2
         kept = cut_words(lengths, room, _nearest(len(pieces), mentions), needed=[*mentions[0], *mentions[1]])
         before = (_released_markers if self.markers == "released" else _markers_before)(example)
-        ids = [tokenizer.start]
+        ids, words = [tokenizer.start], [MARK]
         opened: dict[int, int] = {}
         starts: dict[int, int] = {}
         for word, own in enumerate([*pieces, []]):
             for marker in before.get(word, ()):
                 opened[marker] = len(ids)
                 ids.append(self.marker_ids[marker])
+                words.append(MARK)
             if own and kept[word]:
                 starts[word] = len(ids)
                 ids += own[: kept[word]]
+            words += [word] * (len(ids) - len(words))
         label = IGNORED if example.relation is None else self.labels.index(example.relation)
         cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True), example.raw)
         return RelationFeatures(
@@ -138,6 +145,7 @@ class RelationProcessor(SentenceProcessor):
             opened[2],
             label,
             example.images,
+            (*words, MARK),
             cut,
             scene=self.encode_scene(example.scene),
             governors=self.encode_parse(example.governors, starts, kept, len(ids) + 1),

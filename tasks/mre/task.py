@@ -19,6 +19,7 @@ from mkgc.training.optim import Optim
 from mkgc.training.task import Task
 from tasks.mre.data import RelationBatch, RelationProcessor
 from tasks.mre.example import RelationExample
+from tasks.mre.explained import RelationExplainer
 from tasks.mre.recorded import describe
 
 
@@ -90,3 +91,7 @@ class RelationExtraction(Task):
                 scores = dict(sorted(scores.items(), key=lambda pair: -pair[1])[: self.top_k])
             out.append({"relation": relations[best], "score": row[best], "scores": scores})
         return out
+
+    def explainer(self) -> RelationExplainer:
+        """What it says of sentences for an explanation."""
+        return RelationExplainer(self)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mkgc.data.formats.fields import is_plain
 from mkgc.data.formats.text_files import attempt_lines
 from mkgc.errors import DataError
 
@@ -45,6 +46,13 @@ def require_records(lines: Sequence[Line]) -> tuple[list[dict[str, Any]], list[s
             raise line.record
         records.append(line.record)
     return records, [line.place for line in lines]
+
+
+def record_names(lines: Sequence[Line]) -> Iterator[Any]:
+    """What each record is called in what comes of it: by its own id, or its number."""
+    for number, line in enumerate(lines, start=1):
+        name = None if isinstance(line.record, DataError) else line.record.get("id")
+        yield name if name is not None and is_plain(name) else number
 
 
 def _record(line: str | DataError, path: Path, number: int) -> dict[str, Any] | DataError:
