@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from mkgc.batch import Images, Text
+from mkgc.batch import Images, Scene, Text
 from mkgc.explanations.contract import Part, Slot
+
+DESCRIBED = Slot("image", 0)
+"""The image that a scene graph describes."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,16 @@ def leaving_out(backbone: nn.Module, hidden: Sequence[Hidden], pad: int) -> Iter
     """Lets the backbone read its next batches without what is hidden of each row.
 
     A token that is left out is padding in its place: no other attends to it, and nothing of it is left where it stood,
-    as it would be if it were only masked. An image that is left out is masked as one that is absent. All else keeps its
-    place. Heads read the batch as it is: a word that is left out still has a tag.
+    as it would be if it were only masked. An image that is left out is absent, and those behind it in its group move
+    up, as in a record without it; the scene graph of the first whole image goes with that. All else keeps its place.
+    Heads read the batch as it is: a word that is left out still has a tag.
     """
 
     def without(value: Any) -> Any:
         if isinstance(value, Text):
             return _text_without(value, hidden, pad)
+        if isinstance(value, Scene):
+            return _scene_without(value, hidden)
         if are_images(value):
             return tuple(_images_without(one, hidden) for one in value)
         return value
@@ -71,4 +77,18 @@ def _images_without(images: Images, hidden: Sequence[Hidden]) -> Images:
     slots = images.slots.clone()
     for row, one in enumerate(hidden):
         slots[row, [slot.number for slot in one.images if slot.group == images.group]] = -1
-    return replace(images, slots=slots, shared=None)
+    there_first = (slots < 0).int().argsort(dim=1, stable=True)
+    return replace(images, slots=slots.gather(1, there_first), shared=None)
+
+
+def _scene_without(scene: Scene, hidden: Sequence[Hidden]) -> Scene:
+    gone = torch.tensor([DESCRIBED in one.images for one in hidden], device=scene.boxes.device)
+    rows = gone[:, None, None]
+    return replace(
+        scene,
+        boxes=scene.boxes.masked_fill(rows, 0),
+        names=scene.names.masked_fill(rows, -1),
+        relations=scene.relations.masked_fill(rows, -1),
+        predicates=scene.predicates.masked_fill(rows, -1),
+        shared=None,
+    )

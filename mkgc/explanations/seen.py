@@ -91,7 +91,8 @@ def missing_looks(backbone: nn.Module, looks: Sequence[PassLooks], imaged: bool)
     if not imaged:
         yield "no image of the record is there or can be used: its text is explained alone"
     elif not looks_of(backbone):
-        yield f"{type(backbone).__name__} has no attention between text and images that is known: see what was left out"
+        name = type(getattr(backbone, "fusion", backbone)).__name__
+        yield f"{name} has no attention of text tokens over patches that can be shown: see what was left out"
     layers = [layer for one in looks for layer in one.layers]
     if any(layer.text.kind == CO for layer in layers):
         yield "co-attention has no prefix: image tokens look at text alone, and there is no λ of equation 11"

@@ -16,7 +16,9 @@ from mkgc.batch import Images, Text
 from mkgc.explanations.left_out import are_images
 from mkgc.fusion.coattention import CoAttention
 from mkgc.fusion.prefix import PrefixFusion
+from mkgc.fusion.unified_transformer import UnifiedTransformer
 from mkgc.models.fusion_encoder import FusionEncoder
+from mkgc.models.late_fusion import LateFusion
 from mkgc.models.single_stream import SingleStream
 from mkgc.nn.masks import present
 from mkgc.nn.streams import KeyValue
@@ -62,6 +64,12 @@ def _(fusion: CoAttention, side: Any) -> Look:
     return Look(fusion.text.attention.attention, fusion.side.attention.attention, (CO, CO), text_alone=True)
 
 
+@look_of.register
+def _(fusion: UnifiedTransformer, side: Any) -> Look:
+    text, images = fusion.text_to_image.attention, fusion.image_to_text.attention
+    return Look(text.attention, images.attention, (CO, CO), text_alone=True)
+
+
 def looks_of(backbone: nn.Module) -> dict[int, Look]:
     """The looks of a backbone's layers in which text and images meet, by their number in the text encoder, from 1."""
     if isinstance(backbone, SingleStream):
@@ -69,6 +77,9 @@ def looks_of(backbone: nn.Module) -> dict[int, Look]:
         return {i: Look(one, one, (JOINT, JOINT), joint=True) for i, one in enumerate(layers, start=1)}
     if not isinstance(backbone, FusionEncoder) or backbone.side is None:
         return {}
+    if isinstance(backbone, LateFusion):
+        look = look_of(backbone.fusion, None)
+        return {} if look.text is None else {len(backbone.text.layers): look}
     fused = len(backbone.fusions)
     pairs = zip(backbone.fusions, backbone.side.layers[-fused:], strict=True)
     first = len(backbone.text.layers) - fused + 1

@@ -147,6 +147,7 @@ def test_each_record_is_explained_by_its_own_images_whatever_the_others_show(
     [
         (["backbone=vilbert"], ("co-attention", "co-attention"), "co-attention has no prefix"),
         (["backbone=visualbert"], ("attention in one stream", "attention in one stream"), "in one stream"),
+        (["backbone=umt"], ("co-attention", "co-attention"), "co-attention has no prefix"),
         (["backbone.fusion.pgi=false"], ("CAF", None), "image tokens do not look at the text"),
     ],
 )
@@ -164,3 +165,20 @@ def test_other_ways_to_join_text_and_images_show_what_they_have_and_say_what_the
     if seen and seen.images is not None:
         np.testing.assert_allclose(seen.text.sum(-1) + seen.images.sum(-1), 1, atol=1e-5)
     assert len(one.effects) == 6
+
+
+@pytest.mark.parametrize("name", ["adapcoatt", "umgf", "bert_sg", "mega"])
+def test_systems_without_attention_over_patches_show_what_leaving_out_changes(
+    predictor: Callable[..., Predictor], folder: Path, name: str
+) -> None:
+    """An image goes with the scene graph that describes it."""
+    scene = {"objects": [{"name": "red", "box": [0, 0, 1, 1]}], "relations": []}
+    record = RECORDS["mre"] | ({"scene": scene} if name in ("umgf", "bert_sg", "mega") else {})
+    model = predictor("mre", f"backbone={name}")
+    (one,) = model.explain([record], folder)
+    assert any("no attention of text tokens over patches" in note for note in one.notes)
+    assert one.passes[0].layers == ()
+    assert [picture.name for picture in one.pictures] == ["red.png", "blue.png"]
+    for part, images in {"image red.png": ["blue.png"], "all images": []}.items():
+        (said,) = model.predict([RECORDS["mre"] | {"image": images}], folder)
+        assert effects(one)[part] == {name: pytest.approx(p, abs=1e-5) for name, p in said["scores"].items()}
