@@ -84,6 +84,8 @@ class GraphAlignment(nn.Module):
         self.hidden = nn.Linear(width, width)
         self.attention = Attention()
         self.join = nn.Linear(2 * width, width)
+        for part in (self.query, self.key, self.value, self.hidden, self.join):
+            nn.init.xavier_uniform_(part.weight)  # torch's own start is too small for objects to choose among words
 
     def forward(self, text: Text, words: Stream, sight: Sight) -> Streams:
         """The width is twice the text's."""
