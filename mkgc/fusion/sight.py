@@ -79,8 +79,8 @@ def split_images(seen: Stream, images: Sequence[Images], encoder: VisionEncoder)
     parts = []
     for group in images:
         count, present = _patches(group, encoder), group.slots >= 0
-        slots = group.slots.shape[1]
-        numbers = torch.arange(slots * count, device=rows.device).unflatten(0, (slots, count))
+        before = present.long().cumsum(1) - present.long()  # a slot may be empty anywhere
+        numbers = before[..., None] * count + torch.arange(count, device=rows.device)
         at = (start + numbers).clamp(max=states.shape[1] - 1)
         parts.append(Patches(states[rows[:, None, None], at] * present[..., None, None], present))
         start = start + count * present.sum(1)[:, None, None]

@@ -12,6 +12,7 @@ import mkgc
 from mkgc.data.dataset import read_dataset
 from mkgc.train import train
 from mkgc.training.checkpoint import build_task, restore
+from tests.conftest import paint
 from tests.steps import LATE
 
 SCENE = {
@@ -78,6 +79,12 @@ def test_a_run_is_scored_and_asked_about_records(
     assert len(rows) == 3
     if backbone == "mega":
         assert len({str(row["scores"]) for row in rows}) == 3
+    paint(tmp_path / "red.png", "red")
+    asked.write_text(json.dumps(seen | {"image": "red.png"}))
+    code, _, err = run("explain", f"checkpoint={tmp_path}/run", f"input={asked}", f"output={tmp_path}/why")
+    assert (code, err) == (0, "")
+    (told,) = json.loads((tmp_path / "why" / "explanations.json").read_text())["records"]
+    assert any("image" in part["part"] for part in told["left_out"])
     asked.write_text(json.dumps(ASKED[name] | {"scene": {"objects": [{"name": "dot"}]}}))
     code, _, err = run("predict", f"checkpoint={tmp_path}/run", f"input={asked}", f"output={answers}")
     assert code == 2
