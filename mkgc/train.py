@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mkgc.app import calls, command
@@ -265,7 +266,7 @@ def _check_folder(config: DictConfig) -> None:
 def _trained(config: DictConfig) -> Trained:
     _check_folder(config)
     figures = train(config, command.folder())
-    if is_first():
+    if is_first() and HydraConfig.get().mode != RunMode.MULTIRUN:  # of a sweep's job, what runs it says that
         say(_ending(config, figures))
     return Trained(figures, command.folder())
 

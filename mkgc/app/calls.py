@@ -75,6 +75,8 @@ def _compose(name: str, job: Callable[[DictConfig], None], overrides: list[str])
         with initialize_config_dir(str(CONF), version_base="1.3", job_name=CALLED):
             hydra: Any = GlobalHydra.instance().hydra
             hydra.run(name, job, overrides, with_log_configuration=False)
+    except AssertionError as error:  # Hydra's, of a configuration that makes a sweep of a run
+        raise ConfigError("this is a sweep, and a program makes one run: sweep by the command") from error
     except Exception as error:  # all that the job itself raises is kept
         raise error if isinstance(error, MkgcError) else ConfigError(user_message(error) or str(error)) from error
 

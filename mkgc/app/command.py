@@ -30,9 +30,10 @@ from mkgc.app.packages import own_tasks
 from mkgc.app.provenance import installed_version
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
-from mkgc.app.sweeps import JobError, hand_on_errors
+from mkgc.app.sweeps import JobError, explain_missing, hand_on_errors
 from mkgc.app.unknown import ABSENT, composed_without, explain_unknown
 from mkgc.errors import ConfigError, MkgcError, one_line
+from mkgc.sweeps.hooks import sweeping
 from mkgc.terminal import say
 
 BUG = 1
@@ -55,7 +56,7 @@ def run(main: Callable[[], object], verb: str) -> None:
             show_help(verb)
             return
         check_renamed(sys.argv[1:])
-        with own_tasks(), in_order(), ending():
+        with own_tasks(), in_order(), ending(), sweeping(verb):
             main()
             sys.stdout.flush()
     except Ended as end:
@@ -73,8 +74,7 @@ def run(main: Callable[[], object], verb: str) -> None:
 def exit_on_user_error(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     """For what stands under ``@hydra.main``: ends the command before Hydra adds lines of its own to the user's one.
 
-    In a sweep the error goes on to Hydra, which runs the other jobs first: its line is told at once, with the job's
-    name, and the sweep ends with the exit code of the first that failed.
+    In a sweep the error goes on to what runs the jobs (:mod:`mkgc.sweeps.job`), and tells its line there.
     """
 
     @wraps(function)
@@ -124,9 +124,7 @@ def _fail(error: Exception) -> NoReturn:
     end_others()
     if _hung_up(error):
         sys.exit(HUNG_UP)
-    if isinstance(error, JobError):
-        sys.exit(error.code)
-    line, code = _told(error)
+    line, code = (str(error), error.code) if isinstance(error, JobError) else _told(error)
     for part in f"mkgc: {line}".splitlines():  # of a traceback that could be written nowhere
         say(part, error=True)
     sys.exit(code)
@@ -199,6 +197,8 @@ def user_message(error: BaseException | None) -> str | None:
         return one_line(explain_syntax(first.override))
     if isinstance(first, OSError) and first.errno == errno.ENAMETOOLONG:
         return one_line(f"the name of a file is too long: {first.filename}", 300)
+    if (line := explain_missing(first)) is not None:
+        return line
     if isinstance(first, HydraException | OmegaConfBaseException):
         if absent := ABSENT.match(str(first)):
             return one_line(explain_unknown(absent[1], composed_without(first, {absent[1]})))

@@ -15,7 +15,20 @@ Keys = dict[str, Any]
 BadImages = Literal["mask", "skip", "fail"]
 TypeConstraints = Literal["seen", "types"]
 
-TRAIN: Keys = {
+SWEEP: Keys = {
+    "launcher.jobs": Count,
+    "launcher.cpus": Positive | None,
+    "launcher.gpus": float | None,
+    "launcher.address": str | None,
+    "launcher.memory_gb": Count | None,
+    "launcher.minutes": Count,
+    "launcher.partition": str | None,
+    "launcher.requeues": Natural,
+    "search.trials": Count,
+}
+"""Of what runs the jobs of a sweep, which these do not read."""
+
+TRAIN: Keys = SWEEP | {
     "seed": Seed,
     "patience": Natural | None,
     "nonfinite": Literal["stop", "skip"],
@@ -30,9 +43,13 @@ TRAIN: Keys = {
     "task.name": str,
     "task.epochs": Count,
     "task.vocab_size": Count,
+    "low_resource.shots": str,
+    "low_resource.fraction": str,
+    "low_resource.epochs": Count,
     "size.lr": Positive,
     "size.threads": Count | None,
     "size.fused": Natural,
+    "size.fused_values": str,
     "size.trainable_layers": Natural | None,
     "size.side_trainable_layers": Natural | None,
 }

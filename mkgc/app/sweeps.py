@@ -1,30 +1,43 @@
-"""Messages about the jobs of a sweep that fail."""
+"""Errors of the jobs of a sweep."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 
-from mkgc.errors import ConfigError, one_line
-from mkgc.terminal import say
+from mkgc.errors import ConfigError
 
 CALLED = "called"
 """Name of Hydra's job where a program calls a command (:mod:`mkgc.app.calls`)."""
 
 
+EXTRAS = {
+    "hydra/launcher/joblib": ("launcher=local", "sweep"),
+    "hydra/launcher/submitit_local": ("launcher=submitit_local", "slurm"),
+    "hydra/launcher/submitit_slurm": ("launcher=slurm", "slurm"),
+    "hydra/sweeper/optuna": ("experiment=search/…", "sweep"),
+}
+"""Configurations of packages that are not installed with mkgc: what asks for them, and the extra that has them."""
+
+
+def explain_missing(error: BaseException | None) -> str | None:
+    """The line about a configuration that Hydra does not find, if an extra would bring it."""
+    found = EXTRAS.get(getattr(error, "missing_cfg_file", None) or "")
+    return None if found is None else f"{found[0]} needs packages that are not installed: pip install mkgc[{found[1]}]"
+
+
 class JobError(Exception):
-    """A job that has failed, with its exit code; what there was to say is said as soon as it is made."""
+    """A job that has failed, or a sweep of which jobs have: the line about it, and the exit code."""
 
     def __init__(self, line: str, code: int) -> None:
-        super().__init__(line)
-        self.code = code
-        hydra = HydraConfig.get()
-        own = " ".join(word for word in hydra.overrides.task if word not in sys.argv)
-        say(f"mkgc: job {hydra.job.num} ({one_line(own)}): {line}", error=True)
+        super().__init__(line, code)  # as it is pickled by a process that runs a job
+        self.line, self.code = line, code
+
+    def __str__(self) -> str:
+        return self.line
 
 
 def check_processes(devices: int) -> None:

@@ -29,6 +29,8 @@ PLACES = {
     "vision": "size.vision.",
     "trainer": "trainer.",
     "logger": "logger.",
+    "launcher": "launcher.",
+    "search": "search.",
 }
 """Where a group's keys stand, whose files explain them; of others, such as experiments, they are settings of these."""
 

@@ -1,0 +1,1 @@
+"""Sweeps: jobs that are run once each, here or in other processes, and searches among them."""
