@@ -11,6 +11,7 @@ import yaml
 
 from mkgc.app.config import check
 from mkgc.app.packages import CONF
+from mkgc.errors import ConfigError
 from tests.conftest import TINY, composed, said
 from tests.sweeps.conftest import figures
 
@@ -42,8 +43,9 @@ def test_the_best_settings_are_written_and_train_as_they_are(
     best = max(found.values(), key=lambda one: one[2]["mrr"])
     assert len(found) == 3
     assert study(tmp_path / "search").best_value == best[2]["mrr"]
-    assert f"dev mrr {best[2]['mrr']:.4f}" in out.splitlines()[-2]
-    assert out.splitlines()[-1] == "its settings are in search/best.yaml"
+    said, where = out[out.index("best of the search") :].splitlines()[:2]
+    assert f"dev mrr {best[2]['mrr']:.4f}" in said
+    assert where == "its settings are in search/best.yaml"
     code, _, err = run("train", "--config-dir", "search", "--config-name", "best", "hydra.run.dir=again")
     assert (code, err) == (0, "")
     again = json.loads((tmp_path / "again" / "metrics.json").read_text())
@@ -71,7 +73,7 @@ def test_a_trial_that_was_interrupted_is_made_first(search: Callable[..., Any], 
     interrupted = study(tmp_path / "search").ask(
         {
             "optim.lr": optuna.distributions.LogUniformDistribution(0.01, 0.5),
-            "backbone.width": optuna.distributions.CategoricalDistribution(["4", "8"]),
+            "backbone.width": optuna.distributions.CategoricalDistribution([4, 8]),
         }
     )
     search("search.trials=2")
@@ -85,16 +87,28 @@ def test_a_search_whose_every_trial_fails_is_told_in_its_last_line(search: Calla
     assert code == 2
     *each, last = err.splitlines()
     assert len(each) == 2
-    assert last.startswith("mkgc: each of the 2 trials failed, the last: backbone.width=-")
+    assert last.startswith("mkgc: each of the 2 trials failed, the last: a structure model with width=-")
     assert not (tmp_path / "search" / "best.yaml").exists()
 
 
-def test_a_trial_that_fails_ends_no_search(search: Callable[..., Any], tmp_path: Path) -> None:
-    code, out, err = search("search.trials=2", "backbone.width=choice(8, -1)", "hydra.sweeper.sampler.seed=1")
-    states = sorted(trial.state.name for trial in study(tmp_path / "search").trials)
-    assert (code, states) == (0, ["COMPLETE", "FAIL"])
-    assert said(err).startswith("job ")
-    assert out.splitlines()[-1].startswith("1 of 2 trials failed: job ")
+def test_a_trial_that_fails_ends_no_search(
+    search: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mkgc.train as module
+
+    train, calls = module.train, iter("first others")
+
+    def failing_first(*given: Any) -> Any:
+        if next(calls) == "f":
+            raise ConfigError("no luck")
+        return train(*given)
+
+    monkeypatch.setattr(module, "train", failing_first)
+    code, out, err = search("search.trials=2")
+    states = [trial.state.name for trial in study(tmp_path / "search").trials]
+    assert (code, states) == (0, ["FAIL", "COMPLETE"])
+    assert said(err).startswith("job 0 (optim.lr=")
+    assert "\n1 of 2 trials failed: job 0 (optim.lr=" in out
 
 
 def test_a_study_that_cannot_be_read_is_a_line(search: Callable[..., Any], tmp_path: Path) -> None:
