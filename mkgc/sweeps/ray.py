@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -41,7 +42,9 @@ class RayLauncher(Launcher):
 
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        local = {"num_cpus": self.jobs * self.cpus, "include_dashboard": False} if self.address is None else {}
+        local: dict[str, Any] = {}
+        if self.address is None:
+            local = {"num_cpus": math.ceil(self.jobs * self.cpus), "include_dashboard": False}
         variables = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         ray.init(
             self.address,
