@@ -125,7 +125,7 @@ def _fail(error: Exception) -> NoReturn:
     if _hung_up(error):
         sys.exit(HUNG_UP)
     line, code = (str(error), error.code) if isinstance(error, JobError) else _told(error)
-    for part in f"mkgc: {line}".splitlines():  # of a traceback that could be written nowhere
+    for part in f"mkgc: {line}".splitlines() if line else ():  # of a traceback that could be written nowhere
         say(part, error=True)
     sys.exit(code)
 

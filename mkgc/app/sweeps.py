@@ -30,7 +30,7 @@ def explain_missing(error: BaseException | None) -> str | None:
 
 
 class JobError(Exception):
-    """A job that has failed, or a sweep of which jobs have: the line about it, and the exit code."""
+    """A job that has failed, or a sweep of which jobs have: the line (empty where it is said) and the exit code."""
 
     def __init__(self, line: str, code: int) -> None:
         super().__init__(line, code)  # as it is pickled by a process that runs a job

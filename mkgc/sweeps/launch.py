@@ -66,7 +66,7 @@ class SweepLauncher(Launcher):
         return [one for one in returns if one.status == JobStatus.COMPLETED] if self.grid else returns
 
     def end(self) -> None:
-        """Says which jobs failed.
+        """Says which jobs failed; a sweep of one job has said so.
 
         Raises:
             JobError: Some did, of a grid; its exit code is that of the first.
@@ -78,7 +78,7 @@ class SweepLauncher(Launcher):
         kind = "jobs" if self.grid else "trials"
         line = f"{len(names)} of {len(names) + self.ended} {kind} failed: {', '.join(names[:SHOWN])}{more}"
         if self.grid:
-            raise JobError(line, next(iter(self.failed.values())).code)
+            raise JobError(line if len(names) + self.ended > 1 else "", next(iter(self.failed.values())).code)
         say(line)
 
     def release(self) -> None:
