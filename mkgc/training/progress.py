@@ -104,4 +104,4 @@ def _job() -> str:
     """The job of a sweep whose line it is; jobs may run side by side."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return ""
-    return f"job {HydraConfig.get().job.num}, "
+    return f"job {HydraConfig.get().sweep.subdir}, "

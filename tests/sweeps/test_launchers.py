@@ -32,7 +32,7 @@ def test_a_launcher_runs_what_is_missing_as_the_sweep_alone_does(
     first, last = err.splitlines()
     assert first.endswith("job 1 (backbone.width=-1): a structure model with width=-1: there must be at least 1")
     assert last == "mkgc: 1 of 3 jobs failed: job 1 (backbone.width=-1)"
-    ended = sorted(line for line in out.splitlines() if line.startswith("job "))
+    ended = sorted(line for line in out.splitlines() if line.startswith("job ") and ", epoch" not in line)
     assert [line.partition(":")[0] for line in ended] == ["job 0 (backbone.width=8)", "job 2 (backbone.width=16)"]
     assert "training" not in out  # which is in the job's own folder
     assert "training" in (tmp_path / "there" / "0" / "output.log").read_text()
