@@ -103,11 +103,6 @@ class Predictions:
             )
 
     @classmethod
-    def of(cls, lines: Sequence[dict[str, Any]]) -> Predictions:
-        """Lines as :func:`mkgc.training.recorded.recorded_predictions` makes them."""
-        return cls(tuple(map(_prediction, lines)))
-
-    @classmethod
     def load(cls, path: Path) -> Predictions:
         """Reads the predictions that a test has left at ``path``.
 

@@ -63,6 +63,14 @@ class Processor(ABC):
         """The images of all that batches of a data set may show."""
         return (item.images for part in features.values() for item in part)
 
+    def without_images(self, features: Sequence[Any]) -> Sequence[Any]:
+        """The same features, of which no batch of this processor's shows an image from now on.
+
+        Raises:
+            ConfigError: The model cannot do without.
+        """
+        return [replace(item, images={}) for item in features]
+
     def unshown(self, item: Any) -> bool:
         """Whether an item lacks images that are awaited."""
         return False

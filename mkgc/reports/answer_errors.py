@@ -10,9 +10,9 @@ from jaxtyping import Bool
 
 from mkgc.analysis.answers import class_counts, compare, confusions, groups, measures, uncounted
 from mkgc.analysis.predictions import Answer, Entity, Prediction, Predictions, answers
-from mkgc.errors import MkgcError
 from mkgc.metrics import precision_recall_f1
 from mkgc.reports.errors import WORST, Case, ErrorReport
+from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, compare_images, tested_without_images
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Table
 from mkgc.reports.thumbnails import Thumbnail, thumbnail
@@ -22,8 +22,6 @@ CONFUSIONS = 20
 
 RELEVANT = 0.1
 """How far the probability of the gold answer must change without the images for these to be relevant."""
-
-RESAMPLES = 2000
 
 LEGEND = "Underlined: gold entities. On a ground: predicted ones, green where they are right, red where not."
 
@@ -39,15 +37,18 @@ def answer_errors(title: str, one: Run, tested: Predictions, root: str | None) -
         MkgcError: The data at ``root`` are not those of the run.
     """
     notes = ["a smoke run: what it predicts means nothing"] if one.setting("smoke") is True else []
-    without = _without_images(one, tested, root, notes)
     place = Path(root if root is not None else str(one.setting("data.root") or one.folder))
-    if tested_images := any(row.illustrated for row in tested.rows):
+    without = None
+    if any(row.illustrated for row in tested.rows):
+        without = tested_without_images(one, tested, root, notes)
         notes += _absent(place)
+    else:
+        notes.append(NONE_SHOWN)
     worst = _worst(tested)
     cases = [_case(tested.rows[i], None if without is None else without.rows[i], place) for i in worst]
     tables = [_classes(tested), _confusions(tested), *_groups(tested)]
-    if without is not None and tested_images:
-        tables += _relevance(tested, without)
+    if without is not None:
+        tables += [_relevance(tested, without), compare_images(compare([without], [tested], RESAMPLES))]
     return ErrorReport(title, tables, cases, notes, "" if tested.labels else LEGEND)
 
 
@@ -55,24 +56,6 @@ def _absent(place: Path) -> list[str]:
     if place.is_dir():
         return []
     return [f"no image can be shown: the data are not at '{place}', seen from '{Path.cwd()}': give root=DIR"]
-
-
-def _without_images(one: Run, tested: Predictions, root: str | None, notes: list[str]) -> Predictions | None:
-    """The predictions of the same model without images; None where they cannot be had, and a note why."""
-    if not any(row.illustrated for row in tested.rows):
-        notes.append("the model was shown no image: there is no relevance of images")
-        return None
-    from mkgc.training.without_images import tested_without_images
-
-    try:
-        without = Predictions.of(tested_without_images(one.folder, root))
-        tested.require_same(without)
-    except MkgcError as error:
-        if root is not None:
-            raise
-        notes.append(f"the relevance of images is not known: {error}")
-        return None
-    return without
 
 
 def _worst(tested: Predictions) -> list[int]:
@@ -116,8 +99,8 @@ def _measured(tested: Predictions, mask: Bool[np.ndarray, " n"]) -> list[float]:
     return found
 
 
-def _relevance(tested: Predictions, without: Predictions) -> list[Table]:
-    """Examples by what their images do to the probability of the gold answer, and the measures without images."""
+def _relevance(tested: Predictions, without: Predictions) -> Table:
+    """Examples by what their images do to the probability of the gold answer."""
     shown = np.array([row.illustrated for row in tested.rows])
     sure, blind = (np.array([row.gold_score for row in run.rows]) for run in (tested, without))
     change = sure - blind
@@ -133,12 +116,7 @@ def _relevance(tested: Predictions, without: Predictions) -> list[Table]:
         if mask.any()
     ]
     columns = ("images", "examples", *names[2:], "P(gold)", "P(gold) without images")
-    found = compare([without], [tested], RESAMPLES)
-    title = "The same model without images (A) and with them (B), 95 % intervals"
-    return [
-        Table("Relevance of images: what they do to the probability of the gold answer", columns, rows),
-        Table(title, ("measure", "A", "B", "B − A", "p"), [(name, *each) for name, each in found.items()]),
-    ]
+    return Table("Relevance of images: what they do to the probability of the gold answer", columns, rows)
 
 
 def _case(row: Prediction, blind: Prediction | None, place: Path) -> Case:
@@ -148,7 +126,7 @@ def _case(row: Prediction, blind: Prediction | None, place: Path) -> Case:
     if blind is not None and row.illustrated:
         said = f"{_told(blind.predicted, blind.words)}; probability of gold {blind.gold_score:.4f}"
         facts.append(("without images", said))
-    return Case(row.id, facts, [*zip(row.words, _marks(row), strict=True)], _shown(row, place))
+    return Case(f"example {row.id}", facts, [*zip(row.words, _marks(row), strict=True)], _shown(row, place))
 
 
 def _told(answer: Answer, words: Sequence[str]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mkgc.reports.groups import system
 from mkgc.reports.pages import render
-from mkgc.reports.saved import read_run
+from mkgc.reports.saved import Run, read_run
 from mkgc.reports.table import Table
 from mkgc.reports.tested import read_tested
 from mkgc.reports.thumbnails import Thumbnail
@@ -54,7 +54,7 @@ def report_errors(folder: Path, root: str | None) -> ErrorReport:
     tested = read_tested(one)
     from mkgc.analysis.queries import Queries
 
-    title = f"Errors of {folder}: {one.figures.get('task', 'unknown task')!s:.40}, {system(one)}"
+    title = f"Errors of {folder}: {', '.join(_named(one))}"
     if isinstance(tested, Queries):
         from mkgc.reports.ranked_errors import ranked_errors
 
@@ -62,3 +62,13 @@ def report_errors(folder: Path, root: str | None) -> ErrorReport:
     from mkgc.reports.answer_errors import answer_errors
 
     return answer_errors(title, one, tested, root)
+
+
+def _named(one: Run) -> Iterator[str]:
+    """The run's task, its system, and what it reached, as far as it says so."""
+    task, metric = one.figures.get("task"), one.figures.get("metric")
+    yield f"{task!s:.40}" if task else "a task that it does not name"
+    if name := system(one):
+        yield name
+    if metric in (test := one.figures.get("test", {})):
+        yield f"test {metric!s:.40} {test[metric]:.4f}"

@@ -9,11 +9,13 @@ import numpy as np
 
 from mkgc.analysis.answers import by_length
 from mkgc.analysis.breakdown import breakdown
+from mkgc.analysis.confidence import compare
 from mkgc.analysis.queries import Queries
 from mkgc.data.graph import Graph
 from mkgc.errors import DataError, MkgcError
 from mkgc.metrics.ranking import TARGETS
 from mkgc.reports.errors import WORST, Case, ErrorReport
+from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, compare_images, tested_without_images
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Table
 from mkgc.reports.thumbnails import Thumbnail, thumbnail
@@ -55,8 +57,31 @@ def ranked_errors(title: str, one: Run, tested: Queries, root: str | None) -> Er
     ]
     if graph is not None:
         tables.insert(1, _lengths(tested, graph, columns))
-    worst = np.argsort(-tested.table["rank"], kind="stable")[:WORST]
-    return ErrorReport(title, tables, [_case(tested.table[row], tested, graph) for row in worst], notes)
+    without = None
+    if tested.table["images"].any():
+        without = tested_without_images(one, tested, root, notes)
+    else:
+        notes.append(NONE_SHOWN)
+    if without is not None:
+        tables += [_relevance(tested, without), compare_images(compare([without], [tested], RESAMPLES))]
+    worst = np.argsort(-tested.table["rank"], kind="stable")[:WORST].tolist()
+    blind = {} if without is None else {row: float(without.table["rank"][row]) for row in worst}
+    cases = [_case(tested.table[row], tested, graph, blind.get(row)) for row in worst]
+    return ErrorReport(title, tables, cases, notes)
+
+
+def _relevance(tested: Queries, without: Queries) -> Table:
+    """Queries whose known entity has an image, by what that does to the answer's rank."""
+    shown = tested.table["images"] > 0
+    better = without.table["rank"] - tested.table["rank"]
+    kinds = {"raise it": shown & (better > 0), "leave it": shown & (better == 0), "lower it": shown & (better < 0)}
+    rows: list[tuple[Cell, ...]] = [
+        (name, int(mask.sum()), tested.metrics(mask)["mrr"], without.metrics(mask)["mrr"])
+        for name, mask in kinds.items()
+        if mask.any()
+    ]
+    columns = ("images", "queries", "mrr", "mrr without images")
+    return Table("Relevance of images: what they do to the rank of the answer", columns, rows)
 
 
 def _row(name: str, found: dict[str, float]) -> tuple[Cell, ...]:
@@ -110,7 +135,8 @@ def _check_same(graph: Graph, tested: Queries) -> None:
         raise DataError("the graph is not the one whose test split was ranked: give root=DIR")
 
 
-def _case(row: np.void, tested: Queries, graph: Graph | None) -> Case:
+def _case(row: np.void, tested: Queries, graph: Graph | None, blind: float | None) -> Case:
+    """``blind`` is the rank without images."""
     side, rank, candidates = TARGETS[row["side"]], float(row["rank"]), int(row["candidates"])
     ends = {end: _entity(int(row[end]), graph) for end in TARGETS}
     relation = tested.relations[row["relation"]] if graph is None else graph.relation_names[row["relation"]]
@@ -118,12 +144,16 @@ def _case(row: np.void, tested: Queries, graph: Graph | None) -> Case:
     known, gold = (int(row[end]) for end in (TARGETS[1 - row["side"]], side))
     facts = [
         ("gold", ends[side]),
-        ("rank", f"{rank:,.1f}".removesuffix(".0") + f" of {candidates:,}"),
+        ("rank", f"{_number(rank)} of {candidates:,}" + (f"; without images {_number(blind)}" if blind else "")),
         ("relation", tested.relations[row["relation"]]),
     ]
     words = [(part, "") for part in (asked["head"], relation, asked["tail"])]
     images = [] if graph is None else [*_images(known, "known", graph), *_images(gold, "gold", graph)]
     return Case(f"{side} asked for", facts, words, images)
+
+
+def _number(rank: float) -> str:
+    return f"{rank:,.1f}".removesuffix(".0")
 
 
 def _entity(number: int, graph: Graph | None) -> str:

@@ -151,6 +151,9 @@ class TripleProcessor(Processor):
         graph = source.graph.ordered(self.entities, self.relations)
         self.images, self.awaited = entity_images(graph, self.settings, broken), frozenset()
 
+    def without_images(self, features: Sequence[Any]) -> Sequence[Any]:
+        raise ConfigError("what this model knows of images is in its vectors, and cannot be left out")
+
     @cached_property
     def _entity_index(self) -> Vocabulary:
         return Vocabulary("entity", self.entities, self.names, self.labels[0].synonyms())

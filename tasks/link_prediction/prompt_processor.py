@@ -114,6 +114,10 @@ class LinkProcessor(TripleProcessor):
     def images_of(self, entity: int | EncodedEntity) -> ImagePaths:
         return entity.images if isinstance(entity, EncodedEntity) else self.images[entity]
 
+    def without_images(self, features: Sequence[Any]) -> Sequence[Any]:
+        self.images = ({},) * len(self.entities)  # of which prompts are made when they are needed
+        return features
+
     def illustrations(self, features: Mapping[str, Sequence[Any]]) -> Iterable[ImagePaths]:
         return self.images
 

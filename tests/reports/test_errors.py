@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mkgc.analysis.predictions import Predictions
+from mkgc.analysis.queries import Queries
 from mkgc.reports.answer_errors import CONFUSIONS
 from mkgc.reports.errors import WORST, report_errors
 from mkgc.reports.table import shown
@@ -103,8 +104,9 @@ def test_classes_confusions_and_groups_of_relations_are_tables(tmp_path: Path) -
 def test_the_least_probable_answers_come_first(tmp_path: Path) -> None:
     rows = [relation(i, "knows", "likes", 1 / (1 + i)) for i in range(WORST + 5)]
     found = report_errors(recorded(tmp_path / "run", rows), None)
-    assert [case.name for case in found.cases] == [str(i) for i in range(WORST + 4, 4, -1)]
+    assert [case.name for case in found.cases] == [f"example {i}" for i in range(WORST + 4, 4, -1)]
     assert ("gold", "knows, probability 0.0095") in found.cases[0].facts
+    assert found.title == f"Errors of {tmp_path}/run: mre, text only, test f1 0.5000"
 
 
 def test_sentences_with_most_wrong_entities_come_first_then_the_least_certain(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_sentences_with_most_wrong_entities_come_first_then_the_least_certain(tm
     ]
     folder = recorded(tmp_path / "run", rows, task="mner")
     found = report_errors(folder, None)
-    assert [case.name for case in found.cases] == ["3", "2", "1", "0"]
+    assert [case.name for case in found.cases] == [f"example {i}" for i in (3, 2, 1, 0)]
     assert found.cases[0].words == [("Ada", "gold"), ("met", ""), ("New", "gold wrong"), ("York", "gold wrong")]
     assert found.cases[3].words[0] == ("Ada", "gold right")
     assert dict(found.cases[0].facts)["gold"].startswith("Ada [PER], New York [LOC]")
@@ -283,14 +285,34 @@ def test_a_model_that_reads_no_image_has_the_same_probabilities_without(
 
 
 def test_a_graphs_entities_have_names_and_images(kg_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> None:
-    config = tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=1")
-    train(config, tmp_path / "run")
+    train(tiny("link_prediction", kg_root, "backbone=kge/distmult", "task.epochs=1"), tmp_path / "run")
     found = report_errors(tmp_path / "run", None)
-    assert found.notes == []
+    assert found.notes == ["the model was shown no image: there is no relevance of images"]
     assert found.tables[1].title == "Length of the known entity's text"
     assert len(found.cases) == 24
     assert {part for case in found.cases for part, _ in case.words} >= {"?", "is near"}
     assert any(re.fullmatch(r"name \d+ \(e/\d+\)", part) for part, _ in found.cases[0].words)
+
+
+def test_a_model_of_prompts_ranks_once_more_without_images(
+    kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(tiny("link_prediction", kg_root, "backbone=mkgformer", "task.epochs=1", "smoke=true"), tmp_path / "run")
+    found = report_errors(tmp_path / "run", None)
+    assert found.notes == ["a smoke run: its ranks mean nothing"]
+    relevance = next(table for table in found.tables if table.title.startswith("Relevance"))
+    shown = Queries.load(tmp_path / "run" / "queries.npz").table["images"] > 0
+    assert sum(int(row[1]) for row in relevance.rows) == shown.sum()
+    assert all("; without images " in dict(case.facts)["rank"] for case in found.cases)
+    assert any(case.images for case in found.cases)
+
+
+def test_images_that_a_model_has_in_its_vectors_are_not_left_out(
+    kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(tiny("link_prediction", kg_root, "backbone=kge/ikrl", "task.epochs=1", "smoke=true"), tmp_path / "run")
+    (note,) = report_errors(tmp_path / "run", None).notes[1:]
+    assert note.endswith("what this model knows of images is in its vectors, and cannot be left out")
 
 
 @pytest.mark.slow
