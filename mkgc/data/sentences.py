@@ -106,6 +106,11 @@ class SentenceProcessor(Processor):
         objects = self.settings.max_objects
         return None if objects is None else encode_scene(scene, self.tokenizer, objects)
 
+    def without_images(self, features: Sequence[Any]) -> Sequence[Any]:
+        """The same also without the scene graphs, which describe the images."""
+        blind = super().without_images(features)
+        return blind if self.settings.max_objects is None else [replace(item, scene=None) for item in blind]
+
     def collate_scenes(self, features: Iterable[SceneFeatures | None]) -> Scene | None:
         """The scene graphs of a batch, where such are read."""
         return None if self.settings.max_objects is None else scene_batch([one or SceneFeatures() for one in features])
