@@ -16,6 +16,9 @@ R = TypeVar("R", bound="Rows")
 IGNORED = -100
 """The label of what is not there, or not to be learned and scored: as PyTorch's losses have it."""
 
+CHARACTERS = 257
+"""How many numbers a character may have: 0 where there is none, and from 1 on the bytes of UTF-8."""
+
 
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
@@ -68,6 +71,9 @@ class Text(Rows):
     ``visible[b, i, j]`` says whether token ``i`` may attend to token ``j``. ``features`` are added to the embeddings,
     through a projection that the encoder must have. ``governors`` are the positions of the tokens that others depend on
     in a parse of the sentence, -1 for a root and for what is no word.
+
+    Encoders of words may read what a token is made of, ``characters`` (0 where there is none), and ``distances``, how
+    many tokens it stands behind either of two mentions.
     """
 
     ids: Int[Tensor, "B T"]
@@ -77,6 +83,8 @@ class Text(Rows):
     visible: Bool[Tensor, "B T T"] | None = None
     features: Float[Tensor, "B T F"] | None = None
     governors: Int[Tensor, "B T"] | None = None
+    characters: Int[Tensor, "B T C"] | None = None
+    distances: Int[Tensor, "B T 2"] | None = None
 
     @property
     def attention_mask(self) -> Bool[Tensor, "B *Q T"]:

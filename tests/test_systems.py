@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.core.utils import JobReturn, JobStatus
 
+from mkgc.app.models import systems
 from mkgc.data.dataset import read_dataset
 from mkgc.errors import MkgcError
 from mkgc.reports.callback import SweepReport, report_sweep
@@ -35,9 +36,8 @@ def rows() -> list[str]:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_table_is_a_sweep_over_all_systems(experiment: str) -> None:
     config = composed(f"experiment={experiment}", hydra=True)
-    folder = Path(__file__).parent.parent / "conf" / "system"
     assert config.hydra.mode.name == "MULTIRUN"
-    assert sorted(rows()) == sorted(path.stem for path in folder.glob("*.yaml"))
+    assert sorted(rows()) == systems("link_prediction")
     assert config.hydra.sweep.dir.startswith(f"runs/{experiment}/")
 
 

@@ -15,7 +15,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mkgc.app.keys import TRAIN, Keys
-from mkgc.app.models import explain_unused
+from mkgc.app.models import explain_system, explain_unused
 from mkgc.app.overrides import quoted
 from mkgc.app.ranges import Range
 from mkgc.app.unknown import no_such_key
@@ -42,17 +42,20 @@ BUILT = ("task.source", "task.data", "task.model", "data", "backbone", "optim", 
 def check(config: DictConfig, keys: Keys = TRAIN) -> None:
     """Checks that every node fits the thing it configures, and the other ``keys`` their declared types.
 
-    So it does that the task can use the backbone.
+    So it does that the task can use the backbone, and that a system is one of the task's.
 
     Raises:
         ConfigError: One line for each key that does not, all in one message.
     """
+    if misplaced := explain_system(config):
+        raise ConfigError(misplaced)
+    backbone = config.get("backbone")
+    if isinstance(backbone, DictConfig) and "inputs" not in backbone:
+        raise ConfigError(f"{DECLARED}: say what the backbone is given, a list of text, images or others")
     missing = sorted(OmegaConf.missing_keys(config))
     if misbuilt := [*_misbuilt(config)]:
         raise ConfigError("; ".join(misbuilt))
     problems = [f"{key} has no value: give {key}=…" for key in missing]
-    if "backbone" in config and "inputs" not in config.backbone:
-        problems.append(f"{DECLARED}: say what the backbone is given, a list of text, images, scene and triples")
     problems += _misvalued(config, keys, missing)
     for path, node in _nodes(config):
         problems += _misfits(path, node, missing)

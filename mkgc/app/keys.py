@@ -29,6 +29,7 @@ SWEEP: Keys = {
 """Of what runs the jobs of a sweep, which these do not read."""
 
 TRAIN: Keys = SWEEP | {
+    "system_tasks": list[str] | None,
     "seed": Seed,
     "patience": Natural | None,
     "nonfinite": Literal["stop", "skip"],
@@ -39,7 +40,7 @@ TRAIN: Keys = SWEEP | {
     "overwrite": bool,
     "smoke": bool,
     "data.images": dict[str, Count],
-    "backbone.inputs": list[Literal["text", "images", "scene", "triples"]],
+    "backbone.inputs": list[Literal["text", "characters", "distances", "images", "scene", "triples"]],
     "task.name": str,
     "task.epochs": Count,
     "task.vocab_size": Count,

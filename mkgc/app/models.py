@@ -1,8 +1,10 @@
-"""Which backbones a setting of a task's model is for, where a task has several models (``conf/model``)."""
+"""What goes with a task: its published systems, and of its model's settings those that a backbone reads."""
 
 from __future__ import annotations
 
-from omegaconf import OmegaConf
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mkgc.app.packages import CONF
 
@@ -17,3 +19,18 @@ def explain_unused(key: str) -> str | None:
     users = [file for file in files if any(f"${{task}}/{kind} " in file.read_text() for kind in kinds)]
     names = ", ".join(str(file.relative_to(CONF / "backbone").with_suffix("")) for file in users)
     return f"{key}: nothing reads it with this backbone; it is for backbone={names}" if names else None
+
+
+def systems(task: str) -> list[str]:
+    """The published systems of a task, as they are chosen by ``system=…``."""
+    files: dict[str, Any] = {file.stem: OmegaConf.load(file) for file in sorted(CONF.glob("system/*.yaml"))}
+    return [name for name, settings in files.items() if task in (settings.get("system_tasks") or [task])]
+
+
+def explain_system(config: DictConfig) -> str | None:
+    """The line about a published system of other tasks than the configuration's; None where it is one of its task."""
+    tasks, task = config.get("system_tasks"), OmegaConf.select(config, "task.name")
+    if not isinstance(tasks, ListConfig) or task in tasks:
+        return None
+    of = " and ".join(f"task={one}" for one in tasks)
+    return f"system {config.get('system')} is one of {of}; task={task} has system={', '.join(systems(task))}"

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig
 from mkgc.app.unknown import no_such_key
 from mkgc.batch import Text
 from mkgc.encoders.base import Encoder, Stream
+from mkgc.encoders.words import CLASSES, check_vectors
 from mkgc.errors import ConfigError
 from mkgc.nn.attention import gather_mask
 from mkgc.nn.embeddings import ExtendedEmbedding
@@ -128,18 +129,22 @@ def positions(config: PretrainedConfig) -> int:
 
 
 def text_parts(backbone: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The parts of a backbone's configuration that are text encoders, by their keys."""
+    """The parts of a backbone's configuration that are text encoders, of pieces or of words, by their keys."""
     nodes = {key: node for key, node in backbone.items() if isinstance(node, Mapping)}
-    return {key: node for key, node in nodes.items() if node.get("_target_") in BUILDERS}
+    return {key: node for key, node in nodes.items() if node.get("_target_") in (*BUILDERS, *CLASSES)}
 
 
 def check_length(backbone: Mapping[str, Any], max_length: int) -> None:
     """Compares ``data.max_length`` with the positions of a backbone's text encoder, which is not built for that.
 
     Raises:
-        ConfigError: Texts of that length could not be read, or nothing can be loaded from the encoder's place.
+        ConfigError: Texts of that length could not be read, or nothing can be loaded from the encoder's place, or from
+            that of word vectors.
     """
     for key, node in text_parts(backbone).items():
+        if node["_target_"] in CLASSES:  # has no positions
+            check_vectors(node.get("vectors"))
+            continue
         _check_known(f"backbone.{key}.config", node.get("config", {}))
         config = _random_config(node["config"]) if "config" in node else _pretrained_config(node["name"])
         if max_length > positions(config):

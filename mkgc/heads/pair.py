@@ -5,31 +5,50 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mkgc.errors import ConfigError
+from mkgc.nn.piecewise import piecewise_max
+
+Pooling = Literal["markers", "cls", "piecewise"]
+
+STATES = {"markers": 2, "cls": 1, "piecewise": 3}
+"""How many states of a text are classified."""
 
 
 class PairClassifier(nn.Module):
     """Scores every class for each text with one linear layer over its states.
 
-    ``pooling="markers"`` reads the states at both mentions' opening markers, as the released code of MKGformer does;
-    ``"cls"`` reads the first token's, as its paper writes it (section 3.3).
+    ``pooling="markers"`` reads the states at both mentions' opening markers, as the released code of MKGformer does
+    (and MTB: Baldini Soares et al., 2019, section 3.2, ENTITY START); ``"cls"`` reads the first token's, as
+    MKGformer's paper writes it (section 3.3); ``"piecewise"`` the hyperbolic tangent of the maxima of three pieces, as
+    PCNN does (Zeng et al., 2015, section 3.3).
 
     Raises:
         ConfigError: There is no such pooling.
     """
 
-    def __init__(self, width: int, classes: int, pooling: Literal["markers", "cls"] = "markers") -> None:
+    def __init__(self, width: int, classes: int, pooling: Pooling = "markers", dropout: float = 0.0) -> None:
         super().__init__()
-        if pooling not in ("markers", "cls"):
-            raise ConfigError(f"task.model.pooling={pooling}: choose markers or cls")
+        if pooling not in STATES:
+            raise ConfigError(f"task.model.pooling={pooling}: choose markers, cls or piecewise")
         self.pooling = pooling
-        self.classifier = nn.Linear(2 * width if pooling == "markers" else width, classes)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(STATES[pooling] * width, classes)
 
-    def forward(self, states: Float[Tensor, "B T D"], markers: Int[Tensor, "B 2"]) -> Float[Tensor, "B C"]:
+    def forward(
+        self, states: Float[Tensor, "B T D"], markers: Int[Tensor, "B 2"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B C"]:
+        return self.classifier(self.dropout(self.pool(states, markers, mask)))
+
+    def pool(
+        self, states: Float[Tensor, "B T D"], markers: Int[Tensor, "B 2"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B P"]:
+        """The vector of each text that is classified."""
         if self.pooling == "cls":
-            return self.classifier(states[:, 0])
+            return states[:, 0]
+        if self.pooling == "piecewise":
+            return piecewise_max(states, mask, markers).flatten(1).tanh()
         rows = torch.arange(len(states), device=states.device)[:, None]
-        return self.classifier(states[rows, markers].flatten(1))
+        return states[rows, markers].flatten(1)

@@ -15,6 +15,7 @@ from mkgc.batch import Input, Text
 from mkgc.encoders.base import Encoder, Stream
 from mkgc.encoders.frozen import FrozenPrefix, lay_out
 from mkgc.encoders.text import TextEncoder
+from mkgc.encoders.words import WordEncoder
 from mkgc.errors import ConfigError
 from mkgc.nn.attention import gather_mask, gather_positions
 from mkgc.nn.layers import Layer, TextLayer
@@ -53,7 +54,7 @@ class FusionEncoder(nn.Module):
 
     def __init__(
         self,
-        text: TextEncoder,
+        text: TextEncoder | WordEncoder,
         side: Encoder | None = None,
         fusion: Fusion | None = None,
         fused: int = 0,
@@ -158,7 +159,11 @@ class FusionEncoder(nn.Module):
         }
 
 
-def _check_depth(fused: int, text: TextEncoder, side: Encoder, fusion: Fusion | None) -> None:
+def _check_depth(fused: int, text: TextEncoder | WordEncoder, side: Encoder, fusion: Fusion | None) -> None:
+    if isinstance(text, WordEncoder):
+        raise ConfigError(
+            f"backbone.text is a {type(text).__name__}, whose layers cannot be fused: give no backbone.side"
+        )
     depth = min(len(text.layers), len(side.layers))
     if not 1 <= fused <= depth:
         raise ConfigError(

@@ -34,6 +34,7 @@ class SingleStream(FusionEncoder):
     proposed, and it is pretrained on captions; here they are patches, and it is not.
     """
 
+    text: TextEncoder
     side: VisionEncoder
 
     def __init__(

@@ -26,6 +26,7 @@ PLACES = {
     "backbone": "backbone.",
     "size": "size.",
     "text": "size.text.",
+    "tokens": "size.tokenizer.",
     "vision": "size.vision.",
     "trainer": "trainer.",
     "logger": "logger.",

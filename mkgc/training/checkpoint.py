@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from mkgc.app.sealed import intact, sealed, write_sealed
 from mkgc.data.processor import Processor
 from mkgc.encoders.text import check_length, text_parts
+from mkgc.encoders.words import WordEncoder
 from mkgc.errors import CheckpointError, MkgcError
 from mkgc.training.run import checkpoint_file
 from mkgc.training.smoke import warn_of_smoke
@@ -76,6 +77,9 @@ def build_task(config: DictConfig, processor: Processor, metadata: dict[str, Any
     build = instantiate(config.task.model)
     parts = {key: {"vocabulary": processor.tokenizer.size} for key in text_parts(config.backbone)}
     backbone = build_backbone(config, **parts)
+    for encoder in (getattr(backbone, key) for key in parts):
+        if isinstance(encoder, WordEncoder):
+            encoder.load_vectors(processor.tokenizer.names)
     metadata = describe(config, processor) if metadata is None else metadata
     return build(backbone=backbone, processor=processor, optim=instantiate(config.optim), metadata=metadata)
 

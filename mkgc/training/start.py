@@ -24,7 +24,7 @@ FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "init_std", "margin", "chunk",
     "negatives", "reconstruction_weight", "transformers_version", "use_cache", "dtype", "initializer_range",
-    "pad_token_id", "inputs",
+    "pad_token_id", "inputs", "vectors",
 })  # fmt: skip
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 

@@ -182,6 +182,8 @@ def _part(path: str) -> Place | None:
         return Place((optim.Optimizer,), partial=True)
     if above == "backbone":
         return Place((nn.Module,), partial=name == "fusion")
+    if path == "backbone.text.characters":
+        return Place((nn.Module,))
     return Place((Settings,)) if above == "task.model" else None
 
 

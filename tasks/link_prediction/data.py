@@ -27,7 +27,7 @@ def read(
     processor: TripleProcessor | None = None,
     protocol: Literal["strict", "paper"] = "strict",
     examples: Literal["queries", "repeated", "triples"] = "queries",
-    inputs: Sequence[str] = ("text",),
+    inputs: Sequence[Literal["text", "images", "triples"]] = ("text",),
 ) -> Dataset:
     """Makes queries of a graph for a trained model's ``processor`` or for a new one.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -21,6 +22,7 @@ from mkgc.data.scene_batch import SceneFeatures
 from mkgc.data.sentences import SentenceProcessor, read_sentences
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
+from mkgc.data.whole_words import spell
 from mkgc.errors import DataError
 from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.spans import bio_spans
@@ -28,6 +30,9 @@ from mkgc.nn.crf import repair_bio
 from tasks.mner.example import TaggedExample, parse_tagged
 from tasks.mner.source import TaggedSource
 from tasks.mner.windows import Window, windows
+
+Given = Literal["text", "characters", "images", "scene"]
+"""What a backbone may be given of a tagged sentence."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +87,30 @@ class TaggedBatch(Part):
 class TaggingProcessor(SentenceProcessor):
     """Splits words into pieces, and cuts long words, then ends of sentences; the labels are entity types.
 
+    With ``characters``, texts have those of each word at its first piece.
+
     Raises:
         ConfigError: ``data.max_length`` leaves no room for a word.
     """
 
     kind = "entity type"
 
-    def __init__(self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings, characters: bool = False
+    ) -> None:
         super().__init__(tokenizer, labels, settings)
         check_room(settings.max_length, 3, "a piece, and a mark at either end")
         self.tags = ("O", *(f"{mark}-{label}" for label in labels for mark in "BI"))
         self.index = {tag: i for i, tag in enumerate(self.tags)}
+        self.characters = characters
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | ({"characters": True} if self.characters else {})
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TaggingProcessor:
+        tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings.from_carried(state["settings"])
+        return cls(tokenizer, tuple(state["labels"]), settings, state.get("characters", False))
 
     def encode(self, example: TaggedExample) -> TaggedFeatures:
         """Ids between [CLS] and [SEP]; words of which nothing fits into ``max_length`` are predicted as O."""
@@ -130,6 +148,9 @@ class TaggingProcessor(SentenceProcessor):
         settings = self.settings
         positions = pad([item.positions for item in features], IGNORED, 1)
         text = text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length)
+        if self.characters:
+            words = [dict(zip(item.positions, item.words, strict=False)) for item in features]
+            text = replace(text, characters=spell(words, text.ids.shape[1]))
         return TaggedBatch(
             self.collate_parses(text, [item.governors for item in features]),
             image_batch([item.images for item in features], settings.images, settings.max_images, store),
@@ -172,6 +193,7 @@ def read(
     source: TaggedSource,
     tokenizer: Callable[[Iterable[str]], Tokenizer] | None = learned,
     processor: TaggingProcessor | None = None,
+    inputs: Sequence[Given] = ("text",),
 ) -> Dataset:
     """Encodes tagged sentences for a trained model's ``processor`` or for a new one.
 
@@ -182,4 +204,5 @@ def read(
         raise DataError("every tag of train is O: there is no entity type to learn", source.settings.root)
     silent = source.note_silent(lambda example: set(example.tags) != {"O"}, "an entity")
     notes = (*note_twins("entity types", source.labels), *silent)
-    return read_sentences(source, TaggingProcessor, tokenizer, processor, notes)
+    make = partial(TaggingProcessor, characters="characters" in inputs)
+    return read_sentences(source, make, tokenizer, processor, notes)

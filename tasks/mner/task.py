@@ -1,4 +1,4 @@
-"""Multimodal named entity recognition: a tag per word, decoded by a CRF."""
+"""Multimodal named entity recognition: a tag per word, decoded by a CRF or each for itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mkgc.data.examples import Span
 from mkgc.data.processor import Processor
 from mkgc.data.words import span_as_dict
 from mkgc.errors import ConfigError
-from mkgc.heads.span import SpanTagger
+from mkgc.heads.span import Decoder, SpanTagger
 from mkgc.heads.span_detection import SpanDetection
 from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.spans import SpanF1, bio_spans
@@ -37,6 +37,8 @@ Recorded = tuple[Int[Tensor, "B L"], Float[Tensor, "B W"], Float[Tensor, "B W"]]
 
 class EntityRecognition(Task):
     """A CRF over the words, each read at its first piece, that knows which tags may follow which.
+
+    ``decoder="softmax"`` has no CRF: the likeliest tag of each word by itself.
 
     ``pooling="pieces"`` is the released code's: the CRF runs over all pieces, with states of their own for
     continuations (X), [CLS] and [SEP] and one that padding would have, and no constraint.
@@ -60,13 +62,14 @@ class EntityRecognition(Task):
         metadata: dict[str, Any],
         pooling: Literal["words", "pieces"] = "words",
         dropout: float = 0.1,
+        decoder: Decoder = "crf",
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
         if pooling not in ("words", "pieces"):
             raise ConfigError(f"task.model.pooling={pooling}: choose words or pieces")
         self.pooling = pooling
         self.states = self._states(processor)
-        self.head = SpanTagger(backbone.width, self.states, dropout, bio=pooling == "words")
+        self.head = SpanTagger(backbone.width, self.states, dropout, pooling == "words", decoder)
         self.spans = self._span_detection(backbone.detect_spans(), dropout)
         self.build_metrics()
 
@@ -107,13 +110,13 @@ class EntityRecognition(Task):
     def losses(self, batch: TaggedBatch) -> dict[str, Tensor]:
         tags = batch.tags if self.pooling == "words" else self._piece_states(batch)
         scores, spans = self._scores(batch)
-        parts = {"tags": self.head.crf(scores, tags, self.mask(batch))}
+        parts = {"tags": self.head.tagging(scores, tags, self.mask(batch))}
         if self.spans is not None and spans is not None:
             parts["spans"] = self.spans.loss(spans, tags, self.mask(batch))
         return parts
 
     def weight(self, batch: TaggedBatch) -> Tensor:
-        """The number of sentences that the CRF reads anything of."""
+        """The number of sentences of which anything is tagged."""
         return self.mask(batch).any(1).sum().float()
 
     def _piece_states(self, batch: TaggedBatch) -> Int[Tensor, "B T"]:
@@ -126,7 +129,7 @@ class EntityRecognition(Task):
 
     def decode(self, batch: TaggedBatch, scores: Float[Tensor, "B S C"]) -> Int[Tensor, "B L"]:
         """A tag for every word of the sentences; O for those that were cut, and for states that are no tag."""
-        tags = self.head.crf.decode(scores, self.mask(batch))
+        tags = self.head.tagging.decode(scores, self.mask(batch))
         if self.pooling == "pieces":
             tags = _at_words(tags, batch) - self.states.index("O")
         is_tag = batch.word_mask & (tags >= 0) & (tags < len(self.processor.tags))
@@ -169,7 +172,7 @@ class EntityRecognition(Task):
 
     def _marginals(self, batch: TaggedBatch, scores: Float[Tensor, "B S C"]) -> Float[Tensor, "B W C"]:
         """The probability of each state at each word."""
-        marginals = self.head.crf.marginals(scores, self.mask(batch))
+        marginals = self.head.tagging.marginals(scores, self.mask(batch))
         return _at_words(marginals, batch) if self.pooling == "pieces" else marginals
 
     def _certain(

@@ -40,12 +40,16 @@ PUNCTUATION = ("@", "@", "#", "#")
 """Known pieces in their place. Source: Zhou and Chen (2022), An Improved Baseline for Sentence-level Relation
 Extraction, where they do better than new tokens."""
 
-Markers = Literal["new", "punctuation", "released"]
+Markers = Literal["new", "punctuation", "released", "none"]
+
+Given = Literal["text", "distances", "images", "scene"]
+"""What a backbone may be given of a sentence with two mentions."""
 
 
 @dataclass(frozen=True)
 class RelationFeatures:
-    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers, ``label`` -100 if unknown.
+    """A sentence as ids; ``head`` and ``tail`` are the positions of their opening markers (of their first pieces, where
+    there are none), ``label`` -100 if unknown.
 
     ``words`` are the numbers of the words that its ids are pieces of, -1 of marks. ``cut`` says what of it is not read,
     ``mentions`` which words the mentions of a record are (:func:`span_as_dict`); ``scene`` is None where no scene graph
@@ -77,7 +81,9 @@ class RelationProcessor(SentenceProcessor):
     """Marks head and tail, cuts what is too long around them, and pads.
 
     The markers are new tokens, which have to be learned, or punctuation, which every encoder knows. "released" are new
-    ones that stand where MKGformer's released code puts them. ``null_relation`` is the label that is not scored.
+    ones that stand where MKGformer's released code puts them; with "none" the sentence is as it was.
+    ``null_relation`` is the label that is not scored. With ``distances``, texts say of each token how many it stands
+    behind the head and the tail.
 
     Raises:
         ConfigError: The vocabulary has no such punctuation, or ``data.max_length`` leaves no room for two mentions.
@@ -92,11 +98,12 @@ class RelationProcessor(SentenceProcessor):
         settings: DataSettings,
         markers: Markers = "new",
         null_relation: str | None = None,
+        distances: bool = False,
     ) -> None:
         super().__init__(tokenizer, labels, settings)
         why = "a piece of each mention, four markers, and a mark at either end"
         check_room(settings.max_length, 2 + len(MARKERS) + 2, why)
-        self.markers, self.null_relation = markers, null_relation
+        self.markers, self.null_relation, self.distances = markers, null_relation, distances
         known = [tokenizer.pieces([mark])[0][-1] for mark in PUNCTUATION]
         if markers == "punctuation" and tokenizer.unknown in known:
             raise ConfigError("task.data.markers=punctuation: the vocabulary lacks @ or #; use new ones")
@@ -104,15 +111,17 @@ class RelationProcessor(SentenceProcessor):
         self.marker_ids = known if markers == "punctuation" else new
 
     def new_tokens(self) -> dict[str, int]:
-        return {} if self.markers == "punctuation" else {"markers": len(MARKERS)}
+        return {} if self.markers in ("punctuation", "none") else {"markers": len(MARKERS)}
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"markers": self.markers, "null_relation": self.null_relation}
+        own = {"markers": self.markers, "null_relation": self.null_relation}
+        return super().state() | own | ({"distances": True} if self.distances else {})
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> RelationProcessor:
         tokenizer, settings = Tokenizer.from_state(state["tokenizer"]), DataSettings.from_carried(state["settings"])
-        return cls(tokenizer, tuple(state["labels"]), settings, state["markers"], state["null_relation"])
+        own = state["markers"], state["null_relation"], state.get("distances", False)
+        return cls(tokenizer, tuple(state["labels"]), settings, *own)
 
     def encode(self, example: RelationExample) -> RelationFeatures:
         """Ids with the markers in place; over ``max_length``, long words are cut, then the farthest from both mentions.
@@ -124,8 +133,7 @@ class RelationProcessor(SentenceProcessor):
         lengths, mentions = [len(ids) for ids in pieces], [range(*example.head), range(*example.tail)]
         room = self.settings.max_length - len(MARKERS) - 2
         kept = cut_words(lengths, room, _nearest(len(pieces), mentions), needed=[*mentions[0], *mentions[1]])
-        before = (_released_markers if self.markers == "released" else _markers_before)(example)
-        ids, words = [tokenizer.start], [MARK]
+        before, ids, words = self._markers_before(example), [tokenizer.start], [MARK]
         opened: dict[int, int] = {}
         starts: dict[int, int] = {}
         for word, own in enumerate([*pieces, []]):
@@ -141,8 +149,8 @@ class RelationProcessor(SentenceProcessor):
         cut = describe_cut(lengths, kept, zip(("head", "tail"), mentions, strict=True), example.raw)
         return RelationFeatures(
             (*ids, tokenizer.stop),
-            opened[0],
-            opened[2],
+            opened.get(0, starts[example.head.start]),
+            opened.get(2, starts[example.tail.start]),
             label,
             example.images,
             (*words, MARK),
@@ -151,13 +159,22 @@ class RelationProcessor(SentenceProcessor):
             governors=self.encode_parse(example.governors, starts, kept, len(ids) + 1),
         )
 
+    def _markers_before(self, example: RelationExample) -> dict[int, list[int]]:
+        """Which markers stand before which word, or behind the last."""
+        if self.markers == "none":
+            return {}
+        return (_released_markers if self.markers == "released" else _markers_before)(example)
+
     def collate(self, features: Sequence[RelationFeatures], store: LoadedImages) -> RelationBatch:
         settings = self.settings
         text = text_batch([item.ids for item in features], self.tokenizer.pad, settings.least_length)
+        markers = torch.tensor([[item.head, item.tail] for item in features])
+        if self.distances:
+            text = replace(text, distances=torch.arange(text.ids.shape[1])[:, None] - markers[:, None])
         return RelationBatch(
             self.collate_parses(text, [item.governors for item in features]),
             image_batch([item.images for item in features], settings.images, settings.max_images, store),
-            torch.tensor([[item.head, item.tail] for item in features]),
+            markers,
             torch.tensor([item.label for item in features]),
             self.collate_scenes(item.scene for item in features),
         )
@@ -209,6 +226,7 @@ def read(
     processor: RelationProcessor | None = None,
     markers: Markers = "new",
     null_relation: str | list[str] | None = None,
+    inputs: Sequence[Given] = ("text",),
 ) -> Dataset:
     """Encodes sentences with marked mentions for a trained model's ``processor`` or for a new one.
 
@@ -223,5 +241,5 @@ def read(
     null = processor.null_relation if processor else find_null(source.labels, null_relation)
     silent = source.note_silent(lambda example: example.relation != null, "a relation")
     notes = (note_null(null), *note_twins("relations", source.labels), *silent)
-    make = partial(RelationProcessor, markers=markers, null_relation=null)
+    make = partial(RelationProcessor, markers=markers, null_relation=null, distances="distances" in inputs)
     return read_sentences(source, make, tokenizer, processor, notes)

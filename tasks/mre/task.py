@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from mkgc.batch import IGNORED
-from mkgc.heads.pair import PairClassifier
+from mkgc.data.dataset import Dataset
+from mkgc.heads.pair import PairClassifier, Pooling
 from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.relation import RelationF1
 from mkgc.models.fusion_encoder import FusionEncoder
@@ -20,11 +21,16 @@ from mkgc.training.task import Task
 from tasks.mre.data import RelationBatch, RelationProcessor
 from tasks.mre.example import RelationExample
 from tasks.mre.explained import RelationExplainer
+from tasks.mre.matching import MatchingBlanks, match_blanks
 from tasks.mre.recorded import describe
 
 
 class RelationExtraction(Task):
-    """Scores every relation for each example; ``pooling`` is that of :class:`mkgc.heads.pair.PairClassifier`."""
+    """Scores every relation for each example.
+
+    ``pooling`` and ``dropout`` are those of :class:`mkgc.heads.pair.PairClassifier`, ``matching`` is a stage before
+    training (:mod:`tasks.mre.matching`).
+    """
 
     monitor = "dev/f1"
     rows = Task.rows | {re.compile(r"^head\.classifier\."): ("relation", 1)}
@@ -36,11 +42,14 @@ class RelationExtraction(Task):
         processor: RelationProcessor,
         optim: Optim,
         metadata: dict[str, Any],
-        pooling: Literal["markers", "cls"] = "markers",
+        pooling: Pooling = "markers",
+        dropout: float = 0.0,
+        matching: MatchingBlanks | None = None,
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
         backbone.text.add_tokens(processor.new_tokens())
-        self.head = PairClassifier(backbone.width, len(processor.labels), pooling)
+        self.head = PairClassifier(backbone.width, len(processor.labels), pooling, dropout)
+        self.matching = matching
         self.top_k: int | None = None
         self.build_metrics()
 
@@ -48,10 +57,24 @@ class RelationExtraction(Task):
         null = self.processor.null_relation
         return RelationF1(none=None if null is None else self.processor.labels.index(null))
 
+    def before_fit(self, dataset: Dataset, resumed: bool = False) -> dict[str, Any]:
+        """Matching the blanks, if that is asked for."""
+        if self.matching is None or self.matching.epochs == 0 or resumed:
+            return {}
+        return dict(match_blanks(self, dataset, self.matching))
+
+    def represent(self, batch: RelationBatch) -> Float[Tensor, "B P"]:
+        """The vector of each sentence that is classified."""
+        return self.head.pool(self._states(batch), batch.markers, batch.text.mask)
+
+    def _states(self, batch: RelationBatch) -> Float[Tensor, "B T D"]:
+        scene = {} if batch.scene is None else {"scene": batch.scene}
+        states: Float[Tensor, "B T D"] = self.backbone(batch.text, batch.images, **scene).text
+        return states
+
     def scores(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""
-        scene = {} if batch.scene is None else {"scene": batch.scene}
-        return self.head(self.backbone(batch.text, batch.images, **scene).text, batch.markers)
+        return self.head(self._states(batch), batch.markers, batch.text.mask)
 
     def losses(self, batch: RelationBatch) -> dict[str, Tensor]:
         total = F.cross_entropy(self.scores(batch), batch.labels, ignore_index=IGNORED, reduction="sum")

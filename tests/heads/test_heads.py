@@ -53,10 +53,11 @@ def test_rows_of_the_head_are_those_of_the_input_and_learn_from_both() -> None:
 def test_a_pair_is_read_at_its_markers_or_at_the_first_token() -> None:
     states, markers = torch.randn(3, 5, 4), torch.tensor([[1, 3], [0, 2], [4, 1]])
     both, first = PairClassifier(4, 2), PairClassifier(4, 2, pooling="cls")
+    mask = torch.ones(3, 5, dtype=torch.bool)
     for b, (head, tail) in enumerate(markers.tolist()):
         expected = both.classifier(torch.cat([states[b, head], states[b, tail]]))
-        torch.testing.assert_close(both(states, markers)[b], expected, **near)
-        torch.testing.assert_close(first(states, markers)[b], first.classifier(states[b, 0]), **near)
+        torch.testing.assert_close(both(states, markers, mask)[b], expected, **near)
+        torch.testing.assert_close(first(states, markers, mask)[b], first.classifier(states[b, 0]), **near)
 
 
 def test_a_projection_is_a_direction() -> None:
@@ -84,7 +85,7 @@ def test_tags_of_a_sentence_are_scored_as_whole_paths() -> None:
     """All paths that BIO allows, one by one."""
     tags = ("O", "B-X", "I-X")
     head, states = SpanTagger(4, tags).eval(), torch.randn(1, 3, 4)
-    scores, chain = head(states), head.crf.chain
+    scores, chain = head(states), head.tagging.chain
     torch.testing.assert_close(scores[0], states[0] @ head.emit.weight.T + head.emit.bias, **near)
     paths = [p for p in product(range(3), repeat=3) if p[0] != 2 and (0, 2) not in pairwise(p)]
     total = {
@@ -97,4 +98,4 @@ def test_tags_of_a_sentence_are_scored_as_whole_paths() -> None:
     likely = torch.stack([*total.values()]).log_softmax(0)
     mask = torch.ones(1, 3, dtype=torch.bool)
     for path, expected in zip(paths, likely, strict=True):
-        torch.testing.assert_close(-head.crf(scores, torch.tensor([path]), mask), expected, **near)
+        torch.testing.assert_close(-head.tagging(scores, torch.tensor([path]), mask), expected, **near)

@@ -251,3 +251,21 @@ def test_the_bar_counts_epochs_from_one_and_shows_figures_alone() -> None:
     trainer.progress_bar_metrics = {"dev/f1": 0.5}
     assert bar._get_train_description(5).strip() == "Epoch 6/6"
     assert bar.get_metrics(trainer, None) == {"dev/f1": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("task", "system"),
+    [
+        ("mre", "pcnn"),
+        *(pytest.param("mner", name, marks=pytest.mark.slow) for name in ("cnn_bilstm_crf", "hbilstm_softmax")),
+    ],
+)
+def test_a_system_of_words_goes_on_as_if_it_had_not_been_killed(
+    task: str, system: str, tiny: Callable[..., Any], roots: Any, killed: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = tiny(task, roots[task], f"system={system}", "task.epochs=3")
+    whole = train(config, tmp_path / "whole")
+    killed("on_train_epoch_start", 2, config, tmp_path / "cut")
+    config.resume = str(tmp_path / "cut")
+    assert told(train(config, tmp_path / "cut")) == told(whole)
+    assert same(tmp_path / "cut", tmp_path / "whole")
