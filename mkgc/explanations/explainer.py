@@ -27,7 +27,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.explanations.contract import Answer, Part, Pass, Slot, require_explainable
 from mkgc.explanations.explanation import Effect, Explanation, PassLooks, Picture
 from mkgc.explanations.left_out import Hidden, leaving_out
-from mkgc.explanations.seen import Files, missing_looks, pass_looks, pictures_of
+from mkgc.explanations.seen import Files, file_names, missing_looks, pass_looks, pictures_of
 from mkgc.explanations.watch import watching
 from mkgc.images.loaded import LoadedImages
 from mkgc.training.task import Task
@@ -87,7 +87,7 @@ class Explainer:
         with watching(self.task.backbone) as seen:
             self.asked.read(batch.to(self.task.device))
         places = self.task.backbone.side.token_patches(seen.images) if seen.layers else []
-        pictures = pictures_of(seen, [files[one.number] for one in shown], places)
+        pictures = pictures_of(seen, [files[one.number] for one in shown], places, file_names(files))
         rows = [(passes[one.number].tokens, one.marked, files[one.number]) for one in shown]
         looks = tuple(pass_looks(seen, row, *of_row, pictures, places) for row, of_row in enumerate(rows))
         return tuple(pictures.values()), looks
@@ -109,6 +109,7 @@ def image_parts(files: Sequence[Files]) -> list[Part]:
         for slot, path in of_pass.items():
             own = places.setdefault((slot.group, path), {})
             own[number] = (*own.get(number, ()), slot)
-    parts = [Part(f"{group} {path.name}", "image", images=own) for (group, path), own in places.items()]
+    names = file_names(files)
+    parts = [Part(f"{group} {names[path]}", "image", images=own) for (group, path), own in places.items()]
     every = {number: tuple(of_pass) for number, of_pass in enumerate(files) if of_pass}
     return [*parts, *([Part("all images", "images", images=every)] if len(parts) > 1 else [])]

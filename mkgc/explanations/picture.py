@@ -59,7 +59,8 @@ def _blocks(one: Explanation) -> Iterator[Block]:
                 f"The first of {len(one.passes)} texts that were read: the page shows all.", 9.0, color=DIM
             )
         if seen.layers:
-            yield from (_image_block(picture, i, seen) for i, picture in enumerate(one.pictures[:PICTURES]))
+            own = [i for i in range(len(one.pictures)) if any(token.image == i for token in seen.visual)]
+            yield from (_image_block(one.pictures[i], i, seen) for i in own[:PICTURES])
         yield _numbers_block(one, seen)
     yield from (words_block(f"Note: {one_line(note, NOTED)}", 9.0, color=DIM) for note in one.notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,16 @@ Pictures = Mapping[tuple[str, Path], Picture]
 """The images of a record by group and file."""
 
 
-def pictures_of(seen: Watched, files: Sequence[Files], places: Places) -> dict[tuple[str, Path], Picture]:
+def file_names(files: Sequence[Files]) -> dict[Path, str]:
+    """What the images of some passes are called: by the names of their files, with their folders' if these repeat."""
+    paths = dict.fromkeys(path for of_pass in files for path in of_pass.values())
+    often = Counter(path.name for path in paths)
+    return {path: path.name if often[path.name] == 1 else f"{path.parent.name}/{path.name}" for path in paths}
+
+
+def pictures_of(
+    seen: Watched, files: Sequence[Files], places: Places, names: Mapping[Path, str]
+) -> dict[tuple[str, Path], Picture]:
     """Every image that some passes showed, as the network saw it, once."""
     groups = {group.group: group for group in seen.images}
     grids = {patch.group: (patch.rows, patch.columns) for patch in places if patch is not None}
@@ -34,7 +44,7 @@ def pictures_of(seen: Watched, files: Sequence[Files], places: Places) -> dict[t
             key, group = (slot.group, path), groups[slot.group]
             if key not in found:
                 pixels = group.pixels[group.slots[row, slot.number]].permute(1, 2, 0).cpu().numpy()
-                found[key] = Picture(path.name, slot.group, str(path), pixels, *grids.get(slot.group, (1, 1)))
+                found[key] = Picture(names[path], slot.group, str(path), pixels, *grids.get(slot.group, (1, 1)))
     return found
 
 

@@ -18,6 +18,11 @@ RECORDS: dict[str, dict[str, Any]] = {
 """A record of each task; the graph has an image of its entity."""
 
 
+def slow(*values: Any) -> Any:
+    """A case of a parametrised test that is for the slow tier."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with two images."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mkgc.training.checkpoint import save
 from tests.conftest import said
-from tests.explanations.conftest import RECORDS, stir
+from tests.explanations.conftest import RECORDS, slow, stir
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>&amp;'\"\u202e$x_1$"
 
@@ -101,11 +101,11 @@ def test_an_earlier_explanation_is_replaced_whole_and_nothing_else_is_touched(
     ("task", "overrides", "line"),
     [
         ("mre", ["backbone=text_only"], "RelationExtraction, looks at no images"),
-        ("mner", ["backbone.fusion.caf=false"], "EntityRecognition, looks at no images"),
-        ("mre", ["~data.images.image"], "RelationExtraction, looks at no images"),
+        slow("mner", ["backbone.fusion.caf=false"], "EntityRecognition, looks at no images"),
+        slow("mre", ["~data.images.image"], "RelationExtraction, looks at no images"),
         ("link_prediction", ["backbone=kge/distmult"], "does not read a record's text and images"),
-        ("link_prediction", ["backbone=kge/ikrl"], "does not read a record's text and images"),
-        ("link_prediction", ["backbone=kg_bert"], "does not read a record's text and images"),
+        slow("link_prediction", ["backbone=kge/ikrl"], "does not read a record's text and images"),
+        slow("link_prediction", ["backbone=kg_bert"], "does not read a record's text and images"),
     ],
 )
 def test_a_model_that_does_not_look_from_text_to_images_is_one_line(

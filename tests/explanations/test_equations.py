@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mkgc.explanations.explanation import Explanation
 from mkgc.inference import Predictor
-from tests.explanations.conftest import RECORDS
+from tests.explanations.conftest import RECORDS, slow
 
 pytestmark = pytest.mark.usefixtures("without_gradients")
 near: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
@@ -54,7 +54,7 @@ def projected(layer: Any, side: Any, x_t: Tensor, x_v: Tensor) -> tuple[Tensor, 
     return q, k, v, keys, values
 
 
-@pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
+@pytest.mark.parametrize("task", ["link_prediction", *map(slow, ("mre", "mner"))])
 def test_lambda_and_attention_are_equations_10_to_12_of_the_weights(
     predictor: Callable[..., Predictor], folder: Path, task: str
 ) -> None:
@@ -84,7 +84,7 @@ def test_lambda_and_attention_are_equations_10_to_12_of_the_weights(
         torch.testing.assert_close((1 - shown) * own + shown * of_text, joined, **near)
 
 
-@pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
+@pytest.mark.parametrize("task", ["link_prediction", *map(slow, ("mre", "mner"))])
 def test_similarities_are_equations_13_and_14_of_the_states(
     predictor: Callable[..., Predictor], folder: Path, task: str
 ) -> None:

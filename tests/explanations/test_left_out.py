@@ -12,7 +12,7 @@ import pytest
 from mkgc.explanations.explanation import Explanation
 from mkgc.inference import Predictor
 from tests.conftest import paint
-from tests.explanations.conftest import RECORDS
+from tests.explanations.conftest import RECORDS, slow
 
 
 def effects(one: Explanation) -> dict[str, dict[str, float]]:
@@ -101,6 +101,14 @@ def test_an_entity_of_the_graph_has_a_token_a_text_and_its_own_images(
     assert one.passes[0].tokens[one.passes[0].marked["[MASK]"][0]] == "[MASK]"
 
 
+def test_images_of_one_name_are_told_apart_and_shown_where_they_are_read(explained: Callable[..., Explanation]) -> None:
+    one = explained("link_prediction", record={"head": "e/0", "tail": "e/2"})
+    assert [picture.name for picture in one.pictures] == ["e.0/0.png", "e.2/0.png"]
+    assert [effect.part for effect in one.effects][:3] == ["image e.0/0.png", "image e.2/0.png", "all images"]
+    shown = [{token.image for token in seen.visual} - {None} for seen in one.passes]
+    assert shown == [{0}, {1}]
+
+
 def test_a_question_for_a_relation_shows_both_prompts_of_the_best_one(explained: Callable[..., Explanation]) -> None:
     one = explained("link_prediction", record={"head": "e/0", "tail": "e/1"})
     best = one.answers[0].name
@@ -113,6 +121,7 @@ def test_a_question_for_a_relation_shows_both_prompts_of_the_best_one(explained:
     assert sum(answer.probability for answer in one.answers) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_each_record_is_explained_by_its_own_images_whatever_the_others_show(
     predictor: Callable[..., Predictor], folder: Path
 ) -> None:
@@ -146,8 +155,8 @@ def test_each_record_is_explained_by_its_own_images_whatever_the_others_show(
     ("overrides", "kinds", "note"),
     [
         (["backbone=vilbert"], ("co-attention", "co-attention"), "co-attention has no prefix"),
-        (["backbone=visualbert"], ("attention in one stream", "attention in one stream"), "in one stream"),
-        (["backbone=umt"], ("co-attention", "co-attention"), "co-attention has no prefix"),
+        slow(["backbone=visualbert"], ("attention in one stream", "attention in one stream"), "in one stream"),
+        slow(["backbone=umt"], ("co-attention", "co-attention"), "co-attention has no prefix"),
         (["backbone.fusion.pgi=false"], ("CAF", None), "image tokens do not look at the text"),
     ],
 )
@@ -167,7 +176,7 @@ def test_other_ways_to_join_text_and_images_show_what_they_have_and_say_what_the
     assert len(one.effects) == 6
 
 
-@pytest.mark.parametrize("name", ["adapcoatt", "umgf", "bert_sg", "mega"])
+@pytest.mark.parametrize("name", ["bert_sg", *map(slow, ("adapcoatt", "umgf", "mega"))])
 def test_systems_without_attention_over_patches_show_what_leaving_out_changes(
     predictor: Callable[..., Predictor], folder: Path, name: str
 ) -> None:
