@@ -222,7 +222,7 @@ def _finish(
     write_json(folder / "metrics.json", figures)
     RunLog(folder).write(_ending(config, figures))
     for tracker in trackers(trainer):
-        tracker.show(partial(gather_results, folder, figures, task, dataset.source))
+        tracker.show(partial(gather_results, folder, figures, task, dataset))
 
 
 def _ending(config: DictConfig, figures: dict[str, Any]) -> str:

@@ -22,6 +22,9 @@ from mkgc.tracking.wandb_file import Kept, read_kept
 
 STEP = "trainer/global_step"
 
+COUNTS = ("/support", "/count")
+"""Figures that say how much was scored, which no epoch changes."""
+
 Cell = dict[str, Any]
 """A cell of a table: its ``text``, or the ``picture`` that it shows, as an address with the data in it."""
 
@@ -111,7 +114,12 @@ def curves(run: Kept) -> str:
     found: dict[str, list[tuple[float, float]]] = {}
     for row in run.rows:
         for key, value in row.items():
-            if STEP in row and key.startswith(("train/", "dev/", "lr")) and isinstance(value, int | float):
+            if (
+                STEP in row
+                and key.startswith(("train/", "dev/", "lr"))
+                and not key.endswith(COUNTS)
+                and isinstance(value, int | float)
+            ):
                 found.setdefault(key, []).append((float(row[STEP]), float(value)))
     drawn = {key: points for key, points in sorted(found.items()) if len(points) > 1 and key.count("/") < 2}
     rows = -(-len(drawn) // 4)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from mkgc.analysis.predictions import Answer
 from mkgc.analysis.predictions import Prediction as Recorded
 from mkgc.errors import printable
@@ -15,7 +18,7 @@ from mkgc.training.run import PREDICTIONS, QUERIES
 from mkgc.training.smoke import spread
 
 if TYPE_CHECKING:
-    from mkgc.data.dataset import DataSource
+    from mkgc.data.dataset import Dataset
 
 SHOWN = 48
 """Predictions that are shown, spread over the test split."""
@@ -60,20 +63,22 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Results:
-    """``figures`` are those of ``metrics.json``; ``panels`` are pictures that explain predictions, by name."""
+    """``figures`` are those of ``metrics.json``; ``panels`` are pictures that explain some predictions."""
 
     figures: Mapping[str, Any]
     predictions: Sequence[Shown] = ()
     confusion: Confusion | None = None
-    panels: Mapping[str, Path] | None = None
+    panels: Sequence[UInt8[np.ndarray, "H W 3"]] = ()
 
 
-def gather_results(folder: Path, figures: Mapping[str, Any], task: Any, source: DataSource) -> Results:
+def gather_results(folder: Path, figures: Mapping[str, Any], task: Any, dataset: Dataset) -> Results:
     """What the folder of a tested run holds of its predictions: recorded ones, or ranked queries of a graph."""
     from mkgc.analysis.predictions import Predictions
     from mkgc.data.graph_source import GraphSource
+    from mkgc.tracking.panels import explained
     from mkgc.tracking.ranked import shown_queries
 
+    source = dataset.source
     if isinstance(source, GraphSource) and (folder / QUERIES).is_file():
         named = task.named(task.processor)
         graph = source.ordered(named["entity"], named["relation"]).graph
@@ -81,7 +86,8 @@ def gather_results(folder: Path, figures: Mapping[str, Any], task: Any, source: 
     if not (folder / PREDICTIONS).is_file():  # a task may record none
         return Results(figures)
     rows = Predictions.load(folder / PREDICTIONS).rows
-    return Results(figures, shown(rows, Path(source.settings.root)), confused(rows))
+    examples = shown(rows, Path(source.settings.root))
+    return Results(figures, examples, confused(rows), explained(task, dataset, rows))
 
 
 def shown(rows: Sequence[Recorded], root: Path) -> list[Shown]:

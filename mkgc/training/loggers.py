@@ -114,6 +114,8 @@ class TensorBoardCurves(TensorBoardLogger):
             writer.add_figure(f"test/predictions/{number}", sheet, step)
         if results.confusion is not None:
             writer.add_figure("test/confusion", draw_confusion(results.confusion), step)
+        for number, picture in enumerate(results.panels):
+            writer.add_image(f"test/explanations/{number}", picture, step, dataformats="HWC")
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
         self._step = max(self._step, step or 0)
@@ -199,6 +201,8 @@ class WandbRun(WandbLogger):
             names = list(results.confusion.classes)
             plot = wandb.plot.confusion_matrix(y_true=gold, preds=predicted, class_names=names, title="Test confusion")
             run.log({"test/confusion": plot})
+        if results.panels:
+            run.log({"test/explanations": [wandb.Image(picture) for picture in results.panels]})
 
     def end(self, failed: bool) -> None:
         if self._experiment is not None:

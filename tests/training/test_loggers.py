@@ -249,6 +249,16 @@ def test_a_run_is_not_ended_by_curves_that_cannot_be_written(
     assert line.startswith("logger=csv has failed, and the run goes on without it: OSError: [Errno 28] No space left")
 
 
+def test_a_model_that_reads_text_and_images_is_shown_with_what_it_confused_and_why(
+    tiny: Callable[..., Any], mre_root: Path, tracker: Any, tmp_path: Path
+) -> None:
+    train(tiny("mre", mre_root, "task.epochs=1", "logger=wandb"), tmp_path / "run")
+    shown = {key: value for row in tracker.rows for key, value in row.items() if key.startswith("test/")}
+    assert len(shown["test/predictions"].data) == len(shown["test/examples"]) == 8
+    assert len(shown["test/explanations"]) == 3
+    assert "test/confusion" in shown
+
+
 def test_tensorboard_shows_settings_facts_and_predictions(quick: Callable[..., Any], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
