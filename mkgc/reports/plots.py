@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,9 @@ WIDE = 15.0
 
 TICKS = 12
 """Values that an axis names one by one."""
+
+BARS = 40
+"""Bars that a plot has at most."""
 
 NOWHERE = ("None", "")
 """How a setting reads that is null (``data.shots=null`` is all of train), or that a system does not have."""
@@ -88,11 +92,15 @@ def _names(points: Sequence[Point]) -> list[str]:
 
 
 def _number(points: Sequence[Point]) -> str | None:
-    """The setting that is a number, as far as it is there and not null, with most values; None where there is none."""
-    found = {}
-    for key in (key for key in points[0].row if key not in IDENTITY):
-        texts = {str(point.row[key]) for point in points} - {*NOWHERE}
-        if len(texts) > 1 and all(_float(text) is not None for text in texts):
+    """The setting that is a number, as far as it is there and not null, with most values; None where there is none.
+
+    There is none, either, where no two rows differ in it alone, as in a search: a line through them would mean nothing.
+    """
+    found, rows = {}, [point.row for point in points]
+    for key in (key for key in rows[0] if key not in IDENTITY):
+        texts = {str(row[key]) for row in rows} - {*NOWHERE}
+        lines = Counter(names([row for row in rows if str(row[key]) not in NOWHERE], key))
+        if len(texts) > 1 and max(lines.values()) > 1 and all(_float(text) is not None for text in texts):
             found[key] = len(texts)
     return max(found, key=lambda key: found[key]) if found else None
 
@@ -156,7 +164,12 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _bars(points: Sequence[Point], measure: str) -> Figure:
-    """A bar a row with its mean, from 0; of several runs a whisker of one standard deviation, and a dot for each."""
+    """A bar a row with its mean, from 0; of several runs a whisker of one standard deviation, and a dot for each.
+
+    Of very many rows, those of the highest bars.
+    """
+    highest = sorted(range(len(points)), key=lambda i: -points[i].mean)[:BARS]
+    points = [points[i] for i in sorted(highest)]
     made, (axes,) = figure(5.6, 0.9 + 0.34 * len(points))
     places = range(len(points))
     means, spread = [point.mean for point in points], [point.sd for point in points]

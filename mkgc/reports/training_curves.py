@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import statistics
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -85,11 +86,15 @@ def draw_training(groups: Sequence[Group], names: Sequence[str]) -> Figure | Non
 
 
 def _draw(axes: Axes, runs: Sequence[Curve], name: str, i: int, marked: bool) -> None:
-    """The curve of each of a group's runs; with one run, points are marked."""
-    how: dict[str, Any] = look(i) if marked and len(runs) == 1 else {"color": COLOURS[i % len(COLOURS)]}
-    for j, curve in enumerate(curve for curve in runs if curve):
-        places, values = zip(*curve, strict=True)
-        axes.plot(places, values, **how, markersize=3, linewidth=1, label=label(name) if j == 0 else None)
+    """The mean of a group's runs, point by point as long as all go on, and a thin line for each of several."""
+    there = [curve for curve in runs if curve]
+    if not there:
+        return
+    how: dict[str, Any] = look(i) if marked else {"color": COLOURS[i % len(COLOURS)]}
+    mean = [tuple(map(statistics.fmean, zip(*points, strict=True))) for points in zip(*there, strict=False)]
+    axes.plot(*zip(*mean, strict=True), **how, markersize=4, linewidth=1.5, label=label(name))
+    for curve in there if len(there) > 1 else ():
+        axes.plot(*zip(*curve, strict=True), color=how["color"], linewidth=0.6, alpha=0.4)
 
 
 def _reached(group: Group) -> float:

@@ -91,6 +91,15 @@ def test_what_has_no_number_is_bars_with_whiskers(tmp_path: Path) -> None:
     assert ends[0] == pytest.approx([0.85 - np.std([0.8, 0.9], ddof=1), 0.85 + np.std([0.8, 0.9], ddof=1)])
 
 
+def test_trials_of_a_search_are_no_curve(tmp_path: Path) -> None:
+    for i in range(50):
+        settings = {"optim": {"lr": 0.1 / (i + 1)}, "backbone": {"text": {}, "width": 64 + i}}
+        run_of(tmp_path / f"{i:02}", settings, 0.5 - i / 200)
+    (axes,) = drawn(tmp_path)["systems"].axes
+    assert len(axes.patches) == 40
+    assert axes.get_yticklabels()[0].get_text() == "width=64, lr=0.1"
+
+
 def test_training_curves_are_loss_by_step_and_dev_by_epoch_and_time(tmp_path: Path) -> None:
     for name in ("A", "B"):
         curves(run_of(tmp_path / name, {"system": name}))

@@ -14,6 +14,7 @@ import mkgc
 from mkgc.errors import CheckpointError, ConfigError, DataError
 from mkgc.evaluate import evaluate
 from mkgc.reports.found import read_runs
+from mkgc.reports.training_curves import read_curves
 from mkgc.train import train
 from mkgc.training import run as module
 from mkgc.training.checkpoint import read
@@ -97,6 +98,18 @@ def test_figures_say_what_made_them(quick: Callable[..., Any], tmp_path: Path, m
         assert made_by["dirty"] in (True, False)
 
 
+def test_figures_say_what_they_were_reached_on(quick: Callable[..., Any], kg_root: Path, tmp_path: Path) -> None:
+    """The data and the protocol, which a report does not mix; and whether more is better."""
+    first = train(quick("task.epochs=1"), tmp_path / "first")
+    again = train(quick("task.epochs=1", "data.shots=5", "protocol=paper", "data.images={}"), tmp_path / "again")
+    assert re.fullmatch("[0-9a-f]{16}", first["data"])
+    assert (again["data"], again["mode"]) == (first["data"], "max")
+    assert (first["protocol"], again["protocol"]) == ("strict", "paper")
+    test = kg_root / "test.tsv"
+    test.write_text("".join(test.read_text().splitlines(keepends=True)[1:]))
+    assert train(quick("task.epochs=1"), tmp_path / "other")["data"] != first["data"]
+
+
 def test_a_run_is_run_again_from_its_config_yaml(
     run: Callable[..., Any], quick: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -158,6 +171,10 @@ def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(
     killed("on_validation_start", 2, quick(), tmp_path / "cut")
     train(quick(f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / into)
     assert _curve(tmp_path / into) == _curve(tmp_path / "whole")
+    (one,) = read_runs([tmp_path / into])
+    seconds = [place for place, _ in read_curves(one).timed]
+    assert len(seconds) == 4
+    assert [0, *seconds, one.figures["seconds"]] == sorted([0, *seconds, one.figures["seconds"]])
 
 
 def test_a_finished_run_that_is_tested_again_has_each_row_once(quick: Callable[..., Any], tmp_path: Path) -> None:
