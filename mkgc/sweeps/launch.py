@@ -18,6 +18,7 @@ from mkgc.app.packages import ROOT
 from mkgc.app.signals import Ended
 from mkgc.app.sweeps import JobError
 from mkgc.errors import ConfigError, MkgcError, one_line
+from mkgc.reports.planned import write_planned
 from mkgc.sweeps import log
 from mkgc.sweeps.job import Job, JobRunner, objective, result
 from mkgc.sweeps.plan import Plan
@@ -44,6 +45,7 @@ class SweepLauncher(Launcher):
         self.plan = Plan(config, context.config_loader, searched=not self.grid)
         self.failed: dict[Job, JobError] = {}
         self.ended = 0
+        self.planned: dict[str, str] = {}
         self._lock: int | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -54,6 +56,9 @@ class SweepLauncher(Launcher):
         self._take_folder()
         jobs = self.plan.jobs(job_overrides, initial_job_idx, self.resumable)
         missing = [job for job in jobs if job.figures is None]
+        if self.grid and self.resumable:
+            self.planned |= {job.name: job.own for job in jobs}
+            write_planned(self.plan.folder, self.planned)
         if self.grid and self.resumable:
             before = f" ({len(jobs) - len(missing)} finished before)" if len(missing) < len(jobs) else ""
             say(f"sweep: {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}{before}; into {self.plan.folder}")

@@ -19,7 +19,7 @@ from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
 from mkgc.reports.errors import report_errors
 from mkgc.reports.found import read_runs
-from mkgc.reports.planned import unbegun
+from mkgc.reports.planned import unbegun, write_planned
 from mkgc.reports.runs import list_runs
 from mkgc.reports.saved import read_run
 from mkgc.reports.training_curves import read_curves
@@ -131,8 +131,7 @@ def curve_at(path: Path) -> None:
 
 def sweep_at(path: Path) -> None:
     finished(path.parent / "0", f1=0.5)
-    kept = {"overrides": {"task": ["task=mre", "seed=0,1"]}, "sweeper": {"_target_": "x.BasicSweeper", "params": None}}
-    path.write_text(json.dumps({"hydra": kept}))
+    write_planned(path.parent, {"0": "seed=0", "1": "seed=1"})
 
 
 def predicted_at(path: Path) -> None:
@@ -183,7 +182,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "figures": ("runs/one/metrics.json", run_at, exit_on_user_error),
     "settings": ("runs/one/config.yaml", run_at, exit_on_user_error),
     "curves": ("runs/one/curves/metrics.csv", curve_at, curves_of),
-    "sweep": ("runs/one/multirun.yaml", sweep_at, exit_on_user_error),
+    "sweep": ("runs/one/jobs.json", sweep_at, exit_on_user_error),
 }
 
 

@@ -51,7 +51,7 @@ def interrupted(folder: Path) -> None:
 
 
 def test_a_sweep_that_is_interrupted_or_fails_ends_so_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_of(sweep(tmp_path, "seed=0,1,2") / "0", {"backbone": {"text": {}}})
+    run_of(sweep(tmp_path, **{str(i): f"seed={i}" for i in range(3)}) / "0", {"backbone": {"text": {}}})
     failed(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         interrupted(tmp_path)
@@ -63,7 +63,7 @@ def test_one_job_has_no_table_and_a_sweep_of_which_nothing_began_neither(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(tmp_path / "nothing", capsys) == ""
-    run_of(sweep(tmp_path, "seed=0") / "0", {})
+    run_of(sweep(tmp_path, **{"0": ""}) / "0", {})
     assert ended(tmp_path, capsys) == ""
     assert not (tmp_path / "table.md").exists()
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from mkgc.errors import DataError
 from mkgc.reports.found import read_runs
-from mkgc.reports.planned import planned, unbegun
+from mkgc.reports.planned import planned, unbegun, write_planned
 from mkgc.reports.runs import list_runs
 from mkgc.reports.table import Spread, Table
 from tests.conftest import said
@@ -148,32 +147,26 @@ def test_what_is_missing_is_said_and_why(tmp_path: Path) -> None:
     )
 
 
-def sweep(folder: Path, *words: str, target: str = "x.BasicSweeper", **params: str) -> Path:
-    hydra = {"overrides": {"task": [*words]}, "sweeper": {"_target_": target, "params": params or None}}
+def sweep(folder: Path, **jobs: str) -> Path:
+    """A sweep's folder with the record of its jobs, by their folders."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra, "task": "???"}))
+    write_planned(folder, jobs)
     return folder
 
 
 def test_jobs_that_never_began_are_named_by_what_they_alone_have(tmp_path: Path) -> None:
-    sweep(tmp_path / "s", "task=mre", "backbone.fused=1,2", seed="0,1")
-    for name in ("0", "2"):
-        run_of(tmp_path / "s" / name, {"seed": int(name)})
+    sweep(tmp_path / "s", **{f"{i}_full": f"seed={i}" for i in range(4)})
+    for i in (0, 2):
+        run_of(tmp_path / "s" / f"{i}_full", {"seed": i})
     runs = read_runs([tmp_path])
-    assert unbegun([tmp_path], runs) == [
-        f"job 1 of {tmp_path}/s never began: seed=0 backbone.fused=2",
-        f"job 3 of {tmp_path}/s never began: seed=1 backbone.fused=2",
-    ]
+    assert unbegun([tmp_path], runs) == [f"job {i}_full of {tmp_path}/s never began: seed={i}" for i in (1, 3)]
     assert list_runs(runs, notes=["first"])[0].notes[0] == "first"
 
 
-def test_of_a_search_or_a_damaged_record_nothing_is_missing(tmp_path: Path) -> None:
-    assert planned(sweep(tmp_path / "a", "seed=0,1", target="x.OptunaSweeper")) == []
-    assert planned(sweep(tmp_path / "b", "seed=0,,=1")) == []
-    (tmp_path / "b" / "multirun.yaml").write_bytes(b"\xff\x00")
-    assert planned(tmp_path / "b") == []
-    run_of(sweep(tmp_path / "c", "seed=0,1") / "mine", {})
-    assert unbegun([tmp_path / "c"], read_runs([tmp_path / "c"])) == []
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"0": 1}', "[" * 100_000])
+def test_of_a_damaged_record_of_jobs_nothing_is_missing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "jobs.json").write_text(text)
+    assert planned(tmp_path) == {}
 
 
 def test_files_of_a_tracker_in_a_runs_folder_are_no_runs(tmp_path: Path) -> None:
