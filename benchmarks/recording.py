@@ -1,8 +1,8 @@
 """The cost of recording what a test predicts of each example: `python -m benchmarks.recording [ROUNDS]`.
 
-For each task of sentences on the Atlas, at the small size: processor time of an epoch of training, of a test pass that
-records nothing, and of one that records and writes ``predictions.jsonl``; the two tests take turns. Writes its table
-into `docs/benchmarks.md`.
+For each task of sentences on the Atlas, at the small size: processor time of an epoch of training without dev, as its
+first steps tell, of a test pass that records nothing, and of one that records and writes ``predictions.jsonl``; the two
+tests take turns. Writes its table into `docs/benchmarks.md`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mkgc.training.task import Task
 
 PAGE = Path("docs/benchmarks.md")
 BEGIN, END = "<!-- table: python -m benchmarks.recording -->", "<!-- end of recording table -->"
-ROUNDS = 5
+ROUNDS, STEPS = 5, 40
 
 
 def main() -> None:
@@ -47,9 +47,11 @@ def measured(name: str, rounds: int) -> str:
     data = DataModule(dataset, config.data.batch_size, 0)
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, max_epochs=1,
-        use_distributed_sampler=False,
+        use_distributed_sampler=False, limit_train_batches=STEPS, limit_val_batches=0, num_sanity_val_steps=0,
+        enable_model_summary=False,
     )  # fmt: skip
-    epoch = used(lambda: trainer.fit(task, data))
+    batches = -(-len(dataset.features["train"]) // config.data.batch_size)
+    epoch = used(lambda: trainer.fit(task, data)) * batches / STEPS
     pairs = [_round(task, dataset, trainer, data) for _ in range(rounds)]
     plain, recorded = (statistics.median(column) for column in zip(*pairs, strict=True))
     share = statistics.median((with_ - without) / epoch for without, with_ in pairs)
