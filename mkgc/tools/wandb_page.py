@@ -63,15 +63,17 @@ def _kind(value: Any) -> str:
 
 
 def read_table(folder: Path, path: str) -> tuple[list[str], list[list[Cell]]]:
-    """A logged table's columns and rows.
+    """A logged table's columns and rows, without its pictures, which are shown beside it.
 
     Raises:
         DataError: It is not there, or no table.
     """
     try:
         table = json.loads((folder / path).read_text(encoding="utf-8"))
-        return list(table["columns"]), [[_cell(value) for value in row] for row in table["data"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        kept = [i for i, name in enumerate(table["columns"]) if name != "image"]  # which the client keeps elsewhere
+        rows = [[_cell(row[i]) for i in kept] for row in table["data"]]
+        return [table["columns"][i] for i in kept], rows
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError("is no table that a run has logged", folder / path) from error
 
 
