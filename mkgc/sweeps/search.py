@@ -86,7 +86,7 @@ def _study(config: DictConfig) -> Any:
     from mkgc.sweeps.study import StudyFile
 
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    optuna.logging.set_verbosity(logging.ERROR)
     logging.getLogger("hydra_plugins.hydra_optuna_sweeper").setLevel(logging.CRITICAL)  # each failure has its line
     sweeper = config.hydra.sweeper
     return optuna.create_study(
