@@ -27,7 +27,7 @@ def hydra(*words: str) -> Any:
 
 @pytest.mark.parametrize(
     ("size", "values"),
-    [("small", "1,2,3,4"), ("base", "1,3,6,12"), ("e5_dino", "1,3,6,12"), ("minilm_dino", "1,2,3,6")],
+    [("small", "1,2,3,4"), ("base", "1,3,6,12"), ("minilm_dino", "1,2,3,6")],
 )
 def test_layer_sensitivity_means_for_each_size_its_own_depth(size: str, values: str) -> None:
     """12, 10-12, 7-12 and all of twelve layers."""
@@ -56,7 +56,7 @@ def test_the_ablation_has_every_variant() -> None:
 
 @pytest.mark.parametrize(
     ("experiment", "varied"),
-    [("ablation", "seed=5,6"), ("low_resource", "data.subset_seed=1"), ("search/rotate", "search.trials=9")],
+    [("ablation", "seed=5,6"), ("search/rotate", "search.trials=9")],
 )
 def test_the_same_command_has_the_same_folder_and_another_one_another(experiment: str, varied: str) -> None:
     word = f"experiment={experiment}"

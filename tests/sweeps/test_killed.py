@@ -32,18 +32,16 @@ def test_a_sweep_that_is_killed_and_started_again_ends_as_one_left_alone(
     assert not (tmp_path / "killed" / "table.md").exists()
     for folder in ("killed", "whole"):
         done = _started(tmp_path, *words, f"hydra.sweep.dir={folder}")
-        _, err = done.communicate(timeout=300)
-        assert done.returncode == 0, err
+        assert done.wait(timeout=300) == 0, (tmp_path / "printed").read_text()
     assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
     assert (tmp_path / "killed" / "table.md").read_text() == (tmp_path / "whole" / "table.md").read_text()
 
 
-def _started(folder: Path, *words: str) -> subprocess.Popen[str]:
+def _started(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "mkgc.train", *words],
-        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "mkgc.train", *words]
+    with (folder / "printed").open("a") as printed:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=printed)
 
 
 def _await(condition, seconds: float = 200) -> None:  # type: ignore[no-untyped-def]

@@ -46,6 +46,9 @@ def test_the_best_settings_are_written_and_train_as_they_are(
     said, where = out[out.index("best of the search") :].splitlines()[:2]
     assert f"dev mrr {best[2]['mrr']:.4f}" in said
     assert where == "its settings are in search/best.yaml"
+    text = (tmp_path / "search" / "best.yaml").read_text()
+    assert "python -m mkgc.train --config-dir DIR --config-name best" in text
+    assert not {"search", "launcher"} & yaml.safe_load(text).keys()
     code, _, err = run("train", "--config-dir", "search", "--config-name", "best", "hydra.run.dir=again")
     assert (code, err) == (0, "")
     again = json.loads((tmp_path / "again" / "metrics.json").read_text())
@@ -68,6 +71,7 @@ def test_a_search_goes_on_until_its_trials_have_ended(search: Callable[..., Any]
     assert len(study(tmp_path / "search").trials) == 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_interrupted_is_made_first(search: Callable[..., Any], tmp_path: Path) -> None:
     search("search.trials=1")
     interrupted = study(tmp_path / "search").ask(
@@ -154,12 +158,3 @@ def test_which_way_is_better_the_task_says(monkeypatch: pytest.MonkeyPatch) -> N
     assert direction("tasks.mre.task.RelationExtraction") == "maximize"
     monkeypatch.setattr(RelationExtraction, "mode", "min")
     assert direction("tasks.mre.task.RelationExtraction") == "minimize"
-
-
-def test_the_head_of_best_yaml_says_how_it_is_trained(search: Callable[..., Any], tmp_path: Path) -> None:
-    search("search.trials=1")
-    text = (tmp_path / "search" / "best.yaml").read_text()
-    assert "python -m mkgc.train --config-dir DIR --config-name best" in text
-    settings = yaml.safe_load(text)
-    assert settings["defaults"] == ["runs", "_self_"]
-    assert not {"search", "launcher"} & settings.keys()

@@ -53,6 +53,7 @@ def test_a_job_that_fails_ends_no_sweep_and_is_said_at_the_end(sweep: Sweep, tmp
     assert [line.endswith("(finished before)") for line in lines(out, "job ")] == [False, True, True]
 
 
+@pytest.mark.slow
 def test_an_interrupted_job_goes_on_and_ends_as_if_it_had_not_been(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
