@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.errors import DataError
 from mkgc.reports.references import referred, setting
+from mkgc.sweeps.digest import NOISE
 from mkgc.training.run import FAILED
 
 DEPTH = 50
@@ -28,7 +29,7 @@ LARGEST = 4 << 20
 SEEDS = ("seed", "data.subset_seed")
 """Keys in which repetitions of a run differ; the second chooses what a low-resource run is trained on."""
 
-UNRELATED = ("resume", "overwrite", "run", "logger", "launcher", "search", "data.root", "data.store")
+UNRELATED = NOISE | {"data.root"}
 """Keys that no figure depends on, once it is known that the data are the same."""
 
 

@@ -14,8 +14,11 @@ from mkgc.reports.references import referred
 SECTIONS = ("launcher", "search")
 """Sections about a sweep, which its jobs do not read."""
 
+CHOICES = ("low_resource", "size.fused_values", "system_tasks")
+"""Keys that say what may be chosen, or what an experiment compares; what was chosen stands in others."""
+
 NOISE = frozenset({
-    *SECTIONS, "run", "resume", "overwrite", "logger", "data.workers", "data.store", "backbone.cache_gib",
+    *SECTIONS, *CHOICES, "run", "resume", "overwrite", "logger", "data.workers", "data.store", "backbone.cache_gib",
     "trainer.enable_progress_bar",
 })  # fmt: skip
 """Keys on which no figure of a run depends."""

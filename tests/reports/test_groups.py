@@ -93,7 +93,8 @@ def test_samples_of_a_low_resource_set_are_repetitions_and_elsewhere_their_seed_
 
 def test_a_run_that_a_tracker_watched_is_the_same_run(tmp_path: Path) -> None:
     run_of(tmp_path / "0", {"seed": 0, "logger": {"_target_": "x.Csv"}})
-    run_of(tmp_path / "1", {"seed": 1, "logger": {"_target_": "x.Wandb"}, "data": {"root": "moved"}})
+    moved = {"data": {"root": "moved", "workers": 2}, "low_resource": {"shots": "1,2"}, "launcher": {"jobs": 2}}
+    run_of(tmp_path / "1", {"seed": 1, "logger": {"_target_": "x.Wandb"}, **moved})
     assert column(table_of(tmp_path), "n") == [2]
 
 
