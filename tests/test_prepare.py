@@ -51,7 +51,7 @@ def test_an_archive_is_unpacked_into_its_folder(run: Callable[..., Any], tmp_pat
         tar.add(mre_root, "mnre")
     code, out, _ = run("prepare", f"archive={tmp_path}/mnre.tar.gz", f"output={tmp_path}/data")
     assert code == 0
-    assert "44 files unpacked into" in out
+    assert "45 files unpacked into" in out
     assert (tmp_path / "data/mnre/ours_rel2id.json").is_file()
 
 

@@ -69,7 +69,7 @@ def test_a_job_that_failed_is_a_row_that_says_so(
     config = composed(*keys, "system=transe", f"hydra.runtime.output_dir={tmp_path}/1_transe", hydra=True)
     SweepReport().on_job_end(config, JobReturn(status=JobStatus.FAILED, _return_value=MkgcError("no luck")))
     train(
-        composed(*keys[:2], *TINY, "data.atlas_seed=null", "system=distmult", "task.epochs=1"), tmp_path / "0_distmult"
+        composed(*keys[:2], *TINY, "data.atlas_seed=null", "system=distmult", "task.epochs=2"), tmp_path / "0_distmult"
     )
     report_sweep(tmp_path, intervals=True)
     out = capsys.readouterr().out

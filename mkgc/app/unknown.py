@@ -53,7 +53,9 @@ def no_such_key(key: str, beside: Collection[str], everywhere: Sequence[str] = (
     if near := _nearest(name, beside):
         return f"{key}: no such key; did you mean {f'{place}.{near}'.lstrip('.')}?"
     ending = [one for one in everywhere if one.rpartition(".")[2] == name]
-    if near := min(ending, key=lambda one: (one.count("."), one), default=_nearest(key, everywhere, ELSEWHERE)):
+    if near := min(
+        ending, key=lambda one: (one.count("."), len(one), one), default=_nearest(key, everywhere, ELSEWHERE)
+    ):
         return f"{key}: no such key; did you mean {near}?"
     known = ", ".join(beside)
     return f"{key}: no such key; {place or 'here'} has {known}" if known else f"{key}: no such key"

@@ -91,7 +91,8 @@ class GraphAlignment(nn.Module):
         """The width is twice the text's."""
         mask = present(words.mask)
         objects = self.objects(sight)
-        aligned = self.aligned(objects, words.states, mask, self.structural(text, sight, mask))
+        structural = self.structural(text, sight, mask).to(words.states.dtype)
+        aligned = self.aligned(objects, words.states, mask, structural)
         summed = (aligned * sight.present[..., None]).sum(1, keepdim=True).expand_as(words.states)
         return Streams(torch.cat([words.states, summed], -1), words.mask, objects, sight.present)
 

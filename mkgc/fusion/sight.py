@@ -42,16 +42,17 @@ def look(seen: Stream, images: Sequence[Images], scene: Scene | None, encoder: V
     """What there is to see, of the states of all image tokens and of scene graphs, if such are read."""
     size = len(seen.states)
     scene = _nothing(size, seen.states.device) if scene is None else scene
+    boxes = scene.boxes.to(next(encoder.parameters()).dtype)  # which states need not have, under mixed precision
     parts = split_images(seen, images, encoder)
-    visual = [pool_boxes(scene.boxes, parts, images, encoder, seen), *(part.states.mean(2) for part in parts)]
+    visual = [pool_boxes(boxes, parts, images, encoder, seen), *(part.states.mean(2) for part in parts)]
     present = torch.cat([scene.detected, *(part.present for part in parts)], 1)
     objects, missing = torch.cat(visual, 1), 0 if present.shape[1] else 1  # no attention is over nothing at all
-    whole = F.pad(scene.boxes.new_ones(size, present.shape[1] - scene.boxes.shape[1], 2), (2, 0))  # [0, 0, 1, 1]
+    whole = F.pad(boxes.new_ones(size, present.shape[1] - boxes.shape[1], 2), (2, 0))  # [0, 0, 1, 1]
     names = F.pad(_phrases(scene.names, embed), (0, 0, 0, whole.shape[1] + missing))
     return Sight(
         seen,
         F.pad(objects, (0, 0, 0, missing)),
-        F.pad(torch.cat([scene.boxes, whole], 1), (0, 0, 0, missing)),
+        F.pad(torch.cat([boxes, whole], 1), (0, 0, 0, missing)),
         names,
         F.pad(present, (0, missing)),
         scene.relations.clamp(min=0),

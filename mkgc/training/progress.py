@@ -88,7 +88,7 @@ class EpochLines(Callback):
 def shown(seconds: float) -> str:
     """A time as hours, minutes and seconds.
 
-    >>> shown(7.4), shown(62), shown(3723)
+    >>> shown(7.4), shown(62.0), shown(3723.0)
     ('0:07', '1:02', '1:02:03')
     """
     minutes, rest = divmod(round(seconds), 60)

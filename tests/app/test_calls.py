@@ -46,7 +46,7 @@ def test_a_run_and_its_evaluation_are_those_of_the_commands(
         (["task=mri"], {}, "Could not find 'task/mri'"),
         (["task"], {}, "'task' is not understood: give key=value"),
         ([{"optim.lr": "fast"}], {}, "optim.lr=fast: must be a number"),
-        ([], {"pictures": 3}, "pictures: no such key; here has seed"),
+        ([], {"pictures": 3}, "pictures: no such key; here has system_tasks, seed"),
         (["data.pictures=1"], {}, "data.pictures is called data.images now"),
         ([], {"weights": "none.ckpt"}, "no checkpoint at 'none.ckpt'"),
         ([{"trainer.devices": 2}], {}, "a program trains on one device, not 2"),

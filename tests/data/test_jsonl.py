@@ -110,7 +110,8 @@ def test_an_unseen_entity_is_described_instead_of_named() -> None:
         ({"objects": ["a.png", ""]}, "'objects' must be the name of a file or a list of such, not ['a.png', '']"),
         (
             {"images": "a"},
-            "no such key: 'images'; there are crops, head, id, image, objects, relation, tail, text, tokens",
+            "no such key: 'images'; there are crops, dependencies, head, id, image, objects, relation, scene, tail, "
+            "text, tokens",
         ),
     ],
 )
@@ -145,7 +146,9 @@ def test_a_line_that_cannot_be_read_stands_among_the_others(tmp_path: Path) -> N
 
 def test_a_tagged_record_knows_no_head(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match="no such key: 'head'; there are crops, id, image, objects, spans, tags, text, tokens$"
+        DataError,
+        match="no such key: 'head'; there are crops, dependencies, id, image, objects, scene, spans, tags, "
+        "text, tokens$",
     ):
         parse_tagged(sentence(), tmp_path, PLACE)
 

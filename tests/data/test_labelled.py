@@ -88,7 +88,8 @@ def test_a_missing_split_is_an_error(tmp_path: Path) -> None:
         ({"tail": [2, 5]}, "'tail' [2, 5) lies outside the sentence of 4 tokens"),
         (
             {"label": "left"},
-            "no such key: 'label'; there are crops, head, id, image, objects, relation, tail, text, tokens",
+            "no such key: 'label'; there are crops, dependencies, head, id, image, objects, relation, scene, tail, "
+            "text, tokens",
         ),
     ],
 )
