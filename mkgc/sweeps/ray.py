@@ -45,6 +45,7 @@ class RayLauncher(Launcher):
         local: dict[str, Any] = {}
         if self.address is None:
             local = {"num_cpus": math.ceil(self.jobs * self.cpus), "include_dashboard": False}
+        logging.getLogger("ray").setLevel(logging.ERROR)  # what it says of its tokens is no line of a sweep
         variables = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         ray.init(
             self.address,
