@@ -59,10 +59,11 @@ def test_a_process_that_is_lost_is_a_line_and_what_has_ended_is_kept(
     )
     os.environ["PYTHONPATH"] += os.pathsep + str(tmp_path / "mine")
     sys.path.append(str(tmp_path / "mine"))
-    targets = "tasks.link_prediction.structure.StructurePrediction,deadly.Deadly"
-    words = (f"task.model._target_={targets}", "launcher=local", "launcher.jobs=1", "hydra.sweep.dir=sweep")
+    words = (f"data.root={kg_root}", *TINY, *QUICK, "launcher=local", "launcher.jobs=2", "hydra.sweep.dir=sweep")
+    alive = "task.model._target_=tasks.link_prediction.structure.StructurePrediction"
     try:
-        code, _, err = run("train", f"data.root={kg_root}", *TINY, *QUICK, *words)
+        assert run("train", *words, alive)[0] == 0
+        code, _, err = run("train", *words, f"{alive},deadly.Deadly")
     finally:
         sys.path.remove(str(tmp_path / "mine"))
     assert code == 2
