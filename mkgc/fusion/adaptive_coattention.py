@@ -10,7 +10,7 @@ from mkgc.batch import Text
 from mkgc.encoders.base import Stream
 from mkgc.fusion.sight import Sight
 from mkgc.nn.layers import Layer, TextLayer
-from mkgc.nn.masks import present
+from mkgc.nn.masks import masked_softmax, present
 from mkgc.nn.streams import Streams
 
 
@@ -33,7 +33,7 @@ class AdditiveAttention(nn.Module):
     ) -> Float[Tensor, "B T S"]:
         """Computes the softmax weights that :meth:`forward` gives the keys."""
         scores = self.score(torch.tanh(self.query(query)[:, :, None] + self.key(keys)[:, None]))[..., 0]
-        return scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min).softmax(-1) * mask[:, None]
+        return masked_softmax(scores, mask)
 
 
 class AdaptiveCoAttention(nn.Module):

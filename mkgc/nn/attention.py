@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from mkgc.nn.masks import per_query, present
+from mkgc.nn.masks import masked_softmax, per_query, present
 from mkgc.nn.streams import KeyValue
 
 
@@ -72,6 +72,4 @@ class Correlation(nn.Module):
         self, query: Float[Tensor, "B T D"], side: Float[Tensor, "B V D"], mask: Bool[Tensor, "B *Q V"]
     ) -> Float[Tensor, "B T V"]:
         """Computes the softmax weights that :meth:`forward` gives the side states."""
-        similarity = query @ side.transpose(1, 2)
-        mask = per_query(mask)
-        return similarity.masked_fill(~mask, torch.finfo(similarity.dtype).min).softmax(-1) * mask
+        return masked_softmax(query @ side.transpose(1, 2), mask)

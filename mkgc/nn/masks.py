@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -33,3 +33,9 @@ def joint_mask(first: Bool[Tensor, "B *Q S"], second: Bool[Tensor, "B *R P"]) ->
     above = concat_masks(per_query(first).expand(-1, first.shape[-1], -1), present(second))
     below = concat_masks(present(first), per_query(second).expand(-1, second.shape[-1], -1))
     return torch.cat([above, below], 1)
+
+
+def masked_softmax(scores: Float[Tensor, "B Q S"], mask: Bool[Tensor, "B *Q S"]) -> Float[Tensor, "B Q S"]:
+    """The softmax over what may be attended; zeros where that is nothing."""
+    mask = per_query(mask)
+    return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask

@@ -11,8 +11,9 @@ from jaxtyping import Bool
 from mkgc.analysis.answers import class_counts, compare, confusions, groups, measures, uncounted
 from mkgc.analysis.predictions import Answer, Entity, Prediction, Predictions, answers
 from mkgc.metrics import precision_recall_f1
+from mkgc.reports.comparison import measures_table
 from mkgc.reports.errors import WORST, Case, ErrorReport
-from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, compare_images, tested_without_images
+from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, TITLE, tested_without_images
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Table
 from mkgc.reports.thumbnails import Thumbnail, thumbnail
@@ -48,7 +49,7 @@ def answer_errors(title: str, one: Run, tested: Predictions, root: str | None) -
     cases = [_case(tested.rows[i], None if without is None else without.rows[i], place) for i in worst]
     tables = [_classes(tested), _confusions(tested), *_groups(tested)]
     if without is not None:
-        tables += [_relevance(tested, without), compare_images(compare([without], [tested], RESAMPLES))]
+        tables += [_relevance(tested, without), measures_table(TITLE, compare([without], [tested], RESAMPLES))]
     return ErrorReport(title, tables, cases, notes, "" if tested.labels else LEGEND)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mkgc.reports.table import Table
-from mkgc.reports.tested import read_tested, repetitions
+from mkgc.reports.tested import read_tested, repetitions, require_same
 
 if TYPE_CHECKING:
     from mkgc.analysis.predictions import Predictions
@@ -29,13 +29,11 @@ def compare_runs(folders: list[Path], resamples: int, seed: int) -> list[Table]:
     """
     from mkgc.analysis.predictions import Predictions
     from mkgc.analysis.queries import Queries
-    from mkgc.metrics import MetricError
 
     first, second = ([read_tested(one) for one in repetitions(folder)] for folder in folders)
     ranked = [[one for one in runs if isinstance(one, Queries)] for runs in (first, second)]
     predicted = [[one for one in runs if isinstance(one, Predictions)] for runs in (first, second)]
-    if any(ranked) and any(predicted):
-        raise MetricError("the runs are of different tasks: one ranks entities, the other does not")
+    require_same(first[0], second[0])
     title = f"A: {_named(folders[0], first)}, B: {_named(folders[1], second)}"
     if any(ranked):
         return _ranked(title, ranked[0], ranked[1], resamples, seed)
@@ -52,11 +50,13 @@ def _ranked(title: str, first: Sequence[Queries], second: Sequence[Queries], res
     from mkgc.analysis.confidence import compare
 
     table, clean = first[0].table, first[0].clean
-    tables = [_measures(f"{title}; {len(table):,} queries, 95 % intervals", compare(first, second, resamples, seed))]
+    tables = [
+        measures_table(f"{title}; {len(table):,} queries, 95 % intervals", compare(first, second, resamples, seed))
+    ]
     if first[0].leaks:
         one, other = ([run.chosen(clean) for run in runs] for runs in (first, second))
         said = f"The same on the clean subset: {clean.sum():,} queries"
-        tables.append(_measures(said, compare(one, other, resamples, seed)))
+        tables.append(measures_table(said, compare(one, other, resamples, seed)))
     groups = changes(first, second)
     relations = sorted(groups.pop("relation"), key=lambda change: change.weight, reverse=True)
     columns = ("group", "queries", "A", "B", "B − A")
@@ -77,11 +77,12 @@ def _predicted(
     groups, classes = changes(first, second)
     columns = ("group", "examples", "A", "B", "B − A")
     return [
-        _measures(f"{title}; {len(first[0].rows):,} examples, 95 % intervals", found),
+        measures_table(f"{title}; {len(first[0].rows):,} examples, 95 % intervals", found),
         Table("F1 of groups of examples", columns, groups),
         Table("F1 of the classes that change it most", ("class", "support", *columns[2:]), classes[:MOST]),
     ]
 
 
-def _measures(title: str, found: dict[str, Comparison]) -> Table:
+def measures_table(title: str, found: dict[str, Comparison]) -> Table:
+    """The measures of both sides, A and B, and whether they differ by more than chance."""
     return Table(title, ("measure", "A", "B", "B − A", "p"), [(name, *one) for name, one in found.items()])

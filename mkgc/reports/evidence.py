@@ -10,7 +10,7 @@ from mkgc.errors import DataError
 from mkgc.reports.groups import Comparable
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell
-from mkgc.reports.tested import read_tested
+from mkgc.reports.tested import read_tested, require_same
 from mkgc.training.run import PREDICTIONS, QUERIES
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def _check_same(first: Tested, where: Run, other: Tested, there: Run) -> None:
     from mkgc.metrics import MetricError
 
     try:
-        if type(first) is not type(other):
-            raise MetricError("the runs are of different tasks: one ranks entities, the other does not")
-        first.require_same(other)  # type: ignore[arg-type]  # of the same type, as has been checked
+        require_same(first, other)
     except MetricError as error:
         raise MetricError(f"{where.name} and {there.name}: {error}") from None
 

@@ -14,8 +14,9 @@ from mkgc.analysis.queries import Queries
 from mkgc.data.graph import Graph
 from mkgc.errors import DataError, MkgcError
 from mkgc.metrics.ranking import TARGETS
+from mkgc.reports.comparison import measures_table
 from mkgc.reports.errors import WORST, Case, ErrorReport
-from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, compare_images, tested_without_images
+from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, TITLE, tested_without_images
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Table
 from mkgc.reports.thumbnails import Thumbnail, thumbnail
@@ -63,7 +64,7 @@ def ranked_errors(title: str, one: Run, tested: Queries, root: str | None) -> Er
     else:
         notes.append(NONE_SHOWN)
     if without is not None:
-        tables += [_relevance(tested, without), compare_images(compare([without], [tested], RESAMPLES))]
+        tables += [_relevance(tested, without), measures_table(TITLE, compare([without], [tested], RESAMPLES))]
     worst = np.argsort(-tested.table["rank"], kind="stable")[:WORST].tolist()
     blind = {} if without is None else {row: float(without.table["rank"][row]) for row in worst}
     cases = [_case(tested.table[row], tested, graph, blind.get(row)) for row in worst]

@@ -8,10 +8,8 @@ from typing import TypeVar
 
 from mkgc.analysis.predictions import Predictions
 from mkgc.analysis.queries import Queries
-from mkgc.analysis.resampling import Comparison
 from mkgc.errors import MkgcError
 from mkgc.reports.saved import Run
-from mkgc.reports.table import Table
 from mkgc.reports.tested import read_tested
 
 Tested = TypeVar("Tested", Queries, Predictions)
@@ -46,8 +44,3 @@ def tested_without_images(one: Run, tested: Tested, root: str | None, notes: lis
         notes.append(f"the relevance of images is not known: {error}")
         return None
     return without
-
-
-def compare_images(found: dict[str, Comparison]) -> Table:
-    """The measures without images and with them, and whether they differ by more than chance."""
-    return Table(TITLE, ("measure", "A", "B", "B − A", "p"), [(name, *each) for name, each in found.items()])

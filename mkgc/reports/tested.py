@@ -38,6 +38,19 @@ def repetitions(folder: Path) -> list[Run]:
     return [*groups[0].runs]
 
 
+def require_same(first: Tested, other: Tested) -> None:
+    """Checks that two tests were of the same examples.
+
+    Raises:
+        MetricError: They were not.
+    """
+    from mkgc.metrics import MetricError
+
+    if type(first) is not type(other):
+        raise MetricError("the runs are of different tasks: one ranks entities, the other does not")
+    first.require_same(other)  # type: ignore[arg-type]  # of the same type, as has been checked
+
+
 def read_tested(one: Run) -> Tested:
     """The ranked queries of a run, or its predictions.
 

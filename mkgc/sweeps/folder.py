@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import Any
 
 from mkgc.app.sealed import intact
 from mkgc.errors import DataError
-from mkgc.reports.saved import read_figures, read_run, read_settings
+from mkgc.reports.found import NUMBER
+from mkgc.reports.saved import read_run, read_settings
 from mkgc.sweeps.digest import settings_digest
 from mkgc.training.run import LAST, OUTPUTS, Run
 
@@ -70,16 +70,6 @@ def _digest(place: Path) -> str | None:
         return None
 
 
-def ended_figures(place: Path) -> dict[str, Any] | None:
-    """The figures of the run in a folder, if it has finished."""
-    if not (place / "metrics.json").is_file():
-        return None
-    try:
-        return read_figures(place / "metrics.json")
-    except DataError:
-        return None
-
-
 def put_aside(place: Path) -> Path | None:
     """Moves a damaged run's files to a folder below its own, which is returned."""
     return Run(place).claim()
@@ -103,8 +93,8 @@ def free_name(name: str, taken: Collection[str]) -> str:
     """
     if name not in taken:
         return name
-    if number := re.match(r"\d+(?=_|$)", name):
-        used = {int(found[0]) for one in taken if (found := re.match(r"\d+(?=_|$)", one))}
+    if number := NUMBER.match(name):
+        used = {int(found[0]) for one in taken if (found := NUMBER.match(one))}
         return f"{max(used) + 1}{name[number.end() :]}"
     return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
@@ -14,8 +14,9 @@ from mkgc.app.keys import SWEEP
 from mkgc.app.sweeps import JobError
 from mkgc.sweeps import resolvers as resolvers  # which the YAML of experiments calls
 from mkgc.sweeps.digest import SECTIONS
-from mkgc.sweeps.job import JobRunner
-from mkgc.sweeps.launch import SweepLauncher
+
+if TYPE_CHECKING:
+    from mkgc.sweeps.launch import SweepLauncher
 
 RAY = "hydra_plugins.mkgc.RayLauncher"
 """The name under which Hydra looks for our launcher: it takes plugins out of that package alone."""
@@ -33,6 +34,9 @@ def sweeping(verb: str) -> Iterator[None]:
     own_launcher, own_sweeper = Plugins.instantiate_launcher, Plugins.instantiate_sweeper
 
     def instantiate_launcher(self: Plugins, **given: Any) -> SweepLauncher:
+        from mkgc.sweeps.job import JobRunner  # which most commands do not need
+        from mkgc.sweeps.launch import SweepLauncher
+
         config, context = given["config"], given["hydra_context"]
         check_keys(OmegaConf.masked_copy(config, [key for key in SECTIONS if key in config]), SWEEP, closed=False)
         if config.hydra.launcher["_target_"] == RAY:

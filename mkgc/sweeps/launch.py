@@ -59,7 +59,6 @@ class SweepLauncher(Launcher):
         if self.grid and self.resumable:
             self.planned |= {job.name: job.own for job in jobs}
             write_planned(self.plan.folder, self.planned)
-        if self.grid and self.resumable:
             before = f" ({len(jobs) - len(missing)} finished before)" if len(missing) < len(jobs) else ""
             say(f"sweep: {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}{before}; into {self.plan.folder}")
         made = dict(zip([job.number for job in missing], self._run(missing), strict=True))

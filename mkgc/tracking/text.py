@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import yaml
@@ -38,8 +39,4 @@ def escaped(text: str) -> str:
     >>> escaped("<b> a|b *c*")
     '&lt;b&gt; a&#124;b &#42;c&#42;'
     """
-    return "".join(f"&#{ord(sign)};" if sign in "|*_`[]!\\" else sign for sign in _html(text))
-
-
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"&#{ord(sign)};" if sign in "|*_`[]!\\" else sign for sign in escape(text, quote=False))

@@ -8,6 +8,7 @@ from typing import Any
 from mkgc.metrics.spans import bio_spans
 from mkgc.training.recorded import short
 from tasks.mner.example import TaggedExample
+from tasks.mner.windows import scored_entities
 
 
 def describe(
@@ -18,16 +19,14 @@ def describe(
     ``certain`` are the probabilities of the tags, ``right`` those of the gold ones; the sentence's is that of its least
     certain word.
     """
-    gold, found = bio_spans(example.tags or ()), bio_spans(tags)
-    scores = [short(sum(certain[start:end]) / (end - start)) for _, start, end in found]
+    gold, found = bio_spans(example.tags or ()), scored_entities(tags, certain)
     return {
         "tokens": [*example.tokens],
         "gold": [{"type": kind, "start": start, "end": end} for kind, start, end in gold],
         "predicted": [
-            {"type": kind, "start": start, "end": end, "score": score}
-            for (kind, start, end), score in zip(found, scores, strict=True)
+            {"type": kind, "start": start, "end": end, "score": short(score)} for kind, start, end, score in found
         ],
         "score": short(min(certain)),
         "gold_score": short(min(right)),
-        "counts": [len({*gold} & {*found}), len(found), len(gold)],
+        "counts": [len({*gold} & {one[:3] for one in found}), len(found), len(gold)],
     }

@@ -18,7 +18,7 @@ from mkgc.errors import ConfigError
 from mkgc.heads.span import Decoder, SpanTagger
 from mkgc.heads.span_detection import SpanDetection
 from mkgc.images.loaded import LoadedImages
-from mkgc.metrics.spans import SpanF1, bio_spans
+from mkgc.metrics.spans import SpanF1
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
@@ -26,7 +26,7 @@ from tasks.mner.data import TaggedBatch, TaggedQuery, TaggingProcessor
 from tasks.mner.example import TaggedExample
 from tasks.mner.explained import EntityExplainer
 from tasks.mner.recorded import describe
-from tasks.mner.windows import join_windows
+from tasks.mner.windows import join_windows, scored_entities
 
 Decoded = tuple[Float[Tensor, "B S C"], Int[Tensor, "B L"]]
 """The scores of states, and the tags of all words that are read off them."""
@@ -199,11 +199,10 @@ class EntityRecognition(Task):
 
     def _spans(self, words: Sequence[str], tags: Sequence[int], certain: Sequence[float]) -> list[dict[str, Any]]:
         """The spans that tags mark, with their words and the mean of their probabilities."""
-        out = []
-        for kind, start, end in bio_spans([self.processor.tags[tag] for tag in tags]):
-            score = sum(certain[start:end]) / (end - start)
-            out.append({"type": kind} | span_as_dict(words, None, Span(start, end)) | {"score": score})
-        return out
+        return [
+            {"type": kind} | span_as_dict(words, None, Span(start, end)) | {"score": score}
+            for kind, start, end, score in scored_entities([self.processor.tags[tag] for tag in tags], certain)
+        ]
 
 
 def _at_words(pieces: Shaped[Tensor, "B T *rest"], batch: TaggedBatch) -> Shaped[Tensor, "B W *rest"]:

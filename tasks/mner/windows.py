@@ -7,8 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from mkgc.metrics.spans import bio_spans
+
 Entity = tuple[str, int, int, float]
 """An entity's type, the words ``[start, end)`` and its score."""
+
+
+def scored_entities(tags: Sequence[str], certain: Sequence[float]) -> list[Entity]:
+    """The entities that tags mark, each with the mean of its words' probabilities."""
+    return [(kind, start, end, sum(certain[start:end]) / (end - start)) for kind, start, end in bio_spans(tags)]
 
 
 @dataclass(frozen=True)
