@@ -70,9 +70,8 @@ def _of_task(name: str) -> Subject:
     try:
         config = compose("train", [f"task={name}"])
     except HydraException as error:
-        raise ConfigError(
-            f"dashboard={name}: neither a task nor the folder of a run: {one_line(str(error))}"
-        ) from error
+        why = one_line(" ".join(str(error).split()))  # Hydra's words stand on several lines
+        raise ConfigError(f"dashboard={name}: neither a task nor the folder of a run: {why}") from error
     task: Any = get_class(config.task.model._target_)
     return Subject(name, task.monitor.removeprefix("dev/"), task.mode)
 
