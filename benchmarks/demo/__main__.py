@@ -87,7 +87,7 @@ def show(console: Console) -> None:
     console.print()
     console.print("✓ right   ✗ wrong   → right, but missed   · a training triple says so", style="dim", soft_wrap=True)
     for task in TASKS:
-        files = "best.ckpt, metrics.json, predictions.jsonl, predictions.png"
+        files = "best.ckpt, metrics.json, answers.jsonl, predictions.png"
         files += f", {EXPLANATIONS}/explanations.html" if task.explained else ""
         console.print(f"{task.name}: {task.folder}/ has {files}", soft_wrap=True)
     console.print(f"the first of them as a picture: {TOGETHER}", soft_wrap=True)

@@ -32,12 +32,12 @@ def show(task: Shown) -> None:
     asked = questions.distinct(QUESTIONS[task.name](Path("data/atlas") / task.name))
     lines = (json.dumps(question.record, ensure_ascii=False) + "\n" for question in asked)
     write_whole(task.folder / "examples.jsonl", "".join(lines))
-    files = {"checkpoint": "best.ckpt", "input": "examples.jsonl", "output": "predictions.jsonl"}
+    files = {"checkpoint": "best.ckpt", "input": "examples.jsonl", "output": "answers.jsonl"}
     predict(composed(*(f"{key}={task.folder / name}" for key, name in files.items()), name="predict"))
     if task.explained:
         places = files | {"output": EXPLANATIONS}
         explain(composed(*(f"{key}={task.folder / name}" for key, name in places.items()), name="explain"))
-    answers = map(json.loads, (task.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines())
+    answers = map(json.loads, (task.folder / "answers.jsonl").read_text(encoding="utf-8").splitlines())
     drawn = [cards.Card(q.image, q.text, q.judge(answer)) for q, answer in zip(asked, answers, strict=True)]
     picture.draw([(task.title(figures), drawn)], task.picture)
     cards.save(drawn, task.cards)
