@@ -166,6 +166,8 @@ def check_sizes(backbone: Mapping[str, Any], images: Mapping[str, int | None]) -
 
 def _check_patches(node: Mapping[str, Any], images: Mapping[str, int | None]) -> None:
     options = {key: value for key, value in node.items() if key not in ("_target_", "position_std", "file")}
+    if "name" not in options:
+        raise ConfigError("a vision encoder has a name, that of a timm VisionTransformer: size.vision.name=NAME")
     with torch.device("meta"):
         stem: Any = _create(**options).patch_embed
     patch = stem.patch_size[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from mkgc.app.packages import ROOT
 from tests.conftest import TINY, said
@@ -15,7 +16,8 @@ from tests.sweeps.conftest import QUICK, figures
 
 @pytest.fixture(autouse=True)
 def _this_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the processes import what is tested here."""
+    """Lets the processes import what is tested here; those of another test, which joblib keeps, go."""
+    get_reusable_executor(reuse=True).shutdown(wait=True)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(Path(__file__).parents[2])]))
 
 

@@ -31,6 +31,7 @@ BAD = {
     "optim.warmup=1.0": "optim.warmup=1.0 is a share of all steps",
     "data.images.image=33": "data.images.image=33: patches are 16 pixels wide, so choose 32, say",
     "data.images.image=0": "must be a mapping of keys to a whole number of at least 1",
+    "~size.vision.name": "a vision encoder has a name, that of a timm VisionTransformer: size.vision.name=NAME",
     "trainer.precision=half": "trainer.precision=half: must be one of",
     "trainer.accelerator=abacus": "invalid accelerator name: `accelerator='abacus'`",
     "trainer.devices=0": "trainer: ",
