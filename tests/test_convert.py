@@ -88,6 +88,7 @@ def near(value: object) -> object:
     return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
 
 
+@pytest.mark.slow
 def test_relation_weights_predict_what_the_released_arithmetic_says(
     mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_runs_that_start_in_the_same_second_have_folders_of_their_own(monkeypatc
     assert all(place.startswith("runs/mre/") for place in places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../../x", "/x", "a/b", "..", ".", "''", "a\tb"])
 def test_a_name_of_a_task_cannot_leave_the_folder_of_runs(
     name: str, run: Callable[..., Any], mre_root: Path, tmp_path: Path
@@ -128,6 +129,7 @@ def test_a_disk_that_takes_no_more_is_told_with_the_name_of_the_file(number: int
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(
     run: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +187,7 @@ def test_a_bug_outside_of_a_run_is_kept_in_a_temporary_file(
     assert "in broken" in Path(said(err).rpartition(" ")[2]).read_text()
 
 
+@pytest.mark.slow
 def test_a_job_of_a_sweep_that_fails_is_one_line_with_its_name(
     run: Callable[..., Any], mre_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +201,7 @@ def test_a_job_of_a_sweep_that_fails_is_one_line_with_its_name(
     assert sys.exc_info() == (None, None, None)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_several_processes_is_refused_before_anything_is_read(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -212,6 +216,7 @@ def _full(path: Path, *_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_in_every_command_and_what_was_there_stays(
     run: Callable[..., Any], mre_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_task_without_an_atlas_says_so(posts: Path, run: Callable[..., Any]) -
     assert (code, "this task has no Atlas" in said(err)) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_task_in_a_package_of_ones_own_is_trusted_by_name(posts: Path, run: Callable[..., Any]) -> None:
     for name, text in readmes_files():
         (posts / name).unlink()

@@ -55,6 +55,7 @@ def test_bad_records_lose_no_answers_where_they_are_to_be_skipped(
     assert [row["error"].startswith(f"{asked}:{line}: ") for line, row in enumerate(found[1:8], start=2)] == [True] * 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policies", "code", "errors"),
     [

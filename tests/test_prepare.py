@@ -13,6 +13,7 @@ from mkgc.data.dataset import read_dataset
 from tests.conftest import TINY, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["mre", "mner", "link_prediction"])
 def test_training_decodes_nothing_that_was_prepared(
     run: Callable[..., Any],
@@ -119,6 +120,7 @@ def test_images_that_nobody_names_are_said(run: Callable[..., Any], roots: dict[
         assert f"1 ({name})" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["train", "check", "prepare"])
 @pytest.mark.parametrize(
     ("images", "reason"),

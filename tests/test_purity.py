@@ -69,6 +69,7 @@ def _is_checked(method: Any) -> bool:
     return isfunction(method) and method.__code__.co_filename == jaxtyping._decorator.__file__
 
 
+@pytest.mark.slow
 @every_model
 def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model: Any) -> None:
     task, batches = model

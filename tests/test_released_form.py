@@ -23,6 +23,7 @@ LAYOUTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "data"), LAYOUTS)
 def test_crops_and_objects_can_be_added_to_every_layout_and_left_out_again(task: str, data: str) -> None:
     for overrides, groups in (

@@ -283,6 +283,7 @@ def test_systems_that_ranked_different_queries_are_not_put_side_by_side(
         assert (code, said(err)) == (2, "0 and 1: the runs ranked different queries: 4 and 3 of them")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_reported_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
     one, few = ranked(tmp_path / "a", [1.0] * 4), ranked(tmp_path / "b", [1.0] * 3)
     others, none = ranked(tmp_path / "c", [1.0] * 4, 1), finished(tmp_path / "none", f1=1.0)

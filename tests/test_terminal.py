@@ -52,6 +52,7 @@ def test_what_would_act_is_shown_with_escapes_and_all_else_as_it_is() -> None:
     assert printable("中文 Ünïcödé 🙂 e\u0301") == "中文 Ünïcödé 🙂 e\u0301"
 
 
+@pytest.mark.slow
 def test_no_command_lets_names_of_sentences_act_on_the_terminal(
     run: Callable[..., Any], acting_mre: Path, tmp_path: Path
 ) -> None:

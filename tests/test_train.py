@@ -20,6 +20,7 @@ from tasks.link_prediction.stage1 import mask_vectors
 from tests.conftest import composed
 
 TASKS = ["mre", "mner", "link_prediction"]
+ONE_FAST = [pytest.param(task, marks=[] if task == "mre" else pytest.mark.slow) for task in TASKS]
 METRIC = {"mre": "f1", "mner": "f1", "link_prediction": "mrr"}
 ASKED = {
     "mre": {"text": "Ada and Bob today", "head": "Ada", "tail": "Bob"},
@@ -62,6 +63,7 @@ def test_a_checkpoint_alone_predicts_as_the_trained_network_did(
     assert mkgc.load(tmp_path / "run" / "best.ckpt").predict([ASKED[task]]) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_predictions_do_not_depend_on_batch_mates(
     task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
@@ -82,7 +84,7 @@ def _numbers(value: object) -> list[float]:
     return [value] if isinstance(value, float) else []
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ONE_FAST)
 def test_one_seed_gives_identical_weights_and_another_seed_others(
     task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -94,7 +96,7 @@ def test_one_seed_gives_identical_weights_and_another_seed_others(
     assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ONE_FAST)
 def test_an_interrupted_run_resumes_to_the_same_weights(
     task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     assert bool(whole["before"]) == (task == "link_prediction")
 
 
+@pytest.mark.slow
 def test_a_run_without_epochs_has_nothing_to_resume(kg_root: Path, tiny: Callable[..., Any], tmp_path: Path) -> None:
     """Told before data are read, whichever of the two has none."""
     keys = ("task.epochs=1", "task.model.stage1.epochs=1")
@@ -238,6 +241,7 @@ def test_dev_may_be_scored_every_so_many_epochs(
     assert (figures["epochs"], scored) == (4, [1, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_half_precision_trains_without_an_accelerator_too(
     task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path

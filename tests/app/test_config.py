@@ -24,6 +24,7 @@ def composed(*overrides: str) -> Any:
         return compose("train", list(overrides))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "backbone", "size"), list(product(names("task"), names("backbone"), names("size"))))
 def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size: str) -> None:
     config = composed(f"task={task}", f"backbone={backbone}", f"size={size}")
@@ -40,6 +41,7 @@ def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size:
         check(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", names("backbone/kge"))
 def test_models_of_structure_are_for_link_prediction(backbone: str) -> None:
     check(composed("task=link_prediction", f"backbone=kge/{backbone}"))
@@ -55,6 +57,7 @@ def test_every_choice_of_a_group_fits(group: str) -> None:
         check(composed(f"{group}={name}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_fits_its_task(experiment: str) -> None:
     task = next((task for task in names("task") if experiment.endswith(task)), "link_prediction")
@@ -134,6 +137,7 @@ def test_a_backbone_says_what_it_is_given() -> None:
         assert said in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", [*names("backbone"), *(f"kge/{name}" for name in names("backbone/kge"))])
 def test_what_a_backbone_says_it_is_given_is_what_it_has_encoders_for(backbone: str) -> None:
     node = composed("task=link_prediction", f"backbone={backbone}").backbone

@@ -73,6 +73,7 @@ def test_a_folder_has_a_page_the_numbers_and_a_picture_a_record(
         assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 100
 
 
+@pytest.mark.slow
 def test_an_earlier_explanation_is_replaced_whole_and_nothing_else_is_touched(
     run: Callable[..., Any], checkpoint: Any, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_model_that_does_not_look_from_text_to_images_is_one_line(
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.slow
 def test_places_and_records_that_cannot_be_used_are_one_line(
     run: Callable[..., Any], checkpoint: Any, ask: Any, tmp_path: Path
 ) -> None:

@@ -221,6 +221,7 @@ def test_too_few_trained_layers_for_co_attention_is_one_line() -> None:
         two_streams(trainable_layers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["vilbert", "visualbert"])
 @pytest.mark.parametrize("name", ["mre", "mner", "link_prediction"])
 def test_every_task_trains_it_and_gets_it_back_without_weights(

@@ -258,6 +258,7 @@ def test_other_predictions_than_tests_leave_are_refused(tmp_path: Path) -> None:
         Predictions.load(mixed / "predictions.jsonl")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["mre", "mner"])
 def test_a_trained_model_tells_what_its_images_do(
     task: str, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path

@@ -34,6 +34,7 @@ def study(folder: Path) -> optuna.Study:
     return optuna.create_study(study_name="mkgc", storage=storage, direction="maximize", load_if_exists=True)
 
 
+@pytest.mark.slow
 def test_the_best_settings_are_written_and_train_as_they_are(
     search: Callable[..., Any], run: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_the_best_settings_are_written_and_train_as_they_are(
     assert (again["dev"], again["test"]) == (best[2], best[3])
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_until_its_trials_have_ended(search: Callable[..., Any], tmp_path: Path) -> None:
     search("search.trials=2")
     first = {trial.number: trial.params for trial in study(tmp_path / "search").trials}
@@ -86,6 +88,7 @@ def test_a_trial_that_was_interrupted_is_made_first(search: Callable[..., Any], 
     assert trials[2].params["optim.lr"] == interrupted.params["optim.lr"]
 
 
+@pytest.mark.slow
 def test_a_search_whose_every_trial_fails_is_told_in_its_last_line(search: Callable[..., Any], tmp_path: Path) -> None:
     code, _, err = search("search.trials=2", "backbone.width=choice(-1, -2)")
     assert code == 2
@@ -95,6 +98,7 @@ def test_a_search_whose_every_trial_fails_is_told_in_its_last_line(search: Calla
     assert not (tmp_path / "search" / "best.yaml").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_ends_no_search(
     search: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +127,7 @@ def test_a_study_that_cannot_be_read_is_a_line(search: Callable[..., Any], tmp_p
         assert (code, said(err)) == (2, "search/study.json: is no study of a search")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHES)
 def test_every_search_varies_keys_that_there_are_within_their_bounds(name: str, tmp_path: Path) -> None:
     """The ends of each range, and every choice, make a configuration that can be run."""

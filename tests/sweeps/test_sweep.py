@@ -41,6 +41,7 @@ def test_a_sweep_started_again_runs_only_what_is_missing_whatever_its_number(swe
     assert {name: seed for name, (seed, *_) in figures(tmp_path / "sweep").items()} == {"0": 0, "1": 1, "2": 3}
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_ends_no_sweep_and_is_said_at_the_end(sweep: Sweep, tmp_path: Path) -> None:
     code, out, err = sweep("backbone.width=8,-1,16", "hydra.sweeper.max_batch_size=1")
     assert code == 2
@@ -80,6 +81,7 @@ def test_an_interrupted_job_goes_on_and_ends_as_if_it_had_not_been(
     assert figures(tmp_path / "sweep") == figures(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_damaged_half_written_and_foreign_runs_are_a_line_each_and_their_jobs_are_run(
     sweep: Sweep, tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_damaged_half_written_and_foreign_runs_are_a_line_each_and_their_jobs_ar
     assert {name: again["4" if name == "3" else name] for name in whole} == whole
 
 
+@pytest.mark.slow
 def test_jobs_of_equal_settings_are_one_run(sweep: Sweep, tmp_path: Path) -> None:
     code, out, _ = sweep("backbone.width=8,8")
     assert code == 0
@@ -125,6 +128,7 @@ def test_two_sweeps_do_not_share_a_folder_at_once(sweep: Sweep, tmp_path: Path) 
     assert (code, said(err)) == (2, "another sweep runs in sweep: wait for it, or give hydra.sweep.dir=DIR")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_sweep_holds_nothing_of_the_sweep(sweep: Sweep, tmp_path: Path) -> None:
     sweep("seed=0,1")
     text = (tmp_path / "sweep" / "0" / "config.yaml").read_text()

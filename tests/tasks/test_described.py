@@ -49,6 +49,7 @@ def test_sequences_read_a_described_entity_as_one_of_the_graph(built: Callable[.
     torch.testing.assert_close(found, expected[[0, 2]], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["mkgformer", "text_only", "visualbert", "vilbert", "kg_bert"])
 def test_every_model_that_reads_answers_for_described_entities(predictor: Any, backbone: str) -> None:
     model = predictor(f"backbone={backbone}", "task.model.top_k=2")

@@ -24,6 +24,7 @@ def named(answers: list[dict[str, Any]]) -> list[list[str]]:
     return [[found["id"] for found in answer.get("entities", answer.get("relations"))] for answer in answers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exclude_known", [False, True])
 @pytest.mark.parametrize("backbone", ["kge/distmult", "kge/complex", "kge/rescal", "text_only", "mkgformer"])
 def test_an_exact_index_names_the_same_entities_in_the_same_order(

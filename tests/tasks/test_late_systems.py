@@ -25,6 +25,7 @@ ASKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", LATE)
 @pytest.mark.parametrize("name", ["mre", "mner"])
 def test_a_checkpoint_gives_the_same_network_without_its_data(
@@ -62,6 +63,7 @@ def test_pieces_have_no_spans_to_be_detected(mner_root: Path, tiny: Callable[...
         build_task(config, read_dataset(config).processor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "backbone"), [("mre", "mega"), ("mner", "umt")])
 def test_a_run_is_scored_and_asked_about_records(
     name: str, backbone: str, roots: dict[str, Path], tiny: Callable[..., Any], run: Callable[..., Any], tmp_path: Path

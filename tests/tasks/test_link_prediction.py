@@ -289,6 +289,7 @@ def test_training_hides_token_and_text_of_a_share_of_the_entities_that_have_an_i
     assert torch.equal(text.mask[~hidden], batch.text.mask[~hidden])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "key", "users"),
     [

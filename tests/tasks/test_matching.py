@@ -90,6 +90,7 @@ def test_what_cannot_be_matched_is_one_line(mre_root: Path, made: Callable[..., 
         MatchingBlanks(blank=2.0)
 
 
+@pytest.mark.slow
 def test_sentences_about_the_same_pair_become_alike_and_nothing_else_is_trained(
     mre_root: Path, made: Callable[..., Any], tmp_path: Path
 ) -> None:

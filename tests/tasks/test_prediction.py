@@ -99,6 +99,7 @@ def test_a_checkpoint_knows_its_calibration_and_says_so_in_each_answer(
     assert [found["score"] for found in tail["entities"]] == pytest.approx(by_hand.tolist(), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "kind", "bias"),
     [

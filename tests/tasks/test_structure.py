@@ -20,9 +20,8 @@ from tasks.link_prediction.structure import OBJECTIVES
 MODELS = ("transe", "distmult", "complex", "rotate", "rescal")
 
 
-@pytest.mark.parametrize(
-    "model", ["distmult", *(pytest.param(m, marks=pytest.mark.slow) for m in MODELS if m != "distmult")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
 def test_every_model_learns_the_triples_it_is_given(
     model: str, kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -36,6 +35,7 @@ def test_every_model_learns_the_triples_it_is_given(
     assert metric.compute()["mrr"] > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_objective_gives_both_tables_a_gradient(

@@ -25,6 +25,7 @@ def cases() -> list[Any]:
     return [pytest.param(*one, marks=[] if one in FAST else [pytest.mark.slow], id="-".join(one)) for one in own]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "system"), cases())
 def test_a_system_is_trained_evaluated_and_asked_by_the_commands(
     task: str, system: str, roots: dict[str, Path], run: Callable[..., Any], tmp_path: Path
@@ -44,6 +45,7 @@ def test_a_system_is_trained_evaluated_and_asked_by_the_commands(
     assert ("relation" if task == "mre" else "spans") in answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["link_prediction", "mre", "mner"])
 def test_each_of_a_tasks_systems_fits_it_and_has_a_name(task: str) -> None:
     names = [composed(f"task={task}", f"system={system}") for system in systems(task)]
@@ -61,6 +63,7 @@ def test_systems_that_any_task_has_and_those_of_one() -> None:
     assert "transe" not in systems("mre")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "system", "message"),
     [
@@ -98,6 +101,7 @@ def test_a_backbone_that_reads_what_a_task_does_not_give_is_one_line(task: str, 
     assert "must be a list [one of text, " in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "message"),
     [

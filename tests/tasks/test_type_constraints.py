@@ -108,6 +108,7 @@ def test_answers_are_entities_and_relations_that_fit(
     assert read == [None], "the graph is read once, whatever is asked of it"
 
 
+@pytest.mark.slow
 def test_the_commands_say_both_figures_and_what_has_no_types(
     run: Callable[..., Any], kg_root: Path, mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:

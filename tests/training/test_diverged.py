@@ -22,6 +22,7 @@ def finite(path: Any) -> bool:
     return all_finite([value for value in read(path)["state_dict"].values() if value.is_floating_point()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_rate_far_too_high_ends_in_a_line_and_leaves_no_broken_checkpoint(
     task: Any, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path

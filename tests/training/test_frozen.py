@@ -81,6 +81,7 @@ def _parts(features: Any) -> Iterator[list[Any]]:
     return ([features[row] for row in range(start, min(start + 8, len(features)))] for start in range(0, 24, 8))
 
 
+@pytest.mark.slow
 def test_a_second_seed_and_an_evaluation_do_not_call_the_frozen_layers_at_all(
     tiny: Config, made: Any, mner_root: Path, tmp_path: Path, computed: list[int]
 ) -> None:

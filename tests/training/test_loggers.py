@@ -20,10 +20,15 @@ from mkgc.training.run import Run
 from tests.conftest import TINY, paint
 
 
-@pytest.mark.parametrize("into", [pytest.param("cut", marks=pytest.mark.slow), "elsewhere"])
+@pytest.mark.slow
+@pytest.mark.parametrize("into", ["cut", "elsewhere"])
 def test_the_tensorboard_curve_of_a_resumed_run_is_whole(
-    into: str, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+    into: str, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from tensorboard.summary.writer.event_file_writer import AtomicCounter
+
+    # TensorBoard reads files in the order of their names: second, process, and a number that it counts to 10 here
+    monkeypatch.setattr("tensorboard.summary.writer.event_file_writer._global_uid", AtomicCounter(0))
     train(quick("logger=tensorboard"), tmp_path / "whole")
     killed("on_validation_start", 2, quick("logger=tensorboard"), tmp_path / "cut")
     train(quick("logger=tensorboard", f"resume={tmp_path / 'cut' / 'last.ckpt'}"), tmp_path / into)
@@ -219,6 +224,7 @@ for name in HOOKS:
     setattr(Broken, name, _hook(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", HOOKS)
 def test_a_tracker_that_fails_anywhere_stops_no_run(
     where: str,
@@ -249,6 +255,7 @@ def test_a_run_is_not_ended_by_curves_that_cannot_be_written(
     assert line.startswith("logger=csv has failed, and the run goes on without it: OSError: [Errno 28] No space left")
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_text_and_images_is_shown_with_what_it_confused_and_why(
     tiny: Callable[..., Any], mre_root: Path, tracker: Any, tmp_path: Path
 ) -> None:
@@ -259,6 +266,7 @@ def test_a_model_that_reads_text_and_images_is_shown_with_what_it_confused_and_w
     assert "test/confusion" in shown
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_settings_facts_and_predictions(quick: Callable[..., Any], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

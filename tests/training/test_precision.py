@@ -22,6 +22,7 @@ TASKS = ["mre", "mner", "link_prediction"]
 TRUE = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", TRUE)
 @pytest.mark.parametrize("task", TASKS)
 def test_weights_have_the_precision_that_was_asked_for(
@@ -32,6 +33,7 @@ def test_weights_have_the_precision_that_was_asked_for(
     assert {value.dtype for value in weights if value.is_floating_point()} == {TRUE[precision]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", TRUE)
 def test_a_trained_model_keeps_its_precision(
     precision: str, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path
@@ -65,6 +67,7 @@ def test_distances_are_learned_in_any_precision(
     assert all(torch.isfinite(learned[name]).all() for name in moved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("backbone", ["mkgformer", "mkgformer_released", "vilbert", "visualbert"])
 @pytest.mark.parametrize("task", TASKS)

@@ -113,6 +113,7 @@ def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(
     assert err.count("train.log cannot be written, and the run goes on without it: ") == 1
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_sweep_name_their_job(run: Callable[..., Any], kg_root: Path, tmp_path: Path) -> None:
     few = ("task=link_prediction", "backbone=kge/distmult", "task.epochs=1", "hydra.sweep.dir=sweep")
     code, out, err = run("train", "-m", f"data.root={kg_root}", *TINY, *few, "seed=0,1")

@@ -31,6 +31,7 @@ def f1(rows: list[dict[str, Any]]) -> float:
     return 2 * right / (predicted + gold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["mre", "mner"])
 def test_a_run_keeps_what_it_predicted_of_each_test_example_in_the_order_of_the_data(
     task: str, roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path

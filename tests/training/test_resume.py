@@ -30,13 +30,14 @@ def told(figures: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in figures.items() if key not in ONCE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hook", "into"),
     [
         ("on_train_epoch_start", "elsewhere"),
         ("on_validation_start", "cut"),
-        pytest.param("on_train_epoch_start", "cut", marks=pytest.mark.slow),
-        pytest.param("on_validation_start", "elsewhere", marks=pytest.mark.slow),
+        ("on_train_epoch_start", "cut"),
+        ("on_validation_start", "elsewhere"),
     ],
 )
 def test_the_best_epoch_so_far_travels_with_the_run(
@@ -163,6 +164,7 @@ def test_weights_alone_are_no_run_to_go_on_with(quick: Callable[..., Any], tmp_p
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "said"),
     [
@@ -187,6 +189,7 @@ def test_a_key_that_can_no_longer_take_effect_is_named_before_anything_is_read(
         train(quick(f"data.root={tmp_path}/none", f"resume={ended}", word), tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_a_key_that_takes_effect_is_applied_and_recorded(
     quick: Callable[..., Any], ended: Path, tmp_path: Path
 ) -> None:

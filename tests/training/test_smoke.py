@@ -29,6 +29,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "keys"), KINDS)
 def test_every_kind_of_model_makes_every_step(
     task: str, keys: tuple[str, ...], roots: dict[str, Path], tiny: Callable[..., Any], tmp_path: Path

@@ -173,6 +173,7 @@ def test_a_run_goes_on_with_its_own_names_alone(
         started(model, "mre", root, key="resume")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "said"),
     [
@@ -199,6 +200,7 @@ def test_another_network_is_named_before_data_are_read(
     assert said in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "said"),
     [

@@ -13,6 +13,7 @@ MODELS = [*ENOUGH, *(pytest.param(*each, marks=pytest.mark.slow) for each in RES
 ALL = pytest.mark.parametrize(("task", "keys"), MODELS, ids=str)
 
 
+@pytest.mark.slow
 @ALL
 def test_every_trainable_parameter_takes_part_in_a_batch_without_images(
     task: Any, keys: Any, roots: dict[str, Path], tiny: Callable[..., Any]
@@ -25,6 +26,7 @@ def test_every_trainable_parameter_takes_part_in_a_batch_without_images(
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
 
 
+@pytest.mark.slow
 @ALL
 def test_accumulated_batches_of_unequal_size_learn_what_the_large_batch_does(
     task: Any, keys: Any, roots: dict[str, Path], tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

@@ -202,6 +202,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
     return lambda: set(os.listdir(tmp_path / "here"))
 
 
+@pytest.mark.slow
 def test_every_attack_is_refused_in_one_line_and_leaves_no_file(contents: Any, inside: Any, tmp_path: Path) -> None:
     AtomicCheckpointIO().save_checkpoint(contents, tmp_path / "honest.ckpt")
     survived = {}
