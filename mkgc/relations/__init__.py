@@ -1,0 +1,1 @@
+"""What tasks over sentences with two marked mentions share: examples, markers, features, the network, reports."""
