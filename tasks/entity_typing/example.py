@@ -9,7 +9,7 @@ from typing import Any
 
 from mkgc.data.examples import ImagePaths, Span
 from mkgc.data.formats import fields
-from mkgc.data.formats.links import KEY, Links, read_links
+from mkgc.data.formats.links import KEY, Link, read_links
 from mkgc.data.formats.mentions import mention
 from mkgc.data.formats.records import read_sentence
 from mkgc.data.words import RawText
@@ -27,7 +27,7 @@ class TypingExample:
     tokens: tuple[str, ...]
     mention: Span
     types: tuple[str, ...] | None = None
-    links: Links | None = None
+    links: tuple[Link, ...] | None = None
     images: ImagePaths = field(default_factory=dict)
     raw: RawText | None = field(default=None, compare=False)
 

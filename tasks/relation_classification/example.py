@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mkgc.data.formats.links import KEY, Links, read_links
+from mkgc.data.formats.links import KEY, Link, read_links
 from mkgc.data.words import show_words
 from mkgc.errors import DataError
 from mkgc.relations.example import RelationExample, pair, read_pair, read_relation
@@ -20,7 +20,7 @@ class LinkedRelationExample(RelationExample):
     ``bag`` names the sentences that are about the same two things: one for each pair, unless the data say otherwise.
     """
 
-    links: Links | None = None
+    links: tuple[Link, ...] | None = None
     bag: str = ""
 
     def __post_init__(self) -> None:
