@@ -77,7 +77,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     dataset = few(dataset) if config.smoke else dataset
     if trainer.is_global_zero:
         _announce(config, run, task, dataset)
-    made_of = {"data": dataset.source.digest()} | ({"protocol": dataset.protocol} if dataset.protocol else {})
+    made_of = {"data": dataset.source.digest(), "protocol": dataset.protocol, "graph": dataset.graph}
+    made_of = {key: value for key, value in made_of.items() if value}
     facts = gather_facts(OmegaConf.to_container(config, resolve=True), task, dataset, made_by | made_of)
     with telling_the_way_on(trainer, config.resume), logged(trainer, run, facts):
         figures = _learn(config, folder, trainer, task, dataset, ledger)

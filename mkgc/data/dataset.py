@@ -35,7 +35,8 @@ class Dataset:
 
     ``notes`` are what a user should know of how the data were read, whatever is done with them. ``text_states`` are
     what frozen layers make of the texts. ``protocol`` names how dev and test are scored, where there are several ways.
-    ``examples`` are what the features were made of, where a reader has such.
+    ``examples`` are what the features were made of, where a reader has such. ``graph`` is the digest of the knowledge
+    graph that texts are read with, if any.
     """
 
     source: DataSource
@@ -47,6 +48,7 @@ class Dataset:
     text_states: StatesTable | None = None
     protocol: str | None = None
     examples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    graph: str | None = None
 
     def show(self) -> None:
         """Prints how complete the images are, and the notes."""
@@ -112,15 +114,20 @@ class DataSource(ABC):
 def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:
     """A trained model's configuration with its data at ``root``, or where they were when it was trained.
 
-    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says.
+    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says. It carries its
+    knowledge graph itself.
 
     Raises:
         ConfigError: The data are not there.
     """
     place = Path(config.data.root if root is None else root)
     moved: dict[Any, Any] = {} if root is None else {"root": str(root), "store": None}
+    if "knowledge" in config.data:
+        moved["knowledge"] = None
     if root is None and config.data.atlas_seed is not None and place.parent == atlas.HOME:
-        return config
+        built = config.copy()
+        built.data = OmegaConf.merge(config.data, moved)
+        return built
     if not place.is_dir():
         if root is not None:
             raise ConfigError(f"root={root}: there is no such folder")

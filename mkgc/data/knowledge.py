@@ -16,7 +16,8 @@ class Subgraph:
     """The entities and relations that a text of ``length`` tokens is about.
 
     ``nodes`` are their numbers, ``edges`` pairs of positions among them, in either order. ``spans`` are the mentions
-    of the first nodes, in the nodes' order.
+    of the first nodes, in the nodes' order. ``unread`` mentions stand where the text is not read; ``left_out`` of the
+    other mentions and of the triples were too many.
 
     Raises:
         ValueError: An edge or a span names what is not there.
@@ -26,6 +27,8 @@ class Subgraph:
     nodes: tuple[int, ...]
     edges: tuple[tuple[int, int], ...] = ()
     spans: tuple[Span, ...] = ()
+    unread: int = 0
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.nodes)
@@ -50,3 +53,22 @@ def knowledge_batch(graphs: Sequence[Subgraph]) -> Knowledge:
         if graph.spans:
             spans[row, : len(graph.spans)] = torch.tensor(graph.spans)
     return Knowledge(nodes, adjacency.diagonal(dim1=1, dim2=2).clone(), adjacency, spans)
+
+
+def collate_knowledge(graphs: Sequence[Subgraph | None]) -> Knowledge | None:
+    """The graphs of several texts, empty where one has none; None if none is read with a graph."""
+    if all(graph is None for graph in graphs):
+        return None
+    return knowledge_batch([Subgraph(0, ()) if graph is None else graph for graph in graphs])
+
+
+def piece_span(span: Span, words: Sequence[int]) -> Span:
+    """The tokens ``[start, end)`` of words, of which ``words`` has the number for each token (-1: of none).
+
+    From the first to the last token of these words that is read; an empty span, if none is.
+
+    >>> piece_span(Span(1, 3), [-1, 0, 1, 1, 2, -1])
+    Span(start=2, end=5)
+    """
+    own = [place for place, word in enumerate(words) if span.start <= word < span.end]
+    return Span(own[0], own[-1] + 1) if own else Span(0, 0)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from mkgc.batch import Scene, Text
+from mkgc.batch import Knowledge, Scene, Text
+from mkgc.data.context import KnowledgeContext, Mention, read_context
 from mkgc.data.cutting import note_cuts
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import SPLITS, ImagePaths, Sentence
@@ -18,6 +20,8 @@ from mkgc.data.formats import SentenceFormat, chosen
 from mkgc.data.formats.locate import find_unnamed
 from mkgc.data.formats.scene_graphs import add_scenes
 from mkgc.data.formats.unmatched import note_unmatched
+from mkgc.data.graph_notes import note_graphs
+from mkgc.data.knowledge import Subgraph, collate_knowledge, piece_span
 from mkgc.data.parses import Governors, governor_rows, token_governors
 from mkgc.data.processor import Processor
 from mkgc.data.scene_batch import SceneFeatures, encode_scene, scene_batch
@@ -36,6 +40,9 @@ from mkgc.inspect.sentence_checks import inspect_sentences
 
 class SentenceSource(DataSource):
     """Sentences with labels, in one of several ``formats``; ``kinds`` is what the field calls the labels.
+
+    Of tasks that may read them with a graph, examples have ``links`` (of :class:`mkgc.data.formats.links.Link`; None:
+    the linker is to find some).
 
     Raises:
         ConfigError: The task has no such format.
@@ -59,6 +66,15 @@ class SentenceSource(DataSource):
         if scenes:
             self.splits, notes = add_scenes(self.splits, settings)
             self.notes = (*self.notes, *notes)
+
+    @cached_property
+    def knowledge(self) -> KnowledgeContext | None:
+        """The graph that the sentences are read with, if the settings name one; it is read when it is first asked for.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return None if self.settings.knowledge is None else read_context(self.settings.knowledge)
 
     def examples(self) -> Mapping[str, Sequence[Any]]:
         return self.splits
@@ -90,12 +106,21 @@ class SentenceSource(DataSource):
 
 
 class SentenceProcessor(Processor):
-    """Encodes sentences with labels from a fixed set; ``kind`` is what the field calls a label."""
+    """Encodes sentences with labels from a fixed set; ``kind`` is what the field calls a label.
+
+    ``knowledge`` is the graph that they are read with, if any.
+    """
 
     kind: ClassVar[str]
 
-    def __init__(self, tokenizer: Tokenizer, labels: tuple[str, ...], settings: DataSettings) -> None:
-        self.tokenizer, self.labels, self.settings = tokenizer, labels, settings
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        labels: tuple[str, ...],
+        settings: DataSettings,
+        knowledge: KnowledgeContext | None = None,
+    ) -> None:
+        self.tokenizer, self.labels, self.settings, self.knowledge = tokenizer, labels, settings, knowledge
 
     @abstractmethod
     def encode(self, example: Any) -> Any:
@@ -115,6 +140,23 @@ class SentenceProcessor(Processor):
         """The scene graphs of a batch, where such are read."""
         return None if self.settings.max_objects is None else scene_batch([one or SceneFeatures() for one in features])
 
+    def mentions(self, example: Any) -> tuple[Mention, ...]:
+        """The mentions of a sentence, where it is read with a graph: its ``links``, else what the linker finds."""
+        if self.knowledge is None:
+            return ()
+        return self.knowledge.mentions(example.tokens, example.raw, example.links)
+
+    def encode_graph(self, mentions: Sequence[Mention], words: Sequence[int]) -> Subgraph | None:
+        """The graph around a sentence, where one is read; ``words`` has the number of each token's word, -1 of none."""
+        if self.knowledge is None:
+            return None
+        spans = [(entity, piece_span(span, words)) for span, entity in mentions]
+        return self.knowledge.subgraph(spans, len(words))
+
+    def collate_graphs(self, graphs: Sequence[Subgraph | None]) -> Knowledge | None:
+        """The graphs of a batch, where such are read."""
+        return None if self.knowledge is None else collate_knowledge(graphs)
+
     def encode_parse(
         self, governors: Governors | None, starts: Mapping[int, int], kept: Sequence[int], length: int
     ) -> Governors | None:
@@ -129,19 +171,32 @@ class SentenceProcessor(Processor):
         return text if filled is None else replace(text, governors=torch.tensor(filled))
 
     def named(self) -> dict[str, Sequence[str]]:
-        return {"word piece": self.tokenizer.names, self.kind: self.labels}
+        nodes = {} if self.knowledge is None else self.knowledge.named()
+        return {"word piece": self.tokenizer.names, self.kind: self.labels, **nodes}
 
     def state(self) -> dict[str, Any]:
+        graph = {} if self.knowledge is None else {"knowledge": self.knowledge.state()}
         return {
             "tokenizer": self.tokenizer.state(),
             "labels": list(self.labels),
             "settings": self.settings.carried(),
+            **graph,
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> SentenceProcessor:
-        tokenizer = Tokenizer.from_state(state["tokenizer"])
-        return cls(tokenizer, tuple(state["labels"]), DataSettings.from_carried(state["settings"]))
+        return cls(*cls.parts(state), knowledge=cls.graph(state))
+
+    @staticmethod
+    def parts(state: Mapping[str, Any]) -> tuple[Tokenizer, tuple[str, ...], DataSettings]:
+        """The parts of every such processor's state: tokenizer, labels, settings."""
+        settings = DataSettings.from_carried(state["settings"])
+        return Tokenizer.from_state(state["tokenizer"]), tuple(state["labels"]), settings
+
+    @staticmethod
+    def graph(state: Mapping[str, Any]) -> KnowledgeContext | None:
+        """The graph in a processor's state, if there is one."""
+        return KnowledgeContext.from_state(state["knowledge"]) if "knowledge" in state else None
 
 
 def read_sentences(
@@ -169,8 +224,18 @@ def read_sentences(
     features = {split: [processor.encode(example) for example in part] for split, part in examples.items()}
     limit = processor.settings.max_length
     cuts = [note for split, part in features.items() for note in note_cuts(split, [one.cut for one in part], limit)]
-    said = (*source.notes, *notes, *cuts)
-    return Dataset(source, processor, features, store, coverage, said, examples=examples)
+    said = (*source.notes, *notes, *cuts, *_note_graphs(processor, features))
+    graph = None if processor.knowledge is None else processor.knowledge.digest()
+    return Dataset(source, processor, features, store, coverage, said, examples=examples, graph=graph)
+
+
+def _note_graphs(processor: SentenceProcessor, features: Mapping[str, Sequence[Any]]) -> list[Finding]:
+    """What there is to say of the graphs around sentences, where they are read with one."""
+    if (knowledge := processor.knowledge) is None:
+        return []
+    limits = knowledge.settings.max_nodes, processor.settings.max_length
+    found = [n for split, part in features.items() for n in note_graphs(split, [one.graph for one in part], *limits)]
+    return [*knowledge.notes, *found]
 
 
 def _subset(source: SentenceSource) -> Sequence[Sentence]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mkgc.data.knowledge_settings import KnowledgeSettings
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.images.decode import FITS, Fit
 
@@ -14,8 +15,8 @@ GROUPS = ("image", "crops", "objects")
 TABLES = ("tsv", "triples")
 """Formats whose tables may have names in several languages."""
 
-PLACES = ("root", "store")
-"""Settings that mean something on one machine only: no checkpoint carries them to another."""
+PLACES = ("root", "store", "knowledge")
+"""Settings that mean something on one machine only: no checkpoint carries them to another. A graph is carried itself."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class DataSettings:
 
     ``split`` draws dev and test out of a graph that is one file: ``dev`` and ``test`` are shares, ``seed`` that of the
     draw. ``language`` chooses among the names and texts of a graph that has them in several.
+
+    ``knowledge`` is the graph that texts are read with; None: they are read without.
 
     ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``subset_seed`` is
     the seed of either choice. Dev and test stay whole.
@@ -68,6 +71,7 @@ class DataSettings:
     subset_seed: int = 42
     split: dict[str, float] | None = None
     language: str | None = None
+    knowledge: KnowledgeSettings | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", {group: size for group, size in self.images.items() if size is not None})

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from tokenizers import Regex
@@ -94,12 +94,21 @@ def show_words(words: Sequence[str], raw: RawText | None, span: Span) -> str:
     >>> show_words(("the", "考", "拉", "of", "Ada"), None, Span(1, 5))
     '考拉 of Ada'
     """
-    if raw is not None:
-        return raw.text[slice(*raw.chars(*span))]
-    shown = words[span.start]
-    for before, word in pairwise(words[span.start : span.end]):
-        shown += word if _unspaced(before[-1]) and _unspaced(word[0]) else f" {word}"
-    return shown
+    return as_raw(words[span.start : span.end]).text if raw is None else raw.text[slice(*raw.chars(*span))]
+
+
+def as_raw(words: Sequence[str]) -> RawText:
+    """Words as one text, those of Chinese without spaces.
+
+    >>> as_raw(["the", "考", "拉"])
+    RawText(text='the 考拉', offsets=(Span(start=0, end=3), Span(start=4, end=5), Span(start=5, end=6)))
+    """
+    if not words:
+        return RawText("", ())
+    gaps = [0, *(not (_unspaced(one[-1]) and _unspaced(other[0])) for one, other in pairwise(words))]
+    starts = [*accumulate(gap + size for gap, size in zip(gaps, [0, *map(len, words[:-1])], strict=True))]
+    text = "".join(" " * gap + word for gap, word in zip(gaps, words, strict=True))
+    return RawText(text, tuple(Span(start, start + len(word)) for start, word in zip(starts, words, strict=True)))
 
 
 def _unspaced(character: str) -> bool:

@@ -14,8 +14,11 @@ from mkgc.reports.saved import Run
 NAMED = 5
 """Runs that a line names."""
 
-SAME = {"data": "data", "protocol": "protocol"}
+SAME = {"data": "data", "protocol": "protocol", "graph": "knowledge graphs"}
 """Entries of ``metrics.json`` that must not differ within a table, and what they are called."""
+
+OWN = ("graph",)
+"""Those of them that a run lacks which does without."""
 
 
 class Group(NamedTuple):
@@ -117,7 +120,7 @@ def _check_same(task: str, key: str, runs: Sequence[Run]) -> Iterator[str]:
             f"runs of {task} that were tested on different {SAME[key]} cannot stand in one table "
             f"({SAME[key]} {parts}): give runs=[DIR,…] of one kind alone"
         )
-    if silent and (said or (key == "data" and len(silent) > 1)):
+    if silent and key not in OWN and (said or (key == "data" and len(silent) > 1)):
         yield f"{SAME[key]} taken to be the same, as an earlier version did not record it: {_some(silent)}"
 
 

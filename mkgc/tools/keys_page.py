@@ -23,6 +23,7 @@ PLACES = {
     "task": "",
     "model": "task.model.",
     "data": "data.",
+    "knowledge": "data.knowledge.",
     "backbone": "backbone.",
     "size": "size.",
     "text": "size.text.",

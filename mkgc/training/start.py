@@ -39,7 +39,7 @@ CHANGEABLE = FREE - {
 ENCODERS = ("mkgc.encoders.", "mkgc.released.vision.")
 """Where what makes encoders is defined: with weights or without them, it makes the same."""
 
-GROWING = ("word piece", "entity")
+GROWING = ("word piece", "entity", "graph relation")
 """Names of which a run may have others than its weights: rows of their own, which begin anew."""
 
 

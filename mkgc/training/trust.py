@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from torch import nn, optim
 
 from mkgc.data.dataset import Dataset, DataSource
+from mkgc.data.knowledge_settings import KnowledgeSettings
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.errors import CheckpointError, ConfigError
@@ -184,6 +185,8 @@ def _part(path: str) -> Place | None:
         return Place((nn.Module,), partial=name == "fusion")
     if path == "backbone.text.characters":
         return Place((nn.Module,))
+    if path == "data.knowledge":
+        return Place((KnowledgeSettings,))
     return Place((Settings,)) if above == "task.model" else None
 
 

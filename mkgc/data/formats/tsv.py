@@ -48,6 +48,16 @@ def read_one(root: Path, groups: Collection[str] = ("image",)) -> Graph:
     return _read(root, {WHOLE: find(*(root / name for name in ONE))}, groups)
 
 
+def read_names(root: Path, groups: Collection[str] = ("image",)) -> Graph:
+    """The same of a graph without triples: a table of its entities.
+
+    Raises:
+        DataError: There is no such table, a line is malformed, or there is but one entity.
+    """
+    find(root / "entities.tsv", root / "entities.csv", why="and the names of entities stand there")
+    return _read(root, {}, groups)
+
+
 def _read(root: Path, files: Mapping[str, Path], groups: Collection[str]) -> Graph:
     notes: list[Finding] = []
     tables = [read_text_table(root, name, notes) for name in ("entities", "relations")]
