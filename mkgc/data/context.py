@@ -190,13 +190,12 @@ class KnowledgeContext:
         ends = np.concatenate([triples[:, 0], triples[:, 2], owners])
         if not (_within(ends, len(entities)) and _within(triples[:, 1], len(relations))):
             raise CheckpointError("the checkpoint's knowledge graph names what it does not have")
-        return cls(
-            entities, relations, triples, Names(names, owners), KnowledgeSettings.from_carried(state["settings"])
-        )
+        settings = KnowledgeSettings.from_carried(state["settings"])
+        return cls(entities, relations, triples, Names(names, owners), settings)
 
 
 def _within(numbers: Int[np.ndarray, " n"], limit: int) -> bool:
-    return not len(numbers) or (numbers.min() >= 0 and numbers.max() < limit)
+    return bool(((numbers >= 0) & (numbers < limit)).all())
 
 
 def _through_relations(

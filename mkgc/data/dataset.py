@@ -114,8 +114,8 @@ class DataSource(ABC):
 def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:
     """A trained model's configuration with its data at ``root``, or where they were when it was trained.
 
-    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says. It carries its
-    knowledge graph itself.
+    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says. A graph that
+    it reads texts with it carries itself.
 
     Raises:
         ConfigError: The data are not there.

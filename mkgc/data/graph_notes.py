@@ -17,14 +17,9 @@ def note_graphs(split: str, graphs: Sequence[Subgraph | None], max_nodes: int, m
     """How many sentences of a split have a graph, and what of graphs is left out."""
     found = [graph for graph in graphs if graph is not None and graph.nodes]
     with_edges = sum(any(one != other for one, other in graph.edges) for graph in found)
-    have = plural(len(found), "sentence", "sentences")
-    notes = [
-        Finding(
-            "info" if found or not graphs else "warning",
-            f"{len(found):,} of {len(graphs):,} {have} of {split} {plural(len(found), 'mentions', 'mention')} an entity, "
-            f"{with_edges:,} of them several that are linked",
-        )
-    ]
+    have = plural(len(found), "mentions an entity", "mention entities")
+    text = f"{len(found):,} of {len(graphs):,} sentences of {split} {have}, {with_edges:,} of them some that are linked"
+    notes = [Finding("info" if found or not graphs else "warning", text)]
     notes += _lost(graphs, "unread", len(graphs), f"mentions of {split} stand behind data.max_length={max_length}")
     return notes + _lost(
         graphs, "left_out", len(graphs), f"nodes of {split} are more than data.knowledge.max_nodes={max_nodes}"

@@ -16,7 +16,7 @@ TABLES = ("tsv", "triples")
 """Formats whose tables may have names in several languages."""
 
 PLACES = ("root", "store", "knowledge")
-"""Settings that mean something on one machine only: no checkpoint carries them to another. A graph is carried itself."""
+"""Settings that mean something on one machine only: no checkpoint carries them to another, but a graph itself."""
 
 
 @dataclass(frozen=True)
