@@ -20,7 +20,7 @@ from benchmarks.demo.picture import COLOURS, draw
 from benchmarks.demo.tasks import TASKS, Shown
 from mkgc.data.examples import ImagePaths, Span
 from mkgc.metrics.spans import bio_spans
-from tasks.mre.example import RelationExample
+from mkgc.relations.example import RelationExample
 
 MRE = next(task for task in TASKS if task.name == "mre")
 

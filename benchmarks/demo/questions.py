@@ -15,9 +15,9 @@ from mkgc.data.examples import ImagePaths
 from mkgc.data.formats import kg
 from mkgc.data.graph import Graph
 from mkgc.metrics.spans import Span, bio_spans
+from mkgc.relations.example import RelationExample
 from tasks.mner import twitter
 from tasks.mre import mnre
-from tasks.mre.example import RelationExample
 
 SHOWN = 4
 """Questions that a task is asked."""

@@ -63,6 +63,10 @@ class Processor(ABC):
         """The images of all that batches of a data set may show."""
         return (item.images for part in features.values() for item in part)
 
+    def readings(self, features: Sequence[Any]) -> Iterable[Sequence[int]]:
+        """The texts of some features, as batches of them have them."""
+        return (item.ids for item in features)
+
     def without_images(self, features: Sequence[Any]) -> Sequence[Any]:
         """The same features, of which no batch of this processor's shows an image from now on.
 

@@ -40,7 +40,11 @@ class PairClassifier(nn.Module):
     def forward(
         self, states: Float[Tensor, "B T D"], markers: Int[Tensor, "B 2"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B C"]:
-        return self.classifier(self.dropout(self.pool(states, markers, mask)))
+        return self.classify(self.pool(states, markers, mask))
+
+    def classify(self, vectors: Float[Tensor, "B P"]) -> Float[Tensor, "B C"]:
+        """The scores of texts by the vectors that :meth:`pool` makes."""
+        return self.classifier(self.dropout(vectors))
 
     def pool(
         self, states: Float[Tensor, "B T D"], markers: Int[Tensor, "B 2"], mask: Bool[Tensor, "B T"]

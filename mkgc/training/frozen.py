@@ -101,7 +101,8 @@ def _seen(_: list[Any], out: Stream) -> list[Tensor]:
 def text_inputs(dataset: Dataset) -> Inputs:
     """The different texts."""
     pad, least = dataset.processor.tokenizer.pad, dataset.processor.settings.least_length
-    texts = dict.fromkeys(tuple(item.ids) for part in dataset.features.values() for item in part)
+    read = dataset.processor.readings
+    texts = dict.fromkeys(tuple(ids) for part in dataset.features.values() for ids in read(part))
 
     def content(ids: tuple[int, ...]) -> bytes:
         return json.dumps([len(ids), least, ids]).encode()

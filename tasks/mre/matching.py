@@ -22,7 +22,7 @@ from torch import Generator, Tensor, nn
 
 from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError, DataError, DivergedError
-from tasks.mre.data import RelationBatch, RelationFeatures, RelationProcessor
+from mkgc.relations.processor import PairProcessor, RelationBatch, RelationFeatures
 
 LONGEST = 1.0
 """The longest that a gradient may be."""
@@ -53,7 +53,7 @@ class MatchingBlanks:
 class Reader(Protocol):
     """A model that represents a sentence with two mentions by a vector."""
 
-    processor: RelationProcessor
+    processor: PairProcessor
     metadata: dict[str, Any]
     backbone: nn.Module
     smoke: bool
@@ -134,7 +134,7 @@ def _drawn(share: float, draw: Generator) -> tuple[bool, bool]:
 
 
 def find_couples(
-    processor: RelationProcessor, features: Sequence[RelationFeatures], smoke: bool = False
+    processor: PairProcessor, features: Sequence[RelationFeatures], smoke: bool = False
 ) -> list[list[RelationFeatures]]:
     """The sentences about each head and tail of which there are several; of a handful, each beside itself.
 
@@ -170,7 +170,7 @@ def batches(
             yield batch
 
 
-def mentions(processor: RelationProcessor, item: RelationFeatures) -> tuple[range, range]:
+def mentions(processor: PairProcessor, item: RelationFeatures) -> tuple[range, range]:
     """The pieces of head and tail: from behind the opening marker to the closing one, or to the end."""
 
     def span(opening: int, closing: int) -> range:
@@ -180,7 +180,7 @@ def mentions(processor: RelationProcessor, item: RelationFeatures) -> tuple[rang
     return span(item.head, processor.marker_ids[1]), span(item.tail, processor.marker_ids[3])
 
 
-def blanked(processor: RelationProcessor, item: RelationFeatures, which: tuple[bool, bool]) -> RelationFeatures:
+def blanked(processor: PairProcessor, item: RelationFeatures, which: tuple[bool, bool]) -> RelationFeatures:
     """The sentence with a blank, one piece, in the place of its head, its tail, or both."""
     spans = [span for span, blank in zip(mentions(processor, item), which, strict=True) if blank]
     ids: list[int] = []

@@ -15,7 +15,7 @@ from mkgc.data.formats.text_files import find, read_lines
 from mkgc.data.near import suggest
 from mkgc.data.parses import parse_dependencies
 from mkgc.errors import DataError
-from tasks.mre.example import RelationExample
+from mkgc.relations.example import RelationExample
 from tasks.mre.names import contradiction, named
 
 NAMES = {"train": ("train",), "dev": ("val", "dev"), "test": ("test",)}

@@ -14,11 +14,11 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError
 from mkgc.inference import Predictor
+from mkgc.relations.example import RelationExample
 from mkgc.training.checkpoint import build_task
 from tasks.mner.data import TaggingProcessor
 from tasks.mner.example import TaggedExample
 from tasks.mre.data import RelationProcessor
-from tasks.mre.example import RelationExample
 
 URL = "https://example.org/" + "q7x" * 100
 WORDS = ("Ada", "was", "born", "in", "old", "Rome", "hates", "new", "today")

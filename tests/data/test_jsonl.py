@@ -7,9 +7,10 @@ import pytest
 from mkgc.data.examples import Span
 from mkgc.data.formats import jsonl
 from mkgc.errors import DataError
+from mkgc.relations.example import RelationExample
 from tasks.link_prediction.link_query import InductiveEntity, LinkQuery, parse_query
 from tasks.mner.example import TaggedExample, parse_tagged
-from tasks.mre.example import RelationExample, parse_relation
+from tasks.mre.example import parse_relation
 
 WORDS = ("New", "York", "is", "east", "of", "Ohio")
 PLACE = "in.jsonl:3"

@@ -6,9 +6,9 @@ import pytest
 
 from mkgc.data.examples import Span
 from mkgc.errors import DataError
+from mkgc.relations.example import RelationExample
 from tasks.mner.example import TaggedExample
 from tasks.mner.source import TaggedSource
-from tasks.mre.example import RelationExample
 from tasks.mre.source import RelationSource
 
 RELATED_FORMAT, TAGGED_FORMAT = RelationSource.formats["jsonl"], TaggedSource.formats["jsonl"]

@@ -10,9 +10,10 @@ import pytest
 from mkgc.data.examples import Span
 from mkgc.data.words import split_words
 from mkgc.errors import DataError
+from mkgc.relations.example import RelationExample
 from tasks.mner.example import parse_labelled, parse_tagged
-from tasks.mre.example import RelationExample, parse_relation
 from tasks.mre.example import parse_labelled as parse_labelled_relation
+from tasks.mre.example import parse_relation
 
 TEXT = "Look: a Panda, not a Tiger's cub. 大熊猫 and a Tiger!"
 PLACE = "in.jsonl:1"

@@ -10,8 +10,8 @@ import torch
 from mkgc.data.examples import Span
 from mkgc.data.formats import crops
 from mkgc.errors import DataError
+from mkgc.relations.example import RelationExample
 from tasks.mre import mnre
-from tasks.mre.example import RelationExample
 
 LINE: dict[str, Any] = {
     "token": ["Ada", "Lovelace", "left", "Rome", "."],

@@ -14,6 +14,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import draw_rows, subset_rows, write_subsets
 from mkgc.data.tokens import learned
 from mkgc.errors import ConfigError, DataError
+from mkgc.relations.example import RelationExample
 from tasks.link_prediction.data import read as read_links
 from tasks.link_prediction.source import LinkSource
 from tasks.mner import twitter
@@ -21,7 +22,6 @@ from tasks.mner.example import TaggedExample
 from tasks.mner.source import TaggedSource
 from tasks.mre import mnre
 from tasks.mre.data import RelationProcessor
-from tasks.mre.example import RelationExample
 from tasks.mre.source import RelationSource
 from tests.made import made
 

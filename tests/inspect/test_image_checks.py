@@ -7,7 +7,7 @@ from mkgc.images.coverage import Coverage, Row
 from mkgc.images.decode import ImageError
 from mkgc.inspect.image_checks import inspect_images, judge_skipping
 from mkgc.inspect.report import Section
-from tasks.mre.example import RelationExample
+from mkgc.relations.example import RelationExample
 
 ROOT = Path("data")
 HALF = Coverage((Row("train", "image", 4, 2, 4, 2, {"missing": 2}),))

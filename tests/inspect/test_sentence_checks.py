@@ -20,13 +20,14 @@ from mkgc.inspect.sentence_checks import (
     spread,
 )
 from mkgc.inspect.unknown_pieces import measure_vocabulary
+from mkgc.relations.example import RelationExample
+from mkgc.relations.source import look_at_spans
 from tasks.mner import twitter
 from tasks.mner.example import TaggedExample
 from tasks.mner.source import TaggedSource, look_at_tags
 from tasks.mre import mnre
 from tasks.mre.data import RelationProcessor
-from tasks.mre.example import RelationExample
-from tasks.mre.source import RelationSource, look_at_spans
+from tasks.mre.source import RelationSource
 from tests.made import made
 
 

@@ -11,8 +11,9 @@ from torch import Generator
 
 from mkgc.data.examples import Span
 from mkgc.errors import ConfigError, DataError
-from tasks.mre.data import RelationFeatures, RelationProcessor
-from tasks.mre.example import RelationExample
+from mkgc.relations.example import RelationExample
+from mkgc.relations.processor import RelationFeatures
+from tasks.mre.data import RelationProcessor
 from tasks.mre.matching import MatchingBlanks, batches, blanked, find_couples, matching_loss, mentions
 
 MTB = ("system=mtb", "data.images={}")

@@ -10,9 +10,9 @@ from mkgc.data.dataset import read_dataset
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import learned
 from mkgc.errors import ConfigError, DataError
+from mkgc.relations.null import find_null
 from mkgc.training.checkpoint import build_task
 from tasks.mre.data import RelationProcessor
-from tasks.mre.null import find_null
 from tests.conftest import composed
 
 KNOWN = list(composed("task=mre").task.data.null_relation)

@@ -12,14 +12,14 @@ import torch
 
 from mkgc.data.dataset import read_dataset
 from mkgc.data.examples import Span
+from mkgc.relations.example import RelationExample
+from mkgc.relations.recorded import describe as describe_relation
 from mkgc.train import train
 from mkgc.training.datamodule import DataModule
 from mkgc.training.recorded import recorded_predictions
 from mkgc.training.run import PREDICTIONS
 from tasks.mner.example import TaggedExample
 from tasks.mner.recorded import describe as describe_entities
-from tasks.mre.example import RelationExample
-from tasks.mre.recorded import describe as describe_relation
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mkgc.data.words import show_words
+from mkgc.relations.example import RelationExample
 from mkgc.training.recorded import short
-from tasks.mre.example import RelationExample
 
 
 def describe(example: RelationExample, probabilities: Mapping[str, float], null: str | None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mkgc.explanations.contract import Answer, Part, Pass, Shown, TaskExplainer
-from tasks.mre.data import MARKERS, RelationBatch, RelationFeatures
+from mkgc.relations.processor import MARKERS, RelationBatch, RelationFeatures
 
 if TYPE_CHECKING:
-    from tasks.mre.task import RelationExtraction
+    from mkgc.relations.task import RelationTask
 
 NAMED = 10
 """Relations whose probabilities are told."""
@@ -21,7 +21,7 @@ NAMED = 10
 class RelationExplainer(TaskExplainer):
     """The best relations; the words of head and tail, and all others, can be left out."""
 
-    def __init__(self, task: RelationExtraction) -> None:
+    def __init__(self, task: RelationTask) -> None:
         self.task = task
         self.names = [*task.processor.tokenizer.names, *MARKERS]
 

@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 
 from mkgc.data.near import suggest
-from mkgc.errors import ConfigError
+from mkgc.data.notes import note_twins
+from mkgc.data.sentences import SentenceSource
+from mkgc.errors import ConfigError, DataError
 from mkgc.inspect.report import Finding
+from mkgc.relations.processor import PairProcessor
 
 KEY = "task.data.null_relation"
 
@@ -39,6 +42,24 @@ def find_null(labels: Sequence[str], names: str | Sequence[str] | None) -> str |
         listed = ", ".join(f"'{label}'" for label in strong)
         raise ConfigError(f"{listed} may each say that there is no relation: give {KEY}=NAME, or null if all count")
     return strong[0] if strong else None
+
+
+def choose_null(
+    source: SentenceSource, processor: PairProcessor | None, names: str | list[str] | None
+) -> tuple[str | None, tuple[Finding, ...]]:
+    """The null relation of a trained model's ``processor``, or of a new model (:func:`find_null`), and what is said.
+
+    Raises:
+        ConfigError: A new model's is not to be found.
+        DataError: A new model would learn but one relation.
+    """
+    known = {example.relation for example in source.splits["train"]}
+    if processor is None and len(known) < 2:
+        root = source.settings.root
+        raise DataError(f"train has one relation only, '{min(known)}': there is nothing to tell apart", root)
+    null = processor.null_relation if processor else find_null(source.labels, names)
+    silent = source.note_silent(lambda example: example.relation != null, "a relation")
+    return null, (note_null(null), *note_twins("relations", source.labels), *silent)
 
 
 def note_null(name: str | None) -> Finding:
