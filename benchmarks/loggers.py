@@ -23,8 +23,8 @@ from mkgc.app.command import quiet
 from mkgc.training.trainer import build_trainer
 
 MODELS = {
-    "mre": ("task=mre", "task.epochs=2"),
-    "mner": ("task=mner", "task.epochs=2"),
+    "mre": ("task=mre", "data.fraction=0.25", "task.epochs=2"),
+    "mner": ("task=mner", "data.fraction=0.25", "task.epochs=2"),
     "link_prediction, distmult": ("task=link_prediction", "system=distmult", "task.epochs=20", "patience=null"),
 }
 LOGGERS = ("none", "csv", "tensorboard", "wandb")
