@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from mkgc.data.context import KnowledgeContext
+from mkgc.data.formats.links import Link
 from mkgc.data.knowledge import Subgraph
 from mkgc.inspect.report import Finding
 from mkgc.terminal import plural
 
 FEW = 0.01
 """The share of a split's sentences up to which a loss is a remark, and no warning."""
+
+
+def note_knowledge(
+    context: KnowledgeContext,
+    examples: Mapping[str, Sequence[Any]],
+    features: Mapping[str, Sequence[Any]],
+    max_length: int,
+) -> list[Finding]:
+    """All there is to say of a graph and sentences: examples have ``links``, features a ``graph``."""
+    links = {split: [one.links for one in part if one.links is not None] for split, part in examples.items()}
+    graphs = {split: [one.graph for one in part] for split, part in features.items()}
+    return [
+        *context.notes,
+        *(note for split, part in links.items() for note in note_links(split, part, context.numbers)),
+        *(n for s, part in graphs.items() for n in note_graphs(s, part, context.settings.max_nodes, max_length)),
+    ]
 
 
 def note_graphs(split: str, graphs: Sequence[Subgraph | None], max_nodes: int, max_length: int) -> list[Finding]:
@@ -24,6 +42,17 @@ def note_graphs(split: str, graphs: Sequence[Subgraph | None], max_nodes: int, m
     return notes + _lost(
         graphs, "left_out", len(graphs), f"nodes of {split} are more than data.knowledge.max_nodes={max_nodes}"
     )
+
+
+def note_links(split: str, links: Iterable[Sequence[Link]], known: Container[str]) -> list[Finding]:
+    """A warning where sentences of a split are linked to entities that the graph does not have."""
+    given = [link.entity for part in links for link in part]
+    strange = [entity for entity in given if entity not in known]
+    if not strange:
+        return []
+    name = plural(len(strange), "names an entity", "name entities")
+    text = f"{len(strange):,} of {len(given):,} links of {split} {name} that the graph does not have"
+    return [Finding("warning", f"{text}, as '{strange[0]:.60}', and are left out")]
 
 
 def _lost(graphs: Iterable[Any], kind: str, of: int, what: str) -> list[Finding]:

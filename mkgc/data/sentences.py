@@ -20,7 +20,7 @@ from mkgc.data.formats import SentenceFormat, chosen
 from mkgc.data.formats.locate import find_unnamed
 from mkgc.data.formats.scene_graphs import add_scenes
 from mkgc.data.formats.unmatched import note_unmatched
-from mkgc.data.graph_notes import note_graphs
+from mkgc.data.graph_notes import note_knowledge
 from mkgc.data.knowledge import Subgraph, collate_knowledge, piece_span
 from mkgc.data.parses import Governors, governor_rows, token_governors
 from mkgc.data.processor import Processor
@@ -32,6 +32,7 @@ from mkgc.data.tokens import Tokenizer
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.policy import load_images, shown
 from mkgc.inspect.image_checks import judge_skipping
+from mkgc.inspect.knowledge_checks import inspect_knowledge
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.scene_checks import count_scenes
@@ -94,6 +95,8 @@ class SentenceSource(DataSource):
         sections = inspect_sentences(self, dataset.processor, published)
         if self.settings.max_objects is not None:
             sections.append(count_scenes(self.splits))
+        if (knowledge := getattr(dataset.processor, "knowledge", None)) is not None:
+            sections.append(inspect_knowledge(knowledge, dataset.features))
         return [*sections, judge_skipping(self.splits, dataset.store.problems, settings)]
 
     def note_silent(self, scored: Callable[[Any], bool], what: str) -> tuple[Finding, ...]:
@@ -224,18 +227,11 @@ def read_sentences(
     features = {split: [processor.encode(example) for example in part] for split, part in examples.items()}
     limit = processor.settings.max_length
     cuts = [note for split, part in features.items() for note in note_cuts(split, [one.cut for one in part], limit)]
-    said = (*source.notes, *notes, *cuts, *_note_graphs(processor, features))
-    graph = None if processor.knowledge is None else processor.knowledge.digest()
-    return Dataset(source, processor, features, store, coverage, said, examples=examples, graph=graph)
-
-
-def _note_graphs(processor: SentenceProcessor, features: Mapping[str, Sequence[Any]]) -> list[Finding]:
-    """What there is to say of the graphs around sentences, where they are read with one."""
+    said = (*source.notes, *notes, *cuts)
     if (knowledge := processor.knowledge) is None:
-        return []
-    limits = knowledge.settings.max_nodes, processor.settings.max_length
-    found = [n for split, part in features.items() for n in note_graphs(split, [one.graph for one in part], *limits)]
-    return [*knowledge.notes, *found]
+        return Dataset(source, processor, features, store, coverage, said, examples=examples)
+    said = (*said, *note_knowledge(knowledge, examples, features, limit))
+    return Dataset(source, processor, features, store, coverage, said, examples=examples, graph=knowledge.digest())
 
 
 def _subset(source: SentenceSource) -> Sequence[Sentence]:
