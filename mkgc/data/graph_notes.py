@@ -34,9 +34,9 @@ def note_knowledge(
 def note_graphs(split: str, graphs: Sequence[Subgraph | None], max_nodes: int, max_length: int) -> list[Finding]:
     """How many sentences of a split have a graph, and what of graphs is left out."""
     found = [graph for graph in graphs if graph is not None and graph.nodes]
-    with_edges = sum(any(one != other for one, other in graph.edges) for graph in found)
+    joined = sum(bool(graph.edges) for graph in found)
     have = plural(len(found), "mentions an entity", "mention entities")
-    text = f"{len(found):,} of {len(graphs):,} sentences of {split} {have}, {with_edges:,} of them some that are linked"
+    text = f"{len(found):,} of {len(graphs):,} sentences of {split} {have}, {joined:,} of them some that are linked"
     notes = [Finding("info" if found or not graphs else "warning", text)]
     notes += _lost(graphs, "unread", len(graphs), f"mentions of {split} stand behind data.max_length={max_length}")
     return notes + _lost(

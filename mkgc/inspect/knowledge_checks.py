@@ -46,7 +46,8 @@ def _mentions(graphs: Mapping[str, Sequence[Subgraph]]) -> Table:
         some, joined = sum(map(bool, counts)), sum(bool(graph.edges) for graph in part)
         shares = Share(some / max(1, len(part))), Share(joined / max(1, len(part)))
         rows.append((split, len(part), *shares, *spread(counts), sum(graph.unread for graph in part)))
-X
+    shares_of = ("with a mention", "with an edge")
+    columns = ("split", "sentences", *shares_of, "median", "90th percentile", "most", "cut off")
     return Table("Mentions a sentence", columns, tuple(rows))
 
 
