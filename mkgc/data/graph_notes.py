@@ -38,10 +38,9 @@ def note_graphs(split: str, graphs: Sequence[Subgraph | None], max_nodes: int, m
     have = plural(len(found), "mentions an entity", "mention entities")
     text = f"{len(found):,} of {len(graphs):,} sentences of {split} {have}, {joined:,} of them some that are linked"
     notes = [Finding("info" if found or not graphs else "warning", text)]
-    notes += _lost(graphs, "unread", len(graphs), f"mentions of {split} stand behind data.max_length={max_length}")
-    return notes + _lost(
-        graphs, "left_out", len(graphs), f"nodes of {split} are more than data.knowledge.max_nodes={max_nodes}"
-    )
+    unread = f"mentions of {split} stand in what data.max_length={max_length} cuts off"
+    many = f"nodes of {split} are more than data.knowledge.max_nodes={max_nodes}"
+    return [*notes, *_lost(graphs, "unread", unread), *_lost(graphs, "left_out", many)]
 
 
 def note_links(split: str, links: Iterable[Sequence[Link]], known: Container[str]) -> list[Finding]:
@@ -55,11 +54,9 @@ def note_links(split: str, links: Iterable[Sequence[Link]], known: Container[str
     return [Finding("warning", f"{text}, as '{strange[0]:.60}', and are left out")]
 
 
-def _lost(graphs: Iterable[Any], kind: str, of: int, what: str) -> list[Finding]:
+def _lost(graphs: Sequence[Subgraph | None], kind: str, what: str) -> list[Finding]:
     counts = [count for graph in graphs if graph is not None and (count := getattr(graph, kind))]
     if not counts:
         return []
-    text = (
-        f"{sum(counts):,} {what}, in {len(counts):,} {plural(len(counts), 'sentence', 'sentences')}, and are left out"
-    )
-    return [Finding("warning" if len(counts) > FEW * of else "info", text)]
+    text = f"{sum(counts):,} {what}, in {len(counts):,} {plural(len(counts), 'sentence', 'sentences')}: left out"
+    return [Finding("warning" if len(counts) > FEW * len(graphs) else "info", text)]

@@ -67,7 +67,7 @@ def plain_name(name: str) -> str:
 
 def names_of(graph: Graph) -> list[tuple[str, ...]]:
     """All that each entity is called, in any language; its id only where it has no name."""
-    return [names for _, *names in graph.synonyms()]
+    return [names[1:] for names in graph.synonyms()]
 
 
 def degrees_of(entities: int, triples: Triples) -> list[int]:
