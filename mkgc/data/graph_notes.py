@@ -38,9 +38,9 @@ def note_graphs(split: str, graphs: Sequence[Subgraph | None], max_nodes: int, m
     have = plural(len(found), "mentions an entity", "mention entities")
     text = f"{len(found):,} of {len(graphs):,} sentences of {split} {have}, {joined:,} of them some that are linked"
     notes = [Finding("info" if found or not graphs else "warning", text)]
-    unread = f"mentions of {split} stand in what data.max_length={max_length} cuts off"
-    many = f"nodes of {split} are more than data.knowledge.max_nodes={max_nodes}"
-    return [*notes, *_lost(graphs, "unread", unread), *_lost(graphs, "left_out", many)]
+    limits = f"data.max_length={max_length}", f"data.knowledge.max_nodes={max_nodes}"
+    unread = _lost(graphs, "unread", "mentions", f"of {split} for {limits[0]}")
+    return [*notes, *unread, *_lost(graphs, "left_out", "nodes", f"of {split} for {limits[1]}")]
 
 
 def note_links(split: str, links: Iterable[Sequence[Link]], known: Container[str]) -> list[Finding]:
@@ -51,12 +51,12 @@ def note_links(split: str, links: Iterable[Sequence[Link]], known: Container[str
         return []
     name = plural(len(strange), "names an entity", "name entities")
     text = f"{len(strange):,} of {len(given):,} links of {split} {name} that the graph does not have"
-    return [Finding("warning", f"{text}, as '{strange[0]:.60}', and are left out")]
+    return [Finding("warning", f"{text}, as '{strange[0]:.60}': left out")]
 
 
-def _lost(graphs: Sequence[Subgraph | None], kind: str, what: str) -> list[Finding]:
+def _lost(graphs: Sequence[Subgraph | None], kind: str, what: str, why: str) -> list[Finding]:
     counts = [count for graph in graphs if graph is not None and (count := getattr(graph, kind))]
     if not counts:
         return []
-    text = f"{sum(counts):,} {what}, in {len(counts):,} {plural(len(counts), 'sentence', 'sentences')}: left out"
+    text = f"left out {why}: {what} {sum(counts):,}, in sentences {len(counts):,}"
     return [Finding("warning" if len(counts) > FEW * len(graphs) else "info", text)]

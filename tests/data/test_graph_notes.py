@@ -37,10 +37,10 @@ EXAMPLES = {split: [SimpleNamespace(links=links) for links in part] for split, p
 def test_what_is_read_and_what_is_left_out_is_counted() -> None:
     said = [(note.severity, note.text) for note in note_knowledge(CONTEXT, EXAMPLES, FEATURES, 9)]
     assert said == [
-        ("warning", "1 of 2 links of train names an entity that the graph does not have, as 'Q0', and are left out"),
+        ("warning", "1 of 2 links of train names an entity that the graph does not have, as 'Q0': left out"),
         ("info", "2 of 3 sentences of train mention entities, 1 of them some that are linked"),
-        ("warning", "2 mentions of train stand in what data.max_length=9 cuts off, in 1 sentence: left out"),
-        ("warning", "1 nodes of train are more than data.knowledge.max_nodes=3, in 1 sentence: left out"),
+        ("warning", "left out of train for data.max_length=9: mentions 2, in sentences 1"),
+        ("warning", "left out of train for data.knowledge.max_nodes=3: nodes 1, in sentences 1"),
         ("warning", "0 of 1 sentences of dev mention entities, 0 of them some that are linked"),
     ]
 
