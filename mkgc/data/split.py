@@ -1,9 +1,9 @@
-"""Train, dev and test out of one set of triples, drawn by a seed: no pair of entities stands in two of them."""
+"""Train, dev and test out of one set, drawn by a seed: no pair of entities, and no sentence, stands in two of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -43,6 +43,22 @@ def split_graph(graph: Graph, split: Mapping[str, float]) -> Graph:
     parts = {"train": rest, **{name: np.array(sorted(drawn[name]), dtype=np.int64) for name in reversed(DRAWN)}}
     notes = _notes({name: len(rows) for name, rows in parts.items()}, split)
     return replace(graph, triples={name: triples[rows] for name, rows in parts.items()}).noted(*notes)
+
+
+def split_rows(keys: Sequence[str], share: float = 0.1, seed: int = 0) -> tuple[list[int], list[int], list[int]]:
+    """The rows of train, dev and test, of which the latter two have about a ``share`` each, in their order.
+
+    Rows of one key stay together. What is drawn depends on the seed and the keys alone.
+    """
+    sizes = Counter(keys)
+    parts: dict[str, int] = {}
+    taken = [0, 0, 0]
+    for key in sorted(sizes, key=lambda key: _number([key], seed)):
+        part = next((place for place in (2, 1) if taken[place] < round(share * len(keys))), 0)
+        parts[key] = part
+        taken[part] += sizes[key]
+    train, dev, test = ([row for row, key in enumerate(keys) if parts[key] == part] for part in range(3))
+    return train, dev, test
 
 
 def _draw(graph: Graph, triples: Triples, split: Mapping[str, float]) -> dict[str, list[int]]:
