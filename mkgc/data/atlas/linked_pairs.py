@@ -7,7 +7,7 @@ ask about occurs in train. No sentence gives its answer away.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -108,29 +108,44 @@ def draw_sentences(world: LinkedWorld, countries: Mapping[str, Country], random:
 
 
 def _draw(world: LinkedWorld, allowed: set[str], count: int, random: Random) -> list[Sentence]:
-    pairs = candidates(world, allowed)
+    things: dict[str, list[Entity]] = defaultdict(list)
+    for key, entity in world.entities.items():
+        if key in allowed:
+            things[entity.kind].append(entity)
+    pairs = related(world, allowed)
     decks: dict[tuple[str, str], list[Pair]] = {}
     choices = [(kind, answer) for kind, answers in ANSWERS.items() for answer in answers]
     out = []
     for i in range(count):
-        choice = choices[i % len(choices)]
-        if not decks.get(choice):  # all pairs once before any comes again
-            decks[choice] = random.sample(pairs[choice], len(pairs[choice]))
-        out.append(_write(world, decks[choice].pop(), allowed, random))
+        kind, answer = choices[i % len(choices)]
+        if answer and not decks.get((kind, answer)):  # all pairs once before any comes again
+            decks[kind, answer] = random.sample(pairs[kind, answer], len(pairs[kind, answer]))
+        pair = decks[kind, answer].pop() if answer else _unrelated(world, things, kind, random)
+        out.append(_write(world, pair, allowed, random))
     random.shuffle(out)
     return out
 
 
-def candidates(world: LinkedWorld, allowed: set[str]) -> dict[tuple[str, str], list[Pair]]:
-    """All pairs of a country and something else that may be asked for, by the kind of the latter and the answer."""
+def related(world: LinkedWorld, allowed: set[str]) -> dict[tuple[str, str], list[Pair]]:
+    """All pairs that the graph relates in one way, by the kind of the tail and the relation."""
     out: dict[tuple[str, str], list[Pair]] = defaultdict(list)
-    usable = [one for key, one in world.entities.items() if key in allowed and one.names["en"]]
-    for head in (one for one in usable if one.kind == "country"):
-        for tail in (one for one in usable if one.kind in ANSWERS and one != head):
-            found = world.relations.get((head.id, tail.id), ("",))
-            if len(found) == 1 and found[0] in ANSWERS[tail.kind] and tail.names["en"] != head.names["en"]:
-                out[tail.kind, found[0]].append(Pair(head, tail, found[0]))
+    for (head, tail), found in world.relations.items():
+        pair = Pair(world.entities[head], world.entities[tail], found[0])
+        if {head, tail} <= allowed and len(found) == 1 and _told_apart(pair):
+            out[pair.tail.kind, pair.relation].append(pair)
     return out
+
+
+def _unrelated(world: LinkedWorld, things: Mapping[str, Sequence[Entity]], kind: str, random: Random) -> Pair:
+    while True:
+        pair = Pair(random.choice(things["country"]), random.choice(things[kind]), "")
+        if (pair.head.id, pair.tail.id) not in world.relations and _told_apart(pair):
+            return pair
+
+
+def _told_apart(pair: Pair) -> bool:
+    """Whether head and tail are two things with two names (Luxembourg is a country and a city)."""
+    return pair.head.names["en"] != pair.tail.names["en"]
 
 
 def _write(world: LinkedWorld, pair: Pair, allowed: set[str], random: Random) -> Sentence:
