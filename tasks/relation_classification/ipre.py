@@ -50,7 +50,7 @@ def relations(root: Path) -> tuple[str, ...]:
         DataError: The file is missing, or does not number relations 0, 1, 2, ….
     """
     path = find(root / "relation2id.txt")
-    names = {}
+    names: dict[str, str] = {}
     for (name, number), place in _rows(path, 2, "a relation, a tab and its number"):
         if number != str(len(names)) or name in names.values():
             raise DataError(f"relations must be numbered 0, 1, 2, …, each once, not {name!r:.40} {number!r:.20}", place)
