@@ -112,6 +112,7 @@ def _learn(
 def _check(config: DictConfig) -> None:
     """Checks all that a configuration can be wrong about before anything is read."""
     from mkgc.app.config import check
+    from mkgc.encoders.knowledge import check_vectors
     from mkgc.encoders.text import check_length
     from mkgc.encoders.vision import check_sizes
     from mkgc.training.values import check_values
@@ -119,6 +120,7 @@ def _check(config: DictConfig) -> None:
     check(config)
     check_values(config)
     check_length(config.backbone, config.data.max_length)
+    check_vectors(config.backbone)
     check_sizes(config.backbone, config.data.get("images", {}))
 
 

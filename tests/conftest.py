@@ -36,6 +36,7 @@ TINY = [
     "size.vision.depth=2",
     "size.vision.num_heads=2",
     "size.vision.img_size=32",
+    "size.knowledge={depth: 1, hidden_dim: 64}",
     "size.released={width: 32, depth: 2, heads: 2, hidden_dim: 64, fused: 1}",
     "data.images.image=32",
     "data.atlas_seed=null",

@@ -40,7 +40,7 @@ TRAIN: Keys = SWEEP | {
     "overwrite": bool,
     "smoke": bool,
     "data.images": dict[str, Count],
-    "backbone.inputs": list[Literal["text", "characters", "distances", "images", "scene", "triples"]],
+    "backbone.inputs": list[Literal["text", "characters", "distances", "images", "scene", "triples", "knowledge"]],
     "task.name": str,
     "task.epochs": Count,
     "task.vocab_size": Count,

@@ -59,4 +59,4 @@ def lay_out(x: Stream, given: Input, size: int) -> Stream:
     if shared is not None:
         mask = given.attention_mask if isinstance(given, Text) else x.mask[shared.place]
         return Stream(x.states[shared.place], mask)
-    return x if given else Stream(x.states.expand(size, -1, -1), x.mask.expand(size, -1))
+    return x if given else Stream(x.states.expand(size, -1, -1), x.mask.expand(size, *x.mask.shape[1:]))

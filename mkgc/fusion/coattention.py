@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from mkgc.nn.attention import Attention, gather_mask, join_heads, split_heads
 from mkgc.nn.layers import Layer, TextLayer
 from mkgc.nn.masks import present
-from mkgc.nn.streams import KeyValue, Streams
+from mkgc.nn.streams import SIDE, KeyValue, Streams
 
 
 class CrossAttention(nn.Module):
@@ -121,6 +122,6 @@ class CoAttention(nn.Module):
         seen = self.side(x.side, normed, x.text, present(x.text_mask))
         return replace(out, side=side.feed_forward(side.self_attention(seen, x.side_mask).state))
 
-    def unused_modules(self, side: Layer) -> list[nn.Module]:
+    def unused_modules(self, side: Layer, last: bool, outputs: Collection[str]) -> list[nn.Module]:
         """The modules that reach no text state in the last layer: the side's own layer, and its branch here."""
-        return [side, self.side]
+        return [side, self.side] if last and SIDE not in outputs else []

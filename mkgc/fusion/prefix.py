@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from jaxtyping import Bool, Float, Int
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from mkgc.nn.attention import Correlation, gather_mask, join_heads, split_heads
 from mkgc.nn.layers import TextLayer, VisionLayer
-from mkgc.nn.streams import KeyValue, Streams
+from mkgc.nn.streams import SIDE, KeyValue, Streams
 
 
 def _adapter(width: int, other: int) -> nn.Module:
@@ -80,6 +81,6 @@ class PrefixFusion(nn.Module):
             key_value=attended.key_value,
         )
 
-    def unused_modules(self, side: VisionLayer) -> list[nn.Module]:
+    def unused_modules(self, side: VisionLayer, last: bool, outputs: Collection[str]) -> list[nn.Module]:
         """Modules of the last side layer that reach no text state."""
-        return side.feed_forward_modules()
+        return side.feed_forward_modules() if last and SIDE not in outputs else []

@@ -11,17 +11,16 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from mkgc.batch import Input, Text
+from mkgc.batch import Input, Knowledge, Text
 from mkgc.encoders.base import Encoder, Stream
 from mkgc.encoders.frozen import FrozenPrefix, lay_out
+from mkgc.encoders.knowledge import KnowledgeEncoder
 from mkgc.encoders.text import TextEncoder
 from mkgc.encoders.words import WordEncoder
 from mkgc.errors import ConfigError
 from mkgc.nn.attention import gather_mask, gather_positions
-from mkgc.nn.layers import Layer, TextLayer
-from mkgc.nn.streams import Streams
-
-TEXT, SIDE = "text", "side"
+from mkgc.nn.layers import Layer, TextLayer, draw_as_bert
+from mkgc.nn.streams import MENTIONS, SIDE, TEXT, Streams
 
 
 @runtime_checkable
@@ -32,12 +31,13 @@ class Fusion(Protocol):
 
 
 class FusionEncoder(nn.Module):
-    """Text and images, or knowledge, in, contextual states out.
+    """Text and images, or a graph of knowledge, in, contextual states out.
 
     The first layers of each encoder run alone; the last ``fused`` of both run in pairs through a fusion. With
     ``stacked`` the pairs are new layers on top instead, the encoders' own staying unimodal (an ablation of the
-    paper). ``outputs`` are the streams that heads read: of the text alone, what would reach the side's output is
-    neither computed nor trained, and a side that reaches no text state at all (``caf=false``) is left out.
+    paper). ``outputs`` are the streams that heads read, of ``text``, ``side`` and ``mentions``: of the text alone, what
+    would reach the side's output is neither computed nor trained, and a side that reaches no text state at all
+    (``caf=false``) is left out. Mentions are those of a graph's nodes in the text, where the fusion has states of them.
 
     Examples of a batch that show the same images share what the side's layers below the fused ones make of them,
     computed once; so they share what those layers drop out (dropout, drop path), too.
@@ -47,7 +47,8 @@ class FusionEncoder(nn.Module):
     ``cache_gib`` GiB of what each makes of the data set's inputs is kept in files.
 
     Raises:
-        ConfigError: More layers are to be fused than the encoders have or learn, or there is a side and no fusion.
+        ConfigError: More layers are to be fused than the encoders have or learn, there is a side and no fusion, or an
+            output is none.
     """
 
     fusions: Any
@@ -66,6 +67,8 @@ class FusionEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.text, self.outputs = text, frozenset(outputs)
+        if strange := sorted(self.outputs - {TEXT, SIDE, MENTIONS}):
+            raise ConfigError(f"backbone.outputs: there is no '{strange[0]}': choose of {TEXT}, {SIDE} and {MENTIONS}")
         if side is not None:
             _check_depth(fused, text, side, fusion)
             if stacked:
@@ -87,11 +90,18 @@ class FusionEncoder(nn.Module):
         """The modules that reach no output."""
         if self.side is None:
             return []
-        if SIDE in self.outputs:
-            return self.side.unused_modules(normed=True)
-        return [*self.fusions[-1].unused_modules(self.side.layers[-1]), *self.side.unused_modules(normed=False)]
+        count, layers = len(self.fusions), self.side.layers[-len(self.fusions) :]
+        unused = self.side.unused_modules(normed=SIDE in self.outputs)
+        for depth, (fusion, layer) in enumerate(zip(self.fusions, layers, strict=True), start=1):
+            unused += fusion.unused_modules(layer, last=depth == count, outputs=self.outputs)
+        return unused
 
     def _check_trained(self) -> None:
+        if isinstance(self.side, KnowledgeEncoder) and self.lower_side is not None and self.lower_side.frozen:
+            raise ConfigError(
+                "backbone.side_trainable_layers: all layers of a knowledge encoder learn; its vectors stay as they are "
+                "with backbone.side.learn_vectors=false"
+            )
         fused = len(self.fusions)
         least = fused + any(fusion.uses_previous_kv for fusion in self.fusions)
         if len(self.text.layers) - self.lower_text.count < least:
@@ -122,6 +132,8 @@ class FusionEncoder(nn.Module):
     def forward(self, text: Text, side: Input = (), position_ids: Int[Tensor, " B"] | None = None) -> Streams:
         """Contextual states of the text, having seen the other side; ``side`` as the last fused layer left it.
 
+        Without a ``side`` (an empty sequence), no text has an image, or a node of a graph.
+
         With ``position_ids``, only that position of each text is in them, and the last fused layer computes no other.
         """
         fused, size = len(self.fusions), len(text.ids)
@@ -131,7 +143,8 @@ class FusionEncoder(nn.Module):
             states, mask = gather_positions(words.states, position_ids), gather_mask(words.mask, position_ids)
             return Streams(states, mask, none, none.new_zeros(none.shape[:2], dtype=torch.bool))
         seen = self.encode_side(side, size)
-        x = Streams(words.states, words.mask, seen.states, seen.mask, words.key_value)
+        spans = side.spans if isinstance(side, Knowledge) else None
+        x = Streams(words.states, words.mask, seen.states, seen.mask, words.key_value, spans=spans)
         pairs = zip(self.fusions, self.text.layers[-fused:], self.side.layers[-fused:], strict=True)
         for depth, (fusion, text_layer, side_layer) in enumerate(pairs, start=1):
             last = depth == fused
@@ -168,7 +181,7 @@ def _check_depth(fused: int, text: TextEncoder | WordEncoder, side: Encoder, fus
     if not 1 <= fused <= depth:
         raise ConfigError(
             f"backbone.fused={fused} must lie between 1 and {depth}: the text encoder has {len(text.layers)} layers, "
-            f"the vision encoder {len(side.layers)}"
+            f"the {'knowledge' if isinstance(side, KnowledgeEncoder) else 'vision'} encoder {len(side.layers)}"
         )
     if fusion is None:
         raise ConfigError("backbone.fusion is missing: two encoders need a fusion to join them")
@@ -177,12 +190,8 @@ def _check_depth(fused: int, text: TextEncoder | WordEncoder, side: Encoder, fus
 def _add_layers(encoder: Encoder, count: int) -> None:
     """Puts fresh layers of the same shape on top."""
     for _ in range(count):
-        layer = deepcopy(encoder.layers[-1])
+        layer = deepcopy(encoder.layers[-1]).apply(draw_as_bert)
         for module in layer.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.LayerNorm):
+            if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
         encoder.layers.append(layer)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 
 def full_products(
-    queries: Float[Tensor, "B W"], table: Float[Tensor, "N W"], bias: Float[Tensor, " N"] | None = None
-) -> Float[Tensor, "B N"]:
+    queries: Float[Tensor, "*shape W"], table: Float[Tensor, "N W"], bias: Float[Tensor, " N"] | None = None
+) -> Float[Tensor, "*shape N"]:
     """The product of each query with each row of a table, plus the row's bias, in the table's precision.
 
     Autocast would round scores to the eight bits of bfloat16: of thousands of entities, many would then share a score.

@@ -20,6 +20,14 @@ from mkgc.nn.masks import present
 from mkgc.nn.streams import Attended, KeyValue
 
 
+def draw_as_bert(module: nn.Module) -> None:
+    """Draws a linear layer anew as BERT's are drawn; for :meth:`torch.nn.Module.apply`."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 class TextLayer(nn.Module):
     """A post-norm block of the BERT family: transformers' BertLayer or one with the same parts (RobertaLayer, …)."""
 
@@ -56,10 +64,19 @@ class TextLayer(nn.Module):
         self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None
     ) -> Float[Tensor, "B T D"]:
         """Feed-forward network with residual and norm; ``extra`` joins its hidden units before the activation."""
+        return self.block.output(self.hidden_units(x, extra), x)
+
+    def hidden_units(
+        self, x: Float[Tensor, "B T D"], extra: Float[Tensor, "B T F"] | None = None
+    ) -> Float[Tensor, "B T F"]:
+        """The activated hidden units of the feed-forward network."""
         if extra is None:
-            return self.block.output(self.block.intermediate(x), x)
-        hidden = self.block.intermediate.dense(x) + extra
-        return self.block.output(self.block.intermediate.intermediate_act_fn(hidden), x)
+            return self.block.intermediate(x)
+        return self.block.intermediate.intermediate_act_fn(self.block.intermediate.dense(x) + extra)
+
+    def feed_forward_modules(self) -> list[nn.Module]:
+        """The modules that only :meth:`feed_forward` uses."""
+        return [self.block.intermediate, self.block.output]
 
 
 class VisionLayer(nn.Module):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mkgc.nn.masks import concat_masks
+
+TEXT, SIDE, MENTIONS = "text", "side", "mentions"
+"""The streams of a model that heads may read: tokens, what stands beside them, and what the text mentions of it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Streams:
     ``side`` has no columns where nothing beside the text is read. ``key_value`` are the keys and values of the text
     layer that came last, for fusions that reach back to them; ``unimodal`` are states of the text alone, for an
     auxiliary loss.
+
+    ``spans`` are the ranges of tokens that mention the first nodes of a graph beside the text, where one is read, and
+    ``mentions`` the states of these mentions: what a layer that joins text and graph has made of them.
     """
 
     text: Float[Tensor, "B T D"]
@@ -56,3 +62,10 @@ class Streams:
     side_mask: Bool[Tensor, "B *R V"]
     key_value: KeyValue | None = None
     unimodal: Float[Tensor, "B T U"] | None = None
+    spans: Int[Tensor, "B M 2"] | None = None
+    mentions: Float[Tensor, "B M D"] | None = None
+
+
+def mentions_of(x: Streams) -> Int[Tensor, "B M 2"]:
+    """The spans of a text's mentions; none where no graph is read."""
+    return torch.zeros(len(x.text), 0, 2, dtype=torch.long, device=x.text.device) if x.spans is None else x.spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -53,6 +54,6 @@ class ReleasedFusion(nn.Module):
         states, mask = text.feed_forward(attended.state, extra), gather_mask(x.text_mask, position_ids)
         return replace(x, text=states, text_mask=mask, side=seen, key_value=attended.key_value)
 
-    def unused_modules(self, side: VisionLayer) -> list[nn.Module]:
+    def unused_modules(self, side: VisionLayer, last: bool, outputs: Collection[str]) -> list[nn.Module]:
         """Modules of the last side layer that reach no text state: none, text reads its output."""
         return []

@@ -24,13 +24,13 @@ FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "init_std", "margin", "chunk",
     "negatives", "reconstruction_weight", "transformers_version", "use_cache", "dtype", "initializer_range",
-    "pad_token_id", "inputs", "vectors",
+    "pad_token_id", "inputs", "vectors", "learn_vectors", "outputs",
 })  # fmt: skip
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 
 CHANGEABLE = FREE - {
     "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "position_std", "init_std",
-    "initializer_range",
+    "initializer_range", "learn_vectors", "outputs",
 } | {
     "epochs", "top_k", "root", "store", "workers", "bad_images", "min_image_coverage",
 }  # fmt: skip
@@ -176,12 +176,12 @@ def by_name(
     out = dict(state)
     for name, value in state.items():
         kind, axes = next((found for pattern, found in rows.items() if pattern.search(name)), ("", 0))
-        if not axes or name not in own or value.shape[:axes] != (len(theirs[kind]),) * axes:
+        if not axes or name not in own or value.shape[:axes] != (len(theirs.get(kind, ())),) * axes:
             continue
         if value.shape[axes:] == own[name].shape[axes:]:
-            places = {key: i for i, key in enumerate(theirs[kind])}
-            pairs = [(i, places[key]) for i, key in enumerate(ours[kind]) if key in places]
-            here, there = torch.tensor(pairs).T
+            places = {key: i for i, key in enumerate(theirs.get(kind, ()))}
+            pairs = [(i, places[key]) for i, key in enumerate(ours.get(kind, ())) if key in places]
+            here, there = torch.tensor(pairs, dtype=torch.long).view(-1, 2).T
             out[name] = _placed(own[name], value, here, there, axes)
     return out
 

@@ -110,7 +110,11 @@ class Task(pl.LightningModule, ABC):
     """Whether more of what is monitored is better, or less."""
     loss_weights: ClassVar[Mapping[str, float]] = {}
     """Weights of the loss' parts; 1 where nothing is said."""
-    rows: ClassVar[NamedRows] = {re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1)}
+    rows: ClassVar[NamedRows] = {
+        re.compile(r"\.word_embeddings\.(words\.)?weight$"): ("word piece", 1),
+        re.compile(r"^backbone\.side\.entities\.weight$"): ("entity", 1),
+        re.compile(r"^backbone\.side\.relations\.weight$"): ("graph relation", 1),
+    }
     """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
 
     backbone: Any

@@ -129,7 +129,8 @@ def test_a_backbone_says_what_it_is_given() -> None:
         ("~backbone.inputs", "backbone.inputs: say what the backbone is given, a list of text, images or others"),
         (
             "backbone.inputs=[sound]",
-            "backbone.inputs=['sound']: must be a list [one of text, characters, distances, images, scene, triples, …]",
+            "backbone.inputs=['sound']: must be a list [one of text, characters, distances, images, scene, triples, "
+            "knowledge, …]",
         ),
     ):
         with pytest.raises(ConfigError) as error:
