@@ -117,7 +117,7 @@ def peak() -> int:
 def table(results: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| names | reading the table, s | building, s | memory, GiB | linking, MB/s | with splitting into words, MB/s |",
+        "| names | reading the table, s | building, s | memory, GiB | linking, MB/s | as words, MB/s |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in results["sizes"]:

@@ -69,6 +69,10 @@ class KnowledgeContext:
         """Built when the first text without links is read."""
         return EntityLinker(self.names.names, self.names.owners, self.entities)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Other processes build the linker anew, if they link."""
+        return {name: value for name, value in vars(self).items() if name != "linker"}
+
     @cached_property
     def numbers(self) -> dict[str, int]:
         """The number of each entity by its id."""

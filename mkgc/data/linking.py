@@ -67,10 +67,6 @@ class EntityLinker:
                 mentions.append(LinkedMention(start, at, self.entities[self.owners[name]]))
         return mentions
 
-    def __reduce__(self) -> tuple[type[EntityLinker], tuple[object, ...]]:
-        """Other processes build the automaton anew."""
-        return EntityLinker, (self.names, self.owners, self.entities)
-
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether words begin and end where the characters do."""

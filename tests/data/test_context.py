@@ -1,5 +1,6 @@
 """A sentence is read with the part of a graph that it speaks of."""
 
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,12 @@ def test_a_checkpoint_carries_all_that_links_and_surrounds_a_sentence(tmp_path: 
     assert again.settings == KnowledgeSettings("", max_nodes=5)
     assert again.link(["Paris"]) == context().link(["Paris"])
     assert again.subgraph(mentioned(DE, FR), 9) == context().subgraph(mentioned(DE, FR), 9)
+
+
+def test_other_processes_link_alike() -> None:
+    known = context()
+    expected = known.link(["Paris"])
+    assert pickle.loads(pickle.dumps(known)).link(["Paris"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Names of entities are found in texts: the longest, from left to right, where words begin and end."""
 
-import pickle
 import random
+import resource
+import time
 
 import numpy as np
 import pytest
@@ -72,11 +73,6 @@ def test_half_characters_and_an_empty_dictionary_do_no_harm() -> None:
     assert linker().link("Rome") == []
 
 
-def test_other_processes_find_the_same() -> None:
-    known = linker("Rome", "罗马")
-    assert pickle.loads(pickle.dumps(known)).link("Rome 罗马") == known.link("Rome 罗马")
-
-
 def test_it_finds_what_a_search_of_every_place_finds() -> None:
     draw = random.Random(0)
 
@@ -102,3 +98,13 @@ def searched(text: str, names: set[str]) -> list[tuple[int, str]]:
                 break
         at += 1
     return mentions
+
+
+@pytest.mark.slow
+def test_a_million_names_are_a_dictionary_within_a_minute_and_a_gibibyte() -> None:
+    names = tuple(f"Place {number:x} of 地{number % 997:x}" for number in range(1_000_000))
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    known = linker(*names)
+    assert time.process_time() - began < 60
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20, "KiB"
+    assert [one.entity for one in known.link(f"From {names[-1]} to {names[0]}.")] == [names[-1], names[0]]

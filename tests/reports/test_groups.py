@@ -119,6 +119,15 @@ def test_different_data_or_protocols_do_not_stand_in_one_table(run: Callable[...
         assert (code, f"{tmp_path / key / 'a'}" in out) == (0, True)
 
 
+def test_runs_with_and_without_a_graph_are_compared_and_such_with_different_ones_are_not(tmp_path: Path) -> None:
+    for name, graph in (("a", "g1"), ("b", None), ("c", "g2")):
+        run_of(tmp_path / name, {"system": name}, graph=graph)
+    table = table_of(tmp_path / "a", tmp_path / "b")
+    assert (len(table.rows), table.notes) == (2, ())
+    with pytest.raises(DataError, match=r"tested on different knowledge graphs cannot stand in one table"):
+        table_of(tmp_path)
+
+
 def test_a_data_set_that_has_moved_is_the_same_and_another_has_a_table_of_its_own(tmp_path: Path) -> None:
     for name, root, digest in (("a", "here", "d1"), ("b", "moved", "d1"), ("c", "other", "d2")):
         run_of(tmp_path / name, {"data": {"root": root}, "system": name}, data=digest)
