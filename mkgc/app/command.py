@@ -156,6 +156,7 @@ def quiet() -> None:
         "It is recommended to use `self.log\\(.*sync_dist=True",  # metrics sum over processes themselves
         "The number of training batches .* is smaller than the logging interval",
         "Found .* module\\(s\\) in eval mode",
+        "You're resuming from a checkpoint that ended before the epoch ended",  # our sampler passes over what was made
         "Grad strides do not match bucket view strides",  # of a bias that is one column: a copy more, and no error
     ):
         warnings.filterwarnings("ignore", message)

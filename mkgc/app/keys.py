@@ -32,6 +32,7 @@ TRAIN: Keys = SWEEP | {
     "system_tasks": list[str] | None,
     "seed": Seed,
     "patience": Natural | None,
+    "save_every": Count | None,
     "nonfinite": Literal["stop", "skip"],
     "trainer.check_val_every_n_epoch": Count,
     "trainer.compile": bool,

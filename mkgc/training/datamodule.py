@@ -27,26 +27,38 @@ class DataModule(pl.LightningDataModule):
         self.collate: Callable[[Any], Part] = partial(_batch, dataset)
 
     def _batches(self, split: str, seed: int | None) -> LengthBatches:
+        features = self.features[split]
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return LengthBatches(_lengths(self.features[split]), self.batch_size, seed, rank, world)
+        redrawn = seed is not None and getattr(features, "redrawn", False)
+        return LengthBatches(_lengths(features), self.batch_size, seed, rank, world, redrawn)
 
-    def _loader(self, split: str, seed: int | None) -> DataLoader[Any]:
+    def _loader(self, split: str, batches: LengthBatches) -> DataLoader[Any]:
         return DataLoader(
             self.features[split],  # type: ignore[arg-type]  # any sequence is a map-style data set
-            batch_sampler=self._batches(split, seed),
+            batch_sampler=batches,
             collate_fn=self.collate,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return self._loader("train", self.seed)
+        batches = self._batches("train", self.seed)
+        if self.trainer:
+            batches.go_on(*_place(self.trainer))
+        return self._loader("train", batches)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._loader("dev", None)
+        return self._loader("dev", self._batches("dev", None))
 
     def test_dataloader(self) -> DataLoader[Any]:
-        return self._loader("test", None)
+        return self._loader("test", self._batches("test", None))
+
+
+def _place(trainer: pl.Trainer) -> tuple[int, int]:
+    """The epoch that a run goes on with, and how many batches of it are made; both 0 where it begins."""
+    loop = trainer.fit_loop
+    batches = loop.epoch_loop.batch_progress
+    return loop.epoch_progress.current.processed, 0 if batches.is_last_batch else batches.current.processed
 
 
 def _batch(dataset: Dataset, features: Any) -> Any:

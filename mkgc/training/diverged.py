@@ -31,6 +31,9 @@ class Divergence(Callback):
         self.first = torch.tensor(NEVER)
         self.skipped = self.steps = 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # which is not called where a run goes on within an epoch
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.first = torch.tensor(NEVER, device=pl_module.device)
         self.skipped = self.steps = 0

@@ -21,27 +21,36 @@ RESUMING = ("best", "run", "callbacks", "optimizer_states", "lr_schedulers")
 class KeepBest(Checkpoint):
     """Keeps ``best.ckpt``, the weights of the epoch that scored best on dev, and ``last.ckpt`` after each epoch.
 
+    With ``save_every``, ``last.ckpt`` is also written after every so many steps within an epoch, to go on from there.
+
     Where the last epoch is not the best one, ``last.ckpt`` holds the best one's weights, too: it is all that a killed
     run needs to go on, in whatever folder. ``best.ckpt`` is written first, and again when a run goes on, so that it
     does not matter between which writes it was killed. After ``patience`` scores without a better one, training ends;
     None waits for ever.
     """
 
-    def __init__(self, folder: Path, patience: int | None) -> None:
-        self.folder, self.patience = folder, patience
+    def __init__(self, folder: Path, patience: int | None, save_every: int | None = None) -> None:
+        self.folder, self.patience, self.save_every = folder, patience, save_every
         self.best: dict[str, Any] = {"score": None, "waited": 0}
         self.saved: Path | None = None
-        self.epochs = 0
+        self.epochs = self.steps = 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Lets dev be scored where ``trainer.max_steps`` ends an epoch before its last batch."""
         trainer.should_stop |= 0 <= trainer.max_steps <= trainer.global_step
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        if self.save_every is None or batches.is_last_batch or trainer.should_stop:  # then the epoch ends, and is saved
+            return
+        stepped = batches.current.ready % trainer.accumulate_grad_batches == 0
+        if stepped and trainer.global_step % self.save_every == 0:
+            trainer.save_checkpoint(self.folder / LAST, weights_only=False)
+            self.saved, self.steps = self.folder / LAST, trainer.global_step
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
             self._rank(trainer, pl_module)
         trainer.save_checkpoint(self.folder / LAST, weights_only=False)
-        self.saved, self.epochs = self.folder / LAST, trainer.current_epoch + 1
+        self.saved, self.epochs, self.steps = self.folder / LAST, trainer.current_epoch + 1, 0
 
     def _rank(self, trainer: pl.Trainer, task: Any) -> None:
         if task.monitor not in trainer.callback_metrics:
@@ -67,6 +76,7 @@ class KeepBest(Checkpoint):
         """How a run that ends now can go on, in words; ``resumed`` is the checkpoint that it went on from itself."""
         if self.saved is not None:
             made = "1 epoch is" if self.epochs == 1 else f"{self.epochs} epochs are"
+            made = f"{self.steps:,} steps are" if self.steps else made
             return f"{made} saved: go on with the same keys and {quoted('resume', self.saved)}"
         if resumed is not None:
             return f"no further epoch was finished: go on with the same keys and {quoted('resume', resumed)}"

@@ -40,6 +40,7 @@ class EpochLines(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._began, self._first_step = time.perf_counter(), trainer.global_step
+        self.on_train_epoch_start(trainer, pl_module)  # which is not called where a run goes on within an epoch
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         self._epoch_began, self._trained = time.perf_counter(), 0.0

@@ -22,6 +22,9 @@ class LengthBatches(Sampler[list[int]]):
     are processes goes to all of them whole, so that its mean is the same.) In evaluation each takes every n-th batch,
     nothing is repeated and nothing left out; batches are smaller where there would be fewer than processes. A process
     that is left without any example is ``spare``: it gets the first one, not to be scored, and so keeps step.
+
+    With ``redrawn``, examples are numbered on from epoch to epoch (:func:`epoch_of`), for features that draw something
+    anew each time. Of its first epoch it passes over the batches that :meth:`go_on` was told of.
     """
 
     def __init__(
@@ -31,8 +34,10 @@ class LengthBatches(Sampler[list[int]]):
         seed: int | None,
         rank: int = 0,
         world: int = 1,
+        redrawn: bool = False,
     ) -> None:
         self.lengths, self.seed, self.rank, self.world = np.asarray(lengths), seed, rank, world
+        self.redrawn, self.made = redrawn, 0
         self.size = min(size, max(len(self.lengths) // world, 1)) if seed is None else size * world
         self.spare = seed is None and rank >= len(self.lengths)
         self.epoch = 0
@@ -40,6 +45,15 @@ class LengthBatches(Sampler[list[int]]):
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
         self.epoch = epoch
+
+    def go_on(self, epoch: int, made: int) -> None:
+        """Begins behind so many batches of an epoch, as a run does that was interrupted there."""
+        self.epoch, self.made = epoch if self.redrawn else self.epoch, made
+
+    @property
+    def sampler(self) -> LengthBatches | None:
+        """Itself, where epochs must be told apart: Lightning tells the epoch to the sampler of a batch sampler alone."""
+        return self if self.redrawn else None
 
     def _batches(self) -> Iterator[Int[np.ndarray, " b"]]:
         """All batches of an epoch; the numbers lie in one array, however many there are."""
@@ -60,7 +74,9 @@ class LengthBatches(Sampler[list[int]]):
             return iter([[0]])
         if self.seed is None:
             return (batch.tolist() for batch in islice(self._batches(), self.rank, None, self.world))
-        return (self._share(batch).tolist() for batch in self._batches())
+        first = self.epoch * len(self.lengths) if self.redrawn else 0
+        made, self.made = self.made, 0
+        return ((first + self._share(batch)).tolist() for batch in islice(self._batches(), made, None))
 
     def _share(self, batch: Int[np.ndarray, " b"]) -> Int[np.ndarray, " c"]:
         return batch if len(batch) < self.world else batch[self.rank :: self.world]
@@ -68,6 +84,15 @@ class LengthBatches(Sampler[list[int]]):
     def __len__(self) -> int:
         count = -(-len(self.lengths) // self.size)
         return count if self.seed is not None or self.spare else len(range(self.rank, count, self.world))
+
+
+def epoch_of(row: int, count: int) -> tuple[int, int]:
+    """The epoch of an example that is numbered on from epoch to epoch, and its place among so many.
+
+    >>> epoch_of(13, 10)
+    (1, 3)
+    """
+    return divmod(row, count)
 
 
 def is_spare(loader: Any) -> bool:

@@ -41,7 +41,8 @@ class Few(Sequence[Any]):
         return [self._features[int(one)] for one in chosen] if isinstance(row, slice) else self._features[int(chosen)]
 
     def __getitems__(self, rows: Sequence[int]) -> Any:
-        return self._features.__getitems__(self._rows[np.asarray(rows)].tolist())
+        epochs, places = np.divmod(np.asarray(rows), len(self._rows))  # rows may be numbered on from epoch to epoch
+        return self._features.__getitems__((self._rows[places] + epochs * len(self._features)).tolist())
 
     @property
     def lengths(self) -> Int[np.ndarray, " n"]:

@@ -49,11 +49,12 @@ def build_trainer(config: DictConfig, folder: Path) -> Any:
     progress = [EpochLines(folder, printed=not bar), Curves(lightning.get("log_every_n_steps")), *bar]
     with refused("logger"):
         logger = Guarded(instantiate(config.logger, save_dir=str(folder)))
+    kept = KeepBest(folder, config.patience, config.save_every)
     with refused("trainer"):
         return instantiate(
             lightning,
             precision=precision,
-            callbacks=[Divergence(config.nonfinite), KeepBest(folder, config.patience), EndTogether(), *progress],
+            callbacks=[Divergence(config.nonfinite), kept, EndTogether(), *progress],
             enable_progress_bar=bool(bar),
             logger=logger,
             plugins=[AtomicCheckpointIO(), *plugins],

@@ -148,6 +148,30 @@ def test_accumulated_gradients_and_counters_go_on(
     assert same(tmp_path / "new", tmp_path / "whole", "last.ckpt")
 
 
+@pytest.mark.parametrize(
+    ("hook", "times", "keys"),
+    [
+        ("on_train_batch_start", 9, ()),
+        ("on_validation_start", 1, ()),
+        pytest.param("on_train_batch_start", 3, (), marks=pytest.mark.slow),
+        pytest.param("on_train_batch_start", 17, ("+trainer.accumulate_grad_batches=2",), marks=pytest.mark.slow),
+        pytest.param("on_train_batch_start", 9, ("data.workers=2",), marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_saves_within_an_epoch_goes_on_with_the_same_batch(
+    hook: str, times: int, keys: Any, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
+) -> None:
+    keys = ("save_every=2", "data.batch_size=8", "task.epochs=3", *keys)
+    whole = train(quick(*keys), tmp_path / "whole")
+    killed(hook, times, quick(*keys), tmp_path / "cut")
+    saved = read(tmp_path / "cut" / "last.ckpt")
+    assert saved["global_step"] % 2 == 0
+    assert saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] is False
+    resumed = train(quick(*keys, f"resume={tmp_path / 'cut'}"), tmp_path / "new")
+    assert told(resumed) == told(whole)
+    assert same(tmp_path / "new", tmp_path / "whole", "last.ckpt")
+
+
 def test_the_time_of_all_parts_counts(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.ckpt"

@@ -28,7 +28,7 @@ def read_records(path: Path) -> list[Line]:
         DataError: There is no such file, it cannot be read at all, or it has no record.
     """
     written = ((number, text) for number, text in attempt_lines(path) if isinstance(text, DataError) or text.strip())
-    lines = [Line(number, f"{path}:{number}", _record(text, path, number)) for number, text in written]
+    lines = [Line(number, f"{path}:{number}", parse_line(text, path, number)) for number, text in written]
     if not lines:
         raise DataError("is empty", path)
     return lines
@@ -55,7 +55,8 @@ def record_names(lines: Sequence[Line]) -> Iterator[Any]:
         yield name if name is not None and is_plain(name) else number
 
 
-def _record(line: str | DataError, path: Path, number: int) -> dict[str, Any] | DataError:
+def parse_line(line: str | DataError, path: Path, number: int) -> dict[str, Any] | DataError:
+    """The object of a line, or what is wrong with it."""
     if isinstance(line, DataError):
         return line
     try:

@@ -75,14 +75,15 @@ def attempt_lines(path: Path) -> Iterator[tuple[int, str | DataError]]:
             for number, line in enumerate(file, start=1):
                 if number == 1 and line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
                     raise DataError("is UTF-16: save the file as UTF-8", path)
-                yield number, _decoded(line, path, number)
+                yield number, decode_line(line, path, number)
     except FileNotFoundError:
         raise DataError("no such file", path) from None
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read: {getattr(error, 'strerror', error)}", path) from error
 
 
-def _decoded(line: bytes, path: Path, number: int) -> str | DataError:
+def decode_line(line: bytes, path: Path, number: int) -> str | DataError:
+    """The text of a line, without its end, or what is wrong with it."""
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
