@@ -81,7 +81,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     made_of = {key: value for key, value in made_of.items() if value}
     facts = gather_facts(OmegaConf.to_container(config, resolve=True), task, dataset, made_by | made_of)
     with telling_the_way_on(trainer, config.resume), logged(trainer, run, facts):
-        figures = _learn(config, folder, trainer, task, dataset, ledger)
+        figures = _learn(config, folder, trainer, task, dataset, ledger, start)
         figures |= _about(config, task, dataset, ledger) | {"provenance": made_by} | made_of
         if trainer.is_global_zero:
             _finish(config, folder, trainer, task, dataset, figures)
@@ -89,16 +89,24 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def _learn(
-    config: DictConfig, folder: Path, trainer: pl.Trainer, task: Task, dataset: Dataset, ledger: Ledger
+    config: DictConfig,
+    folder: Path,
+    trainer: pl.Trainer,
+    task: Task,
+    dataset: Dataset,
+    ledger: Ledger,
+    start: Start | None,
 ) -> dict[str, Any]:
     """Trains the network and tests it; returns the figures of dev and test, and what preceded training."""
     from mkgc.training.datamodule import DataModule
     from mkgc.training.diverged import check_weights
     from mkgc.training.frozen import keep_states
+    from mkgc.training.kept import place_of
 
     task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
     dataset = dataset if config.smoke else keep_states(task, dataset, trainer)
-    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers)
+    place = place_of(start.contents) if start is not None and start.key == "resume" else (0, 0)
+    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers, place)
     ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
     check_weights(task, "before the first epoch")
     figures = _fit(config, folder, trainer, task, data)

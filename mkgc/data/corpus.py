@@ -1,7 +1,7 @@
-"""A corpus of any size: shards of JSONL, of which only where each line begins is held, and a line parsed when asked for.
+"""A corpus of any size: shards of JSONL, of which is held where each line begins; a line is parsed when asked for.
 
-What is held of a sentence are the 20 bytes of its row in an index, which is made once, when every line is checked, and
-kept in a file. With it a corpus is a sequence like any other: samplers shuffle it, processes and workers share it, and a
+Of a sentence, the 20 bytes of its row in an index are held, which is made once, when every line is checked, and kept in
+a file. With it a corpus is a sequence like any other: samplers shuffle it, processes and workers share it, and a
 run goes on at any batch.
 """
 
@@ -123,7 +123,7 @@ def _index(shards: Sequence[Path], split: str, parse: Parse, workers: int) -> In
         one.rows["shard"] = number
     rows = np.concatenate([one.rows for one in found])
     if is_first():
-        files = plural(len(shards), "file", "files")
+        files = f"{len(shards):,} {plural(len(shards), 'file', 'files')}"
         say(f"{split}: {len(rows):,} sentences of {files} checked in {time.monotonic() - began:.0f} s")
     lines = "".join(one.digest for one in found)
     return Indexed(rows, hashlib.blake2b(lines.encode(), digest_size=LENGTH).hexdigest())

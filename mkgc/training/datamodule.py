@@ -19,10 +19,13 @@ from mkgc.training.samplers import LengthBatches
 
 
 class DataModule(pl.LightningDataModule):
-    """Loaders over the features of each split."""
+    """Loaders over the features of each split; at ``place`` a run goes on (:func:`mkgc.training.kept.place_of`)."""
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int, workers: int = 0) -> None:
+    def __init__(
+        self, dataset: Dataset, batch_size: int, seed: int, workers: int = 0, place: tuple[int, int] = (0, 0)
+    ) -> None:
         super().__init__()
+        self.place = place
         self.features, self.batch_size, self.seed, self.workers = dataset.features, batch_size, seed, workers
         self.collate: Callable[[Any], Part] = partial(_batch, dataset)
 
@@ -43,8 +46,7 @@ class DataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         batches = self._batches("train", self.seed)
-        if self.trainer:
-            batches.go_on(*_place(self.trainer))
+        batches.go_on(*self.place)
         return self._loader("train", batches)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -52,13 +54,6 @@ class DataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         return self._loader("test", self._batches("test", None))
-
-
-def _place(trainer: pl.Trainer) -> tuple[int, int]:
-    """The epoch that a run goes on with, and how many batches of it are made; both 0 where it begins."""
-    loop = trainer.fit_loop
-    batches = loop.epoch_loop.batch_progress
-    return loop.epoch_progress.current.processed, 0 if batches.is_last_batch else batches.current.processed
 
 
 def _batch(dataset: Dataset, features: Any) -> Any:

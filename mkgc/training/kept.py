@@ -124,3 +124,12 @@ def check_resumable(contents: Mapping[str, Any], path: str, epochs: int) -> None
     made = contents["epoch"] + 1
     if made > epochs:
         raise ConfigError(f"resume={path} has made {made} epochs already: task.epochs={epochs} must be at least {made}")
+
+
+def place_of(contents: Mapping[str, Any]) -> tuple[int, int]:
+    """The epoch that a run goes on with, by its checkpoint's contents, and how many batches of it are made."""
+    loop = contents["loops"]["fit_loop"]
+    batches = loop["epoch_loop.batch_progress"]
+    return loop["epoch_progress"]["current"]["processed"], 0 if batches["is_last_batch"] else batches["current"][
+        "processed"
+    ]

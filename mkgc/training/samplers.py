@@ -52,7 +52,7 @@ class LengthBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> LengthBatches | None:
-        """Itself, where epochs must be told apart: Lightning tells the epoch to the sampler of a batch sampler alone."""
+        """Itself, where epochs must be told apart: Lightning tells the epoch to a batch sampler's sampler alone."""
         return self if self.redrawn else None
 
     def _batches(self) -> Iterator[Int[np.ndarray, " b"]]:
@@ -74,9 +74,17 @@ class LengthBatches(Sampler[list[int]]):
             return iter([[0]])
         if self.seed is None:
             return (batch.tolist() for batch in islice(self._batches(), self.rank, None, self.world))
+        return self._shares()
+
+    def _shares(self) -> Iterator[list[int]]:
+        """The batches of an epoch of training.
+
+        What was made counts for the first one that is begun, not just asked for: a loader with workers asks twice.
+        """
         first = self.epoch * len(self.lengths) if self.redrawn else 0
         made, self.made = self.made, 0
-        return ((first + self._share(batch)).tolist() for batch in islice(self._batches(), made, None))
+        for batch in islice(self._batches(), made, None):
+            yield (first + self._share(batch)).tolist()
 
     def _share(self, batch: Int[np.ndarray, " b"]) -> Int[np.ndarray, " c"]:
         return batch if len(batch) < self.world else batch[self.rank :: self.world]

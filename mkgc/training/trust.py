@@ -59,7 +59,7 @@ PLACES = {
     "task.data": Place((Dataset,), partial=True),
     "task.model": Place((Task,), partial=True),
 }
-"""Where a description names something; a part of a backbone is a module, too, and a part of a model plain settings."""
+"""Where a description names something; a part of a backbone is a module, too, and a part of a model, or of what reads, plain settings."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _part(path: str) -> Place | None:
         return Place((nn.Module,))
     if path == "data.knowledge":
         return Place((KnowledgeSettings,))
-    return Place((Settings,)) if above == "task.model" else None
+    return Place((Settings,)) if above in ("task.model", "task.data") else None
 
 
 class _IsDataclass(type):

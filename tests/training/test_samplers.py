@@ -1,6 +1,8 @@
 import pytest
+from lightning_fabric.utilities.data import _set_sampler_epoch
+from torch.utils.data import DataLoader
 
-from mkgc.training.samplers import LengthBatches
+from mkgc.training.samplers import LengthBatches, epoch_of
 
 LENGTHS = [3, 9, 4, 4, 12, 7, 5, 5, 8, 6, 3, 10, 11]
 
@@ -61,3 +63,29 @@ def test_examples_of_like_length_share_a_batch() -> None:
     lengths = [i % 40 + 1 for i in range(400)]
     padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in LengthBatches(lengths, 8, seed=0))
     assert 1 - sum(lengths) / padded < 0.05
+
+
+def test_a_run_that_goes_on_passes_over_the_batches_of_its_first_epoch_that_are_made() -> None:
+    whole, later = (LengthBatches(LENGTHS, 4, 0, redrawn=True) for _ in range(2))
+    whole.set_epoch(1)
+    later.go_on(epoch=1, made=2)
+    iter(later)  # as a loader with workers does, which then asks again
+    assert len(later) == len(whole) == 4
+    assert list(later) == list(whole)[2:]
+    for sampler in (whole, later):
+        sampler.set_epoch(2)
+    assert list(later) == list(whole)
+
+
+def test_redrawn_examples_are_numbered_on_from_epoch_to_epoch() -> None:
+    sampler = LengthBatches(LENGTHS, 4, 0, redrawn=True)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        assert sorted(sum(sampler, [])) == [13 * epoch + row for row in range(13)]
+    assert {epoch_of(row, 13) for row in sum(sampler, [])} == {(2, row) for row in range(13)}
+
+
+def test_lightning_tells_the_epoch_where_examples_are_redrawn() -> None:
+    sampler = LengthBatches(LENGTHS, 4, 0, redrawn=True)
+    _set_sampler_epoch(DataLoader(LENGTHS, batch_sampler=sampler), 5)
+    assert sampler.epoch == 5
