@@ -227,8 +227,12 @@ def fits(value: Any, hint: Any) -> bool:
     if hint in (bool, str, type(None)):
         return isinstance(value, hint)
     # What is built has a node of its own.
-    built = origin is Callable or (isinstance(hint, type) and hint.__module__.startswith(OWN))
-    return not (built and isinstance(value, PLAIN))
+    unnamed = isinstance(value, PLAIN) or (isinstance(value, dict) and "_target_" not in value)
+    return not ((origin is Callable or _is_own(hint)) and unnamed)
+
+
+def _is_own(hint: Any) -> bool:
+    return isinstance(hint, type) and hint.__module__.startswith(OWN)
 
 
 def said(hint: Any) -> str:
@@ -239,7 +243,7 @@ def said(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         options = [str(one).lower() if isinstance(one, bool) else str(one) for one in typing.get_args(hint)]
         return f"one of {', '.join(options)}" if len(options) > 1 else options[0]
-    if typing.get_origin(hint) is Callable:
+    if typing.get_origin(hint) is Callable or _is_own(hint):
         return "a node that names what it builds (_target_)"
     if typing.get_origin(hint) in (dict, list, Sequence):
         each = said(typing.get_args(hint)[-1])

@@ -59,7 +59,8 @@ PLACES = {
     "task.data": Place((Dataset,), partial=True),
     "task.model": Place((Task,), partial=True),
 }
-"""Where a description names something; a part of a backbone is a module, too, and a part of a model, or of what reads, plain settings."""
+"""Where a description names something; a part of a backbone is a module, too; one of a model, or of what reads, plain
+settings."""
 
 
 @dataclass(frozen=True)

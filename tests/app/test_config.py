@@ -84,6 +84,7 @@ def test_the_literatures_settings_fit_the_model_they_are_named_after(experiment:
         ("data.bad_images=ignore", "data.bad_images=ignore: must be one of mask, skip, fail"),
         ("task.model.pooling=mean", "task.model.pooling=mean: must be one of markers, cls"),
         ("trainer.precision=12", "trainer.precision=12: must be one of"),
+        ("data.knowledge={root: graph}", "data.knowledge={'root': 'graph'}: must be a node that names what it builds"),
         ("data=folder", "data.root has no value: give data.root=…"),
     ],
 )
