@@ -75,6 +75,34 @@ PUBLISHED = {
             "test.txt": "a7d9e172ae85bd3e35276eb2b01ce223321bdc92a47b234e24305d72e7a05243",
         },
     ),
+    "cfet": Published(
+        "CFET, crowd-sourced",
+        "HKUST-KnowComp/cfet@6e494c2",
+        {"sentences": (3830, 484, 484)},
+        {},
+        {"crowdsourced.json": "8244628dd8f58c6b0a63c7e9779f89340bedfb2ca2d92faa838941a4e6df1966"},
+    ),
+    "figer_gold": Published(
+        "FIGER's gold sentences",
+        "xiaoling/figer@ab0fa64",
+        {"sentences": (449, 57, 57)},
+        {"types": 113},
+        {
+            "exp.label": "802c027ebc7deade86b46f72f141cc1d429d16cbb26d187e7e447499d1df54a6",
+            "types.map": "9f105b0cf57c1f8295c7a9148873180e3884be9d84357436c8f4b727966f76f4",
+        },
+    ),
+    "ipre_subset": Published(
+        "IPRE, a part of train",
+        "relation2id.txt of SUDA-HLT/IPRE@3a9de8f, sentences of HaoshuaiXu/HumanIE-IPM@a049add",
+        {"sentences": (27767, 3497, 3484)},
+        {"relations": 35},
+        {
+            "relation2id.txt": "e34288e053560b81929d98934c5376e49ff77c618e6f4b3ea3875a7297614d08",
+            "sent_train_subset.txt": "c70e45bfd1464286a6838104942ce56ef6ecce3d73f72b878ea3a218301920ff",
+            "sent_relation_train_subset.txt": "73425eba918957ca9ba576f886d68c0adbc993a493a5acba014668cf1941dc42",
+        },
+    ),
     "fb15k237_img": Published(
         "FB15k-237",
         "zjunlp/MKGformer@6dc924d",

@@ -99,3 +99,11 @@ def test_tags_of_a_sentence_are_scored_as_whole_paths() -> None:
     mask = torch.ones(1, 3, dtype=torch.bool)
     for path, expected in zip(paths, likely, strict=True):
         torch.testing.assert_close(-head.tagging(scores, torch.tensor([path]), mask), expected, **near)
+
+
+def test_the_maximum_of_a_text_is_that_of_its_tokens_and_of_no_padding() -> None:
+    head, states = PairClassifier(4, 2, pooling="max"), torch.randn(2, 5, 4)
+    mask = torch.tensor([[True, True, True, False, False], [True] * 5])
+    pooled = head.pool(states, torch.zeros(2, 2, dtype=torch.long), mask)
+    for b, length in enumerate((3, 5)):
+        torch.testing.assert_close(pooled[b], states[b, :length].max(0).values.tanh(), **near)
