@@ -42,7 +42,7 @@ class Mention(NamedTuple):
 
 
 class KnowledgeContext:
-    """The entities, relations, triples and names of a graph, and what they say of a text.
+    """The entities, relations, triples and names of a graph, and what they say of a text; each triple counts once.
 
     As nodes, entities have their numbers, and relations follow: relation ``r`` is ``len(entities) + r``. ``notes`` say
     what reading the graph found.
@@ -59,10 +59,8 @@ class KnowledgeContext:
     ) -> None:
         self.entities, self.relations = tuple(entities), tuple(relations)
         self.names, self.settings, self.notes = names, settings, tuple(notes)
-        self.triples = np.unique(triples, axis=0)  # sorted by head, then relation
-        order = np.lexsort((self.triples[:, 1], self._pairs(self.triples[:, 0], self.triples[:, 2])))
-        self._by_pair = self.triples[order]
-        self._codes = self._pairs(self._by_pair[:, 0], self._by_pair[:, 2])
+        self.triples = _distinct(triples)
+        self._codes = self._pairs(self.triples[:, 0], self.triples[:, 2])
 
     @cached_property
     def linker(self) -> EntityLinker:
@@ -110,7 +108,7 @@ class KnowledgeContext:
         starts, stops = (np.searchsorted(self._codes, wanted, side) for side in ("left", "right"))
         found = starts < stops
         rows = [np.arange(*ends) for ends in zip(starts[found], stops[found], strict=True)]
-        return self._by_pair[np.concatenate(rows)] if rows else self._by_pair[:0]
+        return self.triples[np.concatenate(rows)] if rows else self.triples[:0]
 
     def subgraph(
         self, mentions: Sequence[tuple[int, Span]], length: int, hide_relations: bool | None = None
@@ -196,6 +194,14 @@ class KnowledgeContext:
             raise CheckpointError("the checkpoint's knowledge graph names what it does not have")
         settings = KnowledgeSettings.from_carried(state["settings"])
         return cls(entities, relations, triples, Names(names, owners), settings)
+
+
+def _distinct(triples: Triples) -> Int[np.ndarray, "k 3"]:
+    """The triples, each once, sorted by head, tail and relation."""
+    ordered = triples[np.lexsort((triples[:, 1], triples[:, 2], triples[:, 0]))]
+    new = np.ones(len(ordered), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
+    return ordered[new]
 
 
 def _within(numbers: Int[np.ndarray, " n"], limit: int) -> bool:
