@@ -91,7 +91,8 @@ def words_of(model: Recorded, states: torch.Tensor) -> torch.Tensor:
 def test_every_recorded_state_is_reproduced(model: Recorded, recorded: Any) -> None:
     text, graph = given(recorded)
     words, nodes = model.backbone.text.embed(text), model.backbone.side.embed(graph)
-    states, side, found = words.states, nodes.states, {}
+    states, side = words.states, nodes.states
+    found: dict[str, torch.Tensor] = {}
     for i, layer in enumerate(model.backbone.text.layers):
         fused = i - (len(model.backbone.text.layers) - len(model.backbone.fusions))
         attended = layer.self_attention(states, words.mask).state
