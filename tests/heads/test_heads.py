@@ -10,6 +10,7 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
+from mkgc.heads.linking import EntityLinking
 from mkgc.heads.masked_lm import MaskedLM
 from mkgc.heads.pair import PairClassifier
 from mkgc.heads.projection import Projection
@@ -107,3 +108,28 @@ def test_the_maximum_of_a_text_is_that_of_its_tokens_and_of_no_padding() -> None
     pooled = head.pool(states, torch.zeros(2, 2, dtype=torch.long), mask)
     for b, length in enumerate((3, 5)):
         torch.testing.assert_close(pooled[b], states[b, :length].max(0).values.tanh(), **near)
+
+
+def test_a_pair_of_spans_is_pooled_from_their_own_tokens() -> None:
+    states, mask = torch.randn(2, 6, 4), torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
+    spans = torch.tensor([[[0, 2], [3, 6]], [[1, 2], [3, 4]]])
+    head = PairClassifier(4, 3, pooling="spans")
+    assert head.span_pooling is not None
+    for b in range(2):
+        parts = [states[b, start:stop] for start, stop in spans[b].tolist()]
+        pooled = [(part @ head.span_pooling.score.weight[0]).softmax(0) @ part for part in parts]
+        torch.testing.assert_close(head(states, spans, mask)[b], head.classifier(torch.cat(pooled)), **near)
+
+
+def test_mentions_are_linked_by_the_product_with_each_candidate() -> None:
+    head, states, candidates = EntityLinking(6, 4), torch.randn(2, 3, 6), torch.randn(5, 4)
+    scores = head(states, candidates)
+    for b, m, c in product(range(2), range(3), range(5)):
+        expected = head.norm(nn.functional.gelu(head.dense(states[b, m]))) @ candidates[c]
+        torch.testing.assert_close(scores[b, m, c], expected, **near)
+
+
+def test_scores_of_links_are_not_rounded_under_autocast() -> None:
+    head, states, candidates = EntityLinking(6, 4), torch.randn(2, 3, 6), torch.randn(5, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert head(states, candidates).dtype == torch.float32

@@ -1,6 +1,7 @@
 """What no task uses yet is a tensor program, too: it compiles whole and never waits for an accelerator."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from torch.utils._pytree import tree_leaves
 from mkgc.batch import Text
 from mkgc.data.knowledge import knowledge_batch
 from mkgc.encoders.text import random_text
+from mkgc.heads.linking import EntityLinking
 from mkgc.heads.masked_lm import MaskedLM
+from mkgc.heads.span_pairs import SpanPairClassifier
 from tests.models.test_dual_encoder import loss, pictures, two_towers
 from tests.models.test_fusion_encoder import GRAPHS, SIZES, with_graph
 from tests.nn.test_fusion import LENGTHS, words
+from tests.nn.test_knowledge import ALL, FUSIONS, RELATIONS, given, network
 from tests.test_purity import Pretended, rest_checks
 
 pytestmark = pytest.mark.slow
@@ -32,6 +36,20 @@ class Case(nn.Module):
         return [leaf for leaf in tree_leaves(self.run(self.network, *inputs)) if isinstance(leaf, Tensor)]
 
 
+def pretrained(name: str) -> Case:
+    """A text and its graph, with the heads that read mentions."""
+    backbone = network(name, outputs=ALL)
+    heads = {"linking": EntityLinking(32, 12), "related": SpanPairClassifier(32, len(RELATIONS))}
+    return Case(nn.ModuleDict({"backbone": backbone, **heads}), _links_and_relations, *given())
+
+
+def _links_and_relations(network: Any, *inputs: Any) -> tuple[Tensor, ...]:
+    out = network["backbone"](*inputs)
+    candidates = network["backbone"].side.node_vectors(inputs[1].nodes[:, 0])
+    linked, related = network["linking"](out.mentions, candidates), network["related"](out.mentions[:, :2])
+    return out.text, out.side, linked, related
+
+
 def sentence_trees() -> Case:
     given = words(LENGTHS, extra=2)
     visible, features = torch.rand(4, 8, 8) < 0.5, torch.randn(4, 8, 3)
@@ -46,6 +64,7 @@ CASES = {
     "two towers": lambda: Case(two_towers(), loss, words([5, 2, 4]), pictures()),
     "text and knowledge": lambda: Case(with_graph(), _both_streams, words(LENGTHS), knowledge_batch(GRAPHS)),
     "sentence trees": sentence_trees,
+    **{name: partial(pretrained, name) for name in FUSIONS},
 }
 
 
