@@ -9,7 +9,7 @@ import json
 import random
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -160,10 +160,64 @@ def kg_root(tmp_path: Path) -> Path:
     return root
 
 
+def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def write_graph(root: Path) -> None:
+    """A knowledge graph of two countries and their cities."""
+    triples = [("fr", "borders", "de"), ("paris", "capital_of", "fr"), ("bonn", "city_of", "de")]
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "triples.tsv").write_text("".join("\t".join(triple) + "\n" for triple in triples))
+    (root / "entity2text.txt").write_text("fr\tFrance\nde\tGermany\nparis\tParis\nbonn\tBonn\n")
+
+
 @pytest.fixture
-def roots(mre_root: Path, mner_root: Path, kg_root: Path) -> dict[str, Path]:
+def typing_root(tmp_path: Path) -> Path:
+    """Mentions with types, in sentences that a graph is read with: links stand in every second record."""
+    root, draw = tmp_path / "typing", random.Random(0)
+    write_graph(root / "graph")
+    kinds = {"Paris": ["capital", "city"], "Bonn": ["city"], "France": ["country"], "Germany": ["country"]}
+    ids = {"Paris": "paris", "Bonn": "bonn", "France": "fr", "Germany": "de"}
+    for split, count in (("train", 24), ("dev", 8), ("test", 8)):
+        records = []
+        for i in range(count):
+            name, other = draw.sample(sorted(kinds), 2)
+            tokens = ["We", "saw", name, "and", other, *["today"] * draw.randint(0, 3), "."]
+            links = [{"start": 2, "end": 3, "id": ids[name]}, {"start": 4, "end": 5, "id": ids[other]}]
+            record = {"tokens": tokens, "mention": [2, 3], "types": kinds[name]}
+            records.append(record | ({"entities": links} if i % 2 else {}))
+        write_jsonl(root / f"{split}.jsonl", records)
+    return root
+
+
+@pytest.fixture
+def linked_root(tmp_path: Path) -> Path:
+    """Sentences about two things, in bags: the graph says how these are related."""
+    root, draw = tmp_path / "linked", random.Random(0)
+    write_graph(root / "graph")
+    pairs = [("Paris", "France", "capital_of"), ("Bonn", "Germany", "city_of"), ("Paris", "Bonn", "NA")]
+    for split, count in (("train", 24), ("dev", 8), ("test", 8)):
+        records = []
+        for _ in range(count):
+            head, tail, relation = draw.choice(pairs)
+            text = f"{head} and {' '.join(['also'] * draw.randint(1, 3))} {tail} ."
+            records.append({"text": text, "head": head, "tail": tail, "relation": relation})
+        write_jsonl(root / f"{split}.jsonl", records)
+    return root
+
+
+@pytest.fixture
+def roots(mre_root: Path, mner_root: Path, kg_root: Path, typing_root: Path, linked_root: Path) -> dict[str, Path]:
     """A small data set for each task."""
-    return {"mre": mre_root, "mner": mner_root, "link_prediction": kg_root}
+    return {
+        "mre": mre_root,
+        "mner": mner_root,
+        "link_prediction": kg_root,
+        "entity_typing": typing_root,
+        "relation_classification": linked_root,
+    }
 
 
 @pytest.fixture
