@@ -18,7 +18,7 @@ from tests.conftest import COLOURS, TINY, paint, said
 
 ROOT = Path(__file__).parents[1]
 FILES = re.compile(r"```(?:python|yaml)\n# ((?:tasks|conf)/\S+)\n(.*?)```", re.DOTALL)
-TASKS = re.compile(r"link_prediction|\bmre\b|\bmner\b")
+TASKS = re.compile(r"link_prediction|\bmre\b|\bmner\b|entity_typing|relation_classification|knowledge_pretraining")
 
 
 def test_no_file_of_the_library_names_a_task() -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
 from typing import Any
 
+from mkgc.data.atlas.facts import Country
 from mkgc.data.dataset import Dataset
+from mkgc.data.formats.converted import converted
 from mkgc.data.formats.labelled import labelled
 from mkgc.data.sentences import SentenceSource
 from mkgc.data.settings import DataSettings
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
 from mkgc.reports.table import Cell, Table
+from tasks.entity_typing import atlas, cfet, figer, klmo
 from tasks.entity_typing.example import TypingExample, parse_labelled
 
 
@@ -25,7 +31,13 @@ class TypingSource(SentenceSource):
     """People's own records, or published layouts; raises as :class:`SentenceSource` does."""
 
     kinds = "types"
-    formats = {"jsonl": labelled(parse_labelled, types, "type")}
+    formats = {
+        "jsonl": labelled(parse_labelled, types, "type"),
+        "klmo": converted(klmo.records, parse_labelled, klmo.types),
+        "cfet": converted(partial(cfet.records, cfet.COARSE), parse_labelled, partial(cfet.types, cfet.COARSE)),
+        "cfet_fine": converted(partial(cfet.records, cfet.FINE), parse_labelled, partial(cfet.types, cfet.FINE)),
+        "figer": converted(figer.records, parse_labelled, figer.types),
+    }
 
     def classes(self, example: TypingExample) -> frozenset[str]:
         return types(example)
@@ -35,6 +47,10 @@ class TypingSource(SentenceSource):
 
     def inspect(self, dataset: Dataset, settings: DataSettings, published: Published | None) -> list[Section]:
         return [*super().inspect(dataset, settings, published), count_types(self.splits)]
+
+    @classmethod
+    def draw_atlas(cls, folder: Path, countries: Mapping[str, Country], random: Random) -> None:
+        atlas.write(folder, countries, random)
 
 
 def count_types(splits: Mapping[str, Sequence[Any]]) -> Section:

@@ -21,7 +21,7 @@ from tasks.entity_typing.example import TypingExample, parse_labelled
 from tasks.entity_typing.threshold import best_threshold, check_threshold
 from tests.conftest import write_graph, write_jsonl
 
-TEXT = "backbone=text_only"
+TEXT = ("backbone=text_only", "data=linked")
 TOKENIZER = learned(["We saw Paris and Bonn today ."], 60)
 
 
@@ -103,14 +103,14 @@ def test_a_type_that_train_does_not_have_is_one_line(tmp_path: Path, made: Calla
     for split, kind in (("train", "city"), ("dev", "citi"), ("test", "city")):
         write_jsonl(tmp_path / f"{split}.jsonl", [{"text": "We saw Paris", "mention": "Paris", "types": [kind]}])
     with pytest.raises(DataError, match=r"dev.jsonl:1: the type 'citi' does not occur in train \(city\)"):
-        made("entity_typing", tmp_path, TEXT, "data=jsonl")
+        made("entity_typing", tmp_path, *TEXT)
 
 
 def test_one_type_only_is_one_line(tmp_path: Path, made: Callable[..., Any]) -> None:
     for split in ("train", "dev", "test"):
         write_jsonl(tmp_path / f"{split}.jsonl", [{"text": "We saw Paris", "mention": "Paris", "types": ["city"]}])
     with pytest.raises(DataError, match="train has one type only, 'city': there is nothing to tell apart"):
-        made("entity_typing", tmp_path, TEXT, "data=jsonl")
+        made("entity_typing", tmp_path, *TEXT)
 
 
 def test_several_types_where_each_mention_may_have_one_are_one_line(
@@ -119,11 +119,11 @@ def test_several_types_where_each_mention_may_have_one_are_one_line(
     with pytest.raises(
         DataError, match=r"mentions of train have several types, the first .* set task\.data\.labels=multi"
     ):
-        made("entity_typing", typing_root, TEXT, "task.data.labels=single")
+        made("entity_typing", typing_root, *TEXT, "task.data.labels=single")
 
 
 def test_the_loss_of_several_types_is_that_of_each_for_itself(typing_root: Path, made: Callable[..., Any]) -> None:
-    model, dataset, _ = made("entity_typing", typing_root, TEXT)
+    model, dataset, _ = made("entity_typing", typing_root, *TEXT)
     features = dataset.features["train"][:4]
     batch = model.processor.collate(features, dataset.store)
     rows = []
@@ -143,7 +143,7 @@ def single(root: Path) -> Path:
 
 
 def test_one_of_all_types_is_learned_and_predicted(typing_root: Path, made: Callable[..., Any]) -> None:
-    model, dataset, _ = made("entity_typing", single(typing_root), TEXT, "task.data.labels=single")
+    model, dataset, _ = made("entity_typing", single(typing_root), *TEXT, "task.data.labels=single")
     batch = model.processor.collate(features := dataset.features["train"][:5], dataset.store)
     scores = model.scores(batch)
     gold = torch.tensor([item.types[0] for item in features])
@@ -156,7 +156,7 @@ def test_one_of_all_types_is_learned_and_predicted(typing_root: Path, made: Call
 def test_all_types_above_the_threshold_are_predicted_and_the_likeliest_in_any_case(
     typing_root: Path, made: Callable[..., Any], threshold: float, found: str
 ) -> None:
-    model, _, _ = made("entity_typing", typing_root, TEXT, f"task.model.threshold={threshold}")
+    model, _, _ = made("entity_typing", typing_root, *TEXT, f"task.model.threshold={threshold}")
     probabilities = torch.tensor([[0.6, 0.3], [0.1, 0.2]])
     assert ["".join("yn"[not one] for one in row) for row in model.decide(probabilities).tolist()] == found.split()
 
@@ -170,7 +170,7 @@ def test_a_threshold_that_is_no_probability_is_one_line(threshold: float | str) 
 
 
 def test_the_threshold_that_is_best_on_dev_is_found_after_training(typing_root: Path, made: Callable[..., Any]) -> None:
-    model, dataset, _ = made("entity_typing", typing_root, TEXT, "task.model.threshold=dev")
+    model, dataset, _ = made("entity_typing", typing_root, *TEXT, "task.model.threshold=dev")
     assert model.threshold == 0.5
     model.head.classifier.bias.data[:] = -1.5
     fitted = model.after_fit(dataset)
@@ -215,7 +215,7 @@ def test_a_checkpoint_carries_all_that_a_prediction_needs(tmp_path: Path) -> Non
 
 
 def test_an_answer_has_types_probabilities_and_the_mention(typing_root: Path, made: Callable[..., Any]) -> None:
-    model, _, config = made("entity_typing", typing_root, TEXT)
+    model, _, config = made("entity_typing", typing_root, *TEXT)
     (answer,) = Predictor(model, config).predict([{"text": "We saw Paris.", "mention": "Paris"}])
     assert answer["mention"] == {"start": 2, "end": 3, "text": "Paris", "char": [7, 12]}
     assert answer["types"]
@@ -225,7 +225,7 @@ def test_an_answer_has_types_probabilities_and_the_mention(typing_root: Path, ma
 
 
 def test_a_tests_predictions_count_what_the_metric_does(typing_root: Path, made: Callable[..., Any]) -> None:
-    model, dataset, _ = made("entity_typing", typing_root, TEXT, "task.model.threshold=0.4")
+    model, dataset, _ = made("entity_typing", typing_root, *TEXT, "task.model.threshold=0.4")
     metric, rows = model.make_metric(), range(8)
     batch = model.processor.collate(dataset.features["test"], dataset.store)
     lines = model.describe(
