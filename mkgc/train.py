@@ -64,7 +64,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if config.size.threads is not None:
         torch.set_num_threads(config.size.threads)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    dataset = read_dataset(config)
+    dataset = read_dataset(config, tokenizer=None if start is None else start.tokenizer)
     task = build_task(config, dataset.processor)
     notes = [] if start is None else start.enter(task)
     if config.trainer.compile:

@@ -23,6 +23,9 @@ VECTORS = ("transe", "rotate", "distmult", "complex", "rescal", "ikrl", "transae
 OBJECTIVES = ("kvsall", "onevsall", "negatives", "margin")
 
 LINKS = "link_prediction"
+LINKED = ("entity_typing", "relation_classification")
+GRAPHS = ("klmo", "klmo_released", "ernie")
+BAGS = ("task.data.bag_size=2", "task.model.bag=attention")
 ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mkgformer",)),
     ("mre", ("~data.images.image",)),
@@ -32,6 +35,8 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mega",)),
     ("mre", ("system=pcnn",)),
     ("mner", ("system=hbilstm_softmax",)),
+    ("entity_typing", ("data=linked",)),
+    ("relation_classification", ("data=linked",)),
     (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),
@@ -52,6 +57,12 @@ REST: list[tuple[str, tuple[str, ...]]] = [
     ("mner", ("task.model.pooling=pieces", "task.model.decoder=softmax")),
     ("mner", ("system=cnn_bilstm_crf",)),
     ("mner", ("system=bert_softmax",)),
+    *((task, ("data=linked", f"backbone={name}")) for task in LINKED for name in (*GRAPHS, *FUSED, "words/pcnn")),
+    *((task, ("data=linked", "size.trainable_layers=1", "backbone=text_only")) for task in LINKED),
+    *((task, ("data=linked", "data.knowledge=null")) for task in LINKED),
+    ("entity_typing", ("data=linked", "backbone=text_only", "task.model.pooling=mean", "task.data.markers=new")),
+    ("relation_classification", ("data=linked", "backbone=text_only", *BAGS)),
+    ("relation_classification", ("data=linked", "task.model.pooling=spans", "task.data.markers=none", BAGS[0])),
     (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
     *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
     *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),

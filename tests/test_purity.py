@@ -23,7 +23,12 @@ from tests.steps import EVERY, built, collated
 BATCHES = [[0, 3, 5, 9], [1, 2, 4, 6, 7, 8]]
 """Training examples of two batches of different sizes."""
 
-FAST = {"mre-backbone=text_only", "mner-backbone=text_only", "link_prediction-backbone=kge/rsme"}
+FAST = {
+    "mre-backbone=text_only",
+    "mner-backbone=text_only",
+    "link_prediction-backbone=kge/rsme",
+    "relation_classification-data=linked",
+}
 """The smallest model of each task, for the fast tier."""
 
 
@@ -125,7 +130,8 @@ class Pretended:
                 module._buffers[name] = None if buffer is None else self.tensor(buffer)
         for metric in task.metrics.values():
             for name in metric._defaults:
-                setattr(metric, name, self.tensor(getattr(metric, name)))
+                state = getattr(metric, name)
+                setattr(metric, name, self.tensor(state) if isinstance(state, Tensor) else state)
 
     def part(self, value: Any) -> Any:
         """A batch with fakes for its tensors."""

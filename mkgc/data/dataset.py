@@ -19,6 +19,7 @@ from mkgc.data.examples import ImagePaths
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
 from mkgc.data.states import StatesTable
+from mkgc.data.tokens import Tokenizer
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.coverage import Coverage
 from mkgc.images.loaded import LoadedImages
@@ -190,10 +191,11 @@ def read_source(config: DictConfig, settings: DataSettings) -> DataSource:
     return instantiate(config.task.source)(settings)
 
 
-def read_dataset(config: DictConfig, processor: Processor | None = None) -> Dataset:
+def read_dataset(config: DictConfig, processor: Processor | None = None, tokenizer: Tokenizer | None = None) -> Dataset:
     """Reads the data set of a configuration with its task's reader.
 
-    With the ``processor`` of a trained model the data are encoded as that model knows them.
+    With the ``processor`` of a trained model the data are encoded as that model knows them, with a ``tokenizer`` texts
+    become the word pieces of that.
 
     Raises:
         MkgcError: The data or the settings cannot be used.
@@ -201,5 +203,6 @@ def read_dataset(config: DictConfig, processor: Processor | None = None) -> Data
     source, reader = read_source(config, read_settings(config)), instantiate(config.task.data)
     if processor is not None:
         return reader(source=source, processor=processor)
-    tokenizer = instantiate(config.size.tokenizer) if "text" in config.backbone.inputs else None
-    return reader(source=source, tokenizer=tokenizer)
+    make = instantiate(config.size.tokenizer) if "text" in config.backbone.inputs else None
+    given = tokenizer
+    return reader(source=source, tokenizer=make if given is None else lambda _: given)

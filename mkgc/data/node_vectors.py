@@ -17,7 +17,7 @@ from mkgc.terminal import say
 
 KINDS = ("entities", "relations")
 WANTED = (
-    "a run or checkpoint of task=link_prediction system=transe, or safetensors with the tensors 'entities' and "
+    "a run or checkpoint of system=transe, or safetensors with the tensors 'entities' and "
     "'relations' and, in their metadata, lists of ids as JSON under the same names"
 )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.heads.pair import PairClassifier, Pooling
 from mkgc.images.loaded import LoadedImages
 from mkgc.models.fusion_encoder import FusionEncoder
+from mkgc.models.nodes import add_nodes
 from mkgc.relations.example import RelationExample
 from mkgc.relations.explained import RelationExplainer
 from mkgc.relations.processor import PairProcessor, RelationBatch
@@ -36,11 +37,12 @@ class RelationTask(Task):
         processor: PairProcessor,
         optim: Optim,
         metadata: dict[str, Any],
-        pooling: Pooling = "markers",
+        pooling: Pooling | Literal["spans"] = "markers",
         dropout: float = 0.0,
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
         backbone.text.add_tokens(processor.new_tokens())
+        add_nodes(backbone, processor.knowledge)
         self.head = PairClassifier(backbone.width, len(processor.labels), pooling, dropout)
         self.top_k: int | None = None
 
@@ -56,11 +58,16 @@ class RelationTask(Task):
 
     def represent(self, batch: RelationBatch) -> Float[Tensor, "B P"]:
         """The vector of each sentence that is classified."""
-        return self.head.pool(self.states(batch), batch.markers, batch.text.mask)
+        return self.head.pool(self.states(batch), self.places(batch), batch.text.mask)
+
+    def places(self, batch: Any) -> Int[Tensor, "B 2 *E"]:
+        """Where both mentions are read: at their opening markers."""
+        markers: Int[Tensor, "B 2"] = batch.markers
+        return markers
 
     def scores(self, batch: RelationBatch) -> Float[Tensor, "B C"]:
         """A score for each relation."""
-        return self.head(self.states(batch), batch.markers, batch.text.mask)
+        return self.head(self.states(batch), self.places(batch), batch.text.mask)
 
     def record(self, batch: RelationBatch, outcome: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         """The probability of each relation."""

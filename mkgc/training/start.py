@@ -14,6 +14,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from mkgc.data.processor import Processor
+from mkgc.data.tokens import Tokenizer
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.training.checkpoint import carried_processor, described, read
 from mkgc.training.run import BEST, LAST, checkpoint_file
@@ -39,8 +41,14 @@ CHANGEABLE = FREE - {
 ENCODERS = ("mkgc.encoders.", "mkgc.released.vision.")
 """Where what makes encoders is defined: with weights or without them, it makes the same."""
 
-GROWING = ("word piece", "entity", "graph relation")
+NODES = ("entity", "graph relation")
+"""Names of the rows that a graph around texts has: another task may read another graph."""
+
+GROWING = ("word piece", *NODES)
 """Names of which a run may have others than its weights: rows of their own, which begin anew."""
+
+BACKBONE, NEW_TOKENS = "backbone.", ".new_tokens."
+"""How the names of a backbone's tensors begin, and what those of new tokens' have in them, which belong to a task."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class Start:
     key: Literal["weights", "resume"]
     path: str
     contents: Mapping[str, Any]
+    task: str
+    """The task of the run."""
+    package: str = "tasks"
+    """The package that the run's settings take its task from: trusted, whoever wrote the checkpoint."""
 
     @classmethod
     def of(cls, config: DictConfig) -> Start | None:
@@ -65,11 +77,11 @@ class Start:
         if config[key] is None:
             return None
         path = checkpoint_file(config[key], BEST if key == "weights" else LAST)
-        start = cls(key, str(path), read(path))
+        package = str(config.task.data["_target_"]).partition(".")[0]
+        start = cls(key, str(path), read(path), config.task.name, package)
         saved = described(start.contents["mkgc"])["config"]
-        trained = saved["task"].get("name") if isinstance(saved.get("task"), Mapping) else None
-        if trained != config.task.name:
-            raise CheckpointError(f"{start} is a run of task={trained}, not of task={config.task.name}")
+        if start.foreign and key == "resume":
+            raise CheckpointError(f"{start} is a run of task={start.trained}, not of task={config.task.name}")
         own: Any = OmegaConf.to_container(config, resolve=True)
         start._require_none(differences(saved.get("backbone"), own["backbone"], "backbone"))
         if key == "resume":
@@ -78,6 +90,25 @@ class Start:
 
     def __str__(self) -> str:
         return f"{self.key}={self.path}"
+
+    @property
+    def trained(self) -> str | None:
+        """The task that the checkpoint is of."""
+        task = self.contents["mkgc"]["config"].get("task")
+        return task.get("name") if isinstance(task, Mapping) else None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the checkpoint is of another task, so that its backbone alone is of use."""
+        return self.trained != self.task
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The tokeniser of another task's checkpoint: the backbone goes on with the word pieces that it has learned."""
+        return self._processor().tokenizer if self.foreign else None
+
+    def _processor(self) -> Processor:
+        return carried_processor(self.contents["mkgc"], Trust((self.package,)))
 
     def enter(self, task: Task) -> list[str]:
         """Gives the task the weights, row by row where rows have names; a run that goes on must have the same names.
@@ -92,21 +123,48 @@ class Start:
         self._require_none(
             differences(saved.get("architecture_configs"), task.backbone.architecture_configs(), "backbone")
         )
-        # The settings name the task's own package, so that its processor is trusted, whoever wrote the checkpoint.
-        trust = Trust((type(task.processor).__module__.partition(".")[0],))
-        theirs, ours = task.named(carried_processor(saved, trust)), task.named(task.processor)
+        theirs, ours = self._names(task)
         for kind in ours:
             self._compare(kind, theirs.get(kind, ()), ours[kind])
         state, own = self.contents["state_dict"], task.state_dict()
-        task.load_state_dict(by_name(state, own, task.rows, theirs, ours))
-        return [f"{self}: {said}" for kind in ours if (said := _anew(kind, theirs[kind], ours[kind]))]
+        found = by_name(state, own, task.rows, theirs, ours)
+        task.load_state_dict(self._of_backbone(found, own) if self.foreign else found)
+        anew = [f"{self}: {said}" for kind in ours if (said := _anew(kind, theirs.get(kind, ()), ours[kind]))]
+        return [f"{self} is a run of task={self.trained}: the backbone begins with its weights", *anew][
+            not self.foreign :
+        ]
+
+    def _names(self, task: Task) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
+        """The names behind rows of the checkpoint's tensors and of the task's; of another task's, of the backbone's."""
+        if not self.foreign:
+            return task.named(self._processor()), task.named(task.processor)
+        theirs, ours = self._processor().named(), task.processor.named()
+        return theirs, {kind: ours[kind] for kind in GROWING if kind in ours}
+
+    def _of_backbone(self, found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights with those of another task's backbone in their place; new tokens of the task stay its own.
+
+        Raises:
+            CheckpointError: The backbone has others.
+        """
+        taken = {
+            name: value
+            for name, value in found.items()
+            if name.startswith(BACKBONE) and name in own and value.shape == own[name].shape
+        }
+        lacking = [name for name in own if name.startswith(BACKBONE) and name not in taken and NEW_TOKENS not in name]
+        if lacking:
+            raise CheckpointError(
+                f"{self} is of another network than the settings make: it has no {lacking[0]} like it"
+            )
+        return {**own, **taken}
 
     def _compare(self, kind: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
         """Weights may find rows in another order, and of some kinds lack some; a run may not."""
         growing, known = kind in GROWING, set(theirs)
         if list(theirs) == list(ours) or (self.key == "weights" and known == set(ours)):
             return
-        if self.key == "weights" and growing and not known.isdisjoint(ours):
+        if self.key == "weights" and growing and (not known.isdisjoint(ours) or (self.foreign and kind in NODES)):
             return
         raise CheckpointError(f"{self} has other names: {_difference(kind, theirs, ours)}")
 

@@ -16,6 +16,7 @@ from mkgc.heads.mention import MentionClassifier, MentionPooling
 from mkgc.images.loaded import LoadedImages
 from mkgc.metrics.typing import TypingF1
 from mkgc.models.fusion_encoder import FusionEncoder
+from mkgc.models.nodes import add_nodes
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
 from tasks.entity_typing.data import TypingBatch, TypingProcessor
@@ -56,6 +57,7 @@ class EntityTyping(Task):
         super().__init__(backbone, processor, optim, metadata)
         check_threshold(threshold)
         backbone.text.add_tokens(processor.new_tokens())
+        add_nodes(backbone, processor.knowledge)
         self.head = MentionClassifier(backbone.width, len(processor.labels), pooling, dropout)
         self.given = threshold
         self.top_k: int | None = None

@@ -17,8 +17,8 @@ from torch import Tensor
 from mkgc.batch import Knowledge
 from mkgc.data.context import KnowledgeContext
 from mkgc.data.dataset import Dataset
-from mkgc.data.examples import ImagePaths
-from mkgc.data.knowledge import Subgraph
+from mkgc.data.examples import ImagePaths, Span
+from mkgc.data.knowledge import Subgraph, piece_span
 from mkgc.data.marked import Markers
 from mkgc.data.sentences import read_sentences
 from mkgc.data.settings import DataSettings
@@ -35,8 +35,10 @@ Given = Literal["text", "distances", "images", "knowledge"]
 
 @dataclass(frozen=True)
 class LinkedFeatures(RelationFeatures):
-    """A sentence with the number of its bag; ``graph`` is None where no graph is read, ``linked`` are its entities."""
+    """A sentence with the number of its bag and the ``spans`` of its mentions' pieces; ``graph`` is None where no graph
+    is read, ``linked`` are the entities of a record."""
 
+    spans: tuple[Span, ...] = ()
     graph: Subgraph | None = None
     bag: int = 0
     linked: Sequence[Mapping[str, Any]] = ()
@@ -56,13 +58,14 @@ class BagFeatures:
 
 @dataclass(frozen=True)
 class LinkedBatch(RelationBatch):
-    """Sentences, with their graphs and the numbers of their bags.
+    """Sentences, with their graphs, the numbers of their bags, and the half-open ranges of head's and tail's pieces.
 
     ``members[n, b]`` says whether sentence ``b`` is one of those that the n-th item of the batch is made of, which are
     learned from together; ``relations`` are the items' labels.
     """
 
     knowledge: Knowledge | None = None
+    spans: Int[Tensor, "B 2 2"] | None = None
     bags: Int[Tensor, " B"] | None = None
     members: Bool[Tensor, "N B"] | None = None
     relations: Int[Tensor, " N"] | None = None
@@ -99,7 +102,8 @@ class LinkedProcessor(PairProcessor):
     def encode(self, example: Any) -> LinkedFeatures:
         features = super().encode(example)
         graph = self.encode_graph(self.mentions(example), features.words)
-        return LinkedFeatures(**vars(features), graph=graph, bag=number_bag(example.bag))
+        spans = tuple(piece_span(span, features.words) for span in (example.head, example.tail))
+        return LinkedFeatures(**vars(features), graph=graph, bag=number_bag(example.bag), spans=spans)
 
     def collate(self, features: Sequence[Any], store: LoadedImages) -> LinkedBatch:
         items = [item.sentences if isinstance(item, BagFeatures) else (item,) for item in features]
@@ -108,6 +112,7 @@ class LinkedProcessor(PairProcessor):
         return LinkedBatch(
             **vars(super().collate(sentences, store)),
             knowledge=self.collate_graphs([one.graph for one in sentences]),
+            spans=torch.tensor([one.spans for one in sentences]),
             bags=torch.tensor([one.bag for one in sentences]),
             members=places == torch.arange(len(items))[:, None],
             relations=torch.tensor([item[0].label for item in items]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.batch import IGNORED
@@ -47,7 +47,7 @@ class RelationClassification(RelationTask):
         processor: LinkedProcessor,
         optim: Optim,
         metadata: dict[str, Any],
-        pooling: Pooling = "markers",
+        pooling: Pooling | Literal["spans"] = "markers",
         dropout: float = 0.1,
         bag: BagPooling = "max",
     ) -> None:
@@ -67,6 +67,11 @@ class RelationClassification(RelationTask):
         side = batch.images if batch.knowledge is None else batch.knowledge
         states: Float[Tensor, "B T D"] = self.backbone(batch.text, side).text
         return states
+
+    def places(self, batch: LinkedBatch) -> Int[Tensor, "B 2 *E"]:
+        """Where both mentions are read: at their opening markers, or all over their spans."""
+        assert batch.spans is not None
+        return batch.spans if self.head.pooling == "spans" else batch.markers
 
     def evidence(self, batch: LinkedBatch) -> Evidence:
         """The scores of relations by sentences, and, if sentences of bags are attended to, how much."""

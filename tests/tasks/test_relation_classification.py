@@ -163,3 +163,14 @@ def test_a_relation_that_train_does_not_have_is_one_line(linked_root: Path, made
 def test_a_label_is_not_read_of_what_is_asked() -> None:
     record = {"text": "Paris is in France", "head": "Paris", "tail": "France", "relation": "in"}
     assert parse_relation(record, Path(), "here") == replace(parse_labelled(record, Path(), "here"), relation=None)
+
+
+def test_the_graph_reaches_the_relation_of_klmo_and_not_without_it(linked_root: Path, made: Callable[..., Any]) -> None:
+    """The same sentence with and without its links."""
+    record = {"text": "Paris and also France .", "head": "Paris", "tail": "France"}
+    for keys, reads in ((("data=linked",), True), (("data=linked", "data.knowledge=null"), False)):
+        model, _, _ = made("relation_classification", linked_root, *keys)
+        items = [model.processor.parse(record | more, Path(), "here") for more in ({}, {"entities": []})]
+        with_links, without = (model.scores(model.processor.collate([item], None)) for item in items)
+        assert torch.equal(with_links, without) is not reads
+        assert [bool(item.linked) for item in items] == [reads, False]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from mkgc.data.dataset import read_dataset
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
 from mkgc.training.checkpoint import AtomicCheckpointIO, build_task, read, save
@@ -231,10 +232,40 @@ def test_another_task_is_named_before_data_are_read(
 ) -> None:
     save(made("mre", mre_root)[0], tmp_path / "from.ckpt")
     for task in ("mner", "link_prediction"):
-        config = tiny(task, tmp_path / "nowhere", f"weights={tmp_path / 'from.ckpt'}")
+        config = tiny(task, tmp_path / "nowhere", f"resume={tmp_path / 'from.ckpt'}")
         with pytest.raises(CheckpointError, match=f"from.ckpt is a run of task=mre, not of task={task}$"):
             train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_backbone_of_another_task_is_begun_with(
+    made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, typing_root: Path, tmp_path: Path
+) -> None:
+    """With its word pieces; heads and new tokens are the task's own."""
+    model, _, _ = made("mre", mre_root, "backbone=text_only", "task.data.markers=new")
+    save(model, tmp_path / "from.ckpt")
+    keys = ("backbone=text_only", "data=linked", "task.data.markers=new", f"weights={tmp_path / 'from.ckpt'}")
+    config = tiny("entity_typing", typing_root, *keys)
+    start = Start.of(config)
+    assert start is not None
+    dataset = read_dataset(config, tokenizer=start.tokenizer)
+    assert dataset.processor.tokenizer.names == model.processor.tokenizer.names  # type: ignore[attr-defined]
+    task = build_task(config, dataset.processor)
+    own = {name: value.clone() for name, value in task.state_dict().items()}
+    (said,) = start.enter(task)
+    assert said.endswith("from.ckpt is a run of task=mre: the backbone begins with its weights")
+    theirs = model.state_dict()
+    for name, value in task.state_dict().items():
+        fresh = not name.startswith("backbone.") or ".new_tokens." in name
+        assert torch.equal(value, own[name] if fresh else theirs[name]), name
+
+
+def test_a_backbone_of_another_kind_is_one_line(
+    made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, typing_root: Path, tmp_path: Path
+) -> None:
+    save(made("mre", mre_root, "backbone=text_only")[0], tmp_path / "from.ckpt")
+    with pytest.raises(CheckpointError, match="of another network than the settings make: backbone"):
+        Start.of(tiny("entity_typing", typing_root, "data=linked", f"weights={tmp_path / 'from.ckpt'}"))
 
 
 def test_settings_that_leave_weights_what_they_are_may_change(
