@@ -62,7 +62,7 @@ REST: list[tuple[str, tuple[str, ...]]] = [
     *((task, ("data=linked", "data.knowledge=null")) for task in LINKED),
     ("entity_typing", ("data=linked", "backbone=text_only", "task.model.pooling=mean", "task.data.markers=new")),
     ("relation_classification", ("data=linked", "backbone=text_only", *BAGS)),
-    ("relation_classification", ("data=linked", "task.model.pooling=spans", "task.data.markers=none", BAGS[0])),
+    ("relation_classification", ("data=linked", "task.model.pooling=markers", "task.data.markers=none", BAGS[0])),
     (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
     *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
     *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),

@@ -47,7 +47,7 @@ class RelationClassification(RelationTask):
         processor: LinkedProcessor,
         optim: Optim,
         metadata: dict[str, Any],
-        pooling: Pooling | Literal["spans"] = "markers",
+        pooling: Pooling | Literal["spans"] = "spans",
         dropout: float = 0.1,
         bag: BagPooling = "max",
     ) -> None:

@@ -167,10 +167,11 @@ def test_a_label_is_not_read_of_what_is_asked() -> None:
 
 def test_the_graph_reaches_the_relation_of_klmo_and_not_without_it(linked_root: Path, made: Callable[..., Any]) -> None:
     """The same sentence with and without its links."""
-    record = {"text": "Paris and also France .", "head": "Paris", "tail": "France"}
+    record: dict[str, Any] = {"text": "Paris and also France .", "head": "Paris", "tail": "France"}
     for keys, reads in ((("data=linked",), True), (("data=linked", "data.knowledge=null"), False)):
-        model, _, _ = made("relation_classification", linked_root, *keys)
-        items = [model.processor.parse(record | more, Path(), "here") for more in ({}, {"entities": []})]
-        with_links, without = (model.scores(model.processor.collate([item], None)) for item in items)
+        model, dataset, _ = made("relation_classification", linked_root, *keys)
+        given: list[dict[str, Any]] = [record, record | {"entities": []}]
+        items = [model.processor.parse(one, Path(), "here") for one in given]
+        with_links, without = (model.scores(model.processor.collate([item], dataset.store)) for item in items)
         assert torch.equal(with_links, without) is not reads
         assert [bool(item.linked) for item in items] == [reads, False]

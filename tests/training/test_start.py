@@ -249,7 +249,7 @@ def test_the_backbone_of_another_task_is_begun_with(
     start = Start.of(config)
     assert start is not None
     dataset = read_dataset(config, tokenizer=start.tokenizer)
-    assert dataset.processor.tokenizer.names == model.processor.tokenizer.names  # type: ignore[attr-defined]
+    assert dataset.processor.tokenizer.names == model.processor.tokenizer.names
     task = build_task(config, dataset.processor)
     own = {name: value.clone() for name, value in task.state_dict().items()}
     (said,) = start.enter(task)
