@@ -45,9 +45,8 @@ def _mentions(graphs: Mapping[str, Sequence[Subgraph]]) -> Table:
         counts = [len(graph.spans) for graph in part]
         some, joined = sum(map(bool, counts)), sum(bool(graph.edges) for graph in part)
         shares = Share(some / max(1, len(part))), Share(joined / max(1, len(part)))
-        rows.append((split, len(part), *shares, *spread(counts), sum(graph.unread for graph in part)))
-    shares_of = ("with a mention", "with an edge")
-    columns = ("split", "sentences", *shares_of, "median", "90th percentile", "most", "cut off")
+        rows.append((split, *shares, *spread(counts), sum(graph.unread for graph in part)))
+    columns = ("split", "with a mention", "with an edge", "median", "90th percentile", "most", "cut off")
     return Table("Mentions a sentence", columns, tuple(rows))
 
 

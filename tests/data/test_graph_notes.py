@@ -56,7 +56,7 @@ def test_check_shows_the_graph_its_names_and_what_stands_around_sentences() -> N
         "names": 3,
         "of them of several entities": 1,
     }
-    assert mentions.rows[0] == ("train", 3, 2 / 3, 1 / 3, 1, 1, 2, 2)
+    assert mentions.rows[0] == ("train", 2 / 3, 1 / 3, 1, 1, 2, 2)
     assert graphs.rows[:2] == (("train", "nodes", 1, 1, 3, 1), ("train", "edges", 0, 0, 2, None))
     assert section.findings[0] == Finding("warning", "no sentence of dev mentions an entity of the graph")
     assert section.findings[1].text.startswith("1 name is several entities' ('Paris'): the linker takes the one with")
