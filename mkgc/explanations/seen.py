@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from mkgc.encoders.vision import Patch
@@ -92,7 +91,7 @@ def _layer(weights: Weights, row: int, length: int, there: list[int], asked: int
     return LayerLooks(weights.layer, to_images, ImagesToText(weights.kinds[1], share, seen[..., :length], others))
 
 
-def _numbers(values: Tensor) -> Float[np.ndarray, ...]:
+def _numbers(values: Tensor) -> np.ndarray:
     return values.float().cpu().numpy()
 
 

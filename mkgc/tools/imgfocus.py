@@ -33,7 +33,7 @@ BLOCK = {
 }
 
 
-def read(path: Path) -> dict[str, Float[Tensor, ...]]:
+def read(path: Path) -> dict[str, Tensor]:
     """The backbone's tensors under the names of transformers' Dinov2; ``positions`` are (1, 1 + patches, width).
 
     Raises:
@@ -78,7 +78,7 @@ def _positions(graph: Any, values: Mapping[str, np.ndarray], width: int) -> np.n
     return np.concatenate([first, grid], axis=1)
 
 
-def timm_weights(tensors: Mapping[str, Tensor]) -> dict[str, Float[Tensor, ...]]:
+def timm_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under timm's names, query, key and value in one matrix, positions for images of :data:`SIZE`."""
     patch = tensors["embeddings.patch_embeddings.projection.weight"]
     out = {

@@ -133,7 +133,7 @@ def _values(data: bytes, count: int) -> Float[np.ndarray, " n"]:
     return (values * blocks["scale"].astype(np.float32)[:, None]).ravel()
 
 
-def bert_weights(packed: Packed) -> dict[str, Float[Tensor, ...]]:
+def bert_weights(packed: Packed) -> dict[str, Tensor]:
     """The tensors under the names and in the shapes of transformers' BertModel (without its pooler)."""
     width = packed.sizes["hidden_size"]
     out = {}

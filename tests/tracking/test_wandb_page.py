@@ -22,7 +22,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the tracker's own client, with rows that need several blocks."""
     folder = tmp_path_factory.mktemp("tracked")
     with wandb.init(
-        project="mine", name="one", group="sweep", dir=folder, mode="offline", config={"a": {"b": 1}}
+        project="mine", name="one", group="sweep", dir=str(folder), mode="offline", config={"a": {"b": 1}}
     ) as run:
         run.define_metric("dev/f1", summary="max,last")
         for step in range(40):
