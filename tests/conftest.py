@@ -100,6 +100,26 @@ def write_scenes(root: Path, colours: dict[str, str]) -> None:
 
 
 @pytest.fixture
+def corpus_root(tmp_path: Path) -> Path:
+    """Sentences about two countries and their cities, in two shards, half of them linked by the linker."""
+    root, draw = tmp_path / "corpus", random.Random(0)
+    (root / "graph").mkdir(parents=True)
+    triples = ["fr\tborders\tde", "paris\tcapital_of\tfr", "paris\tcity_of\tfr", "bonn\tcity_of\tde"]
+    (root / "graph" / "triples.tsv").write_text("".join(f"{triple}\n" for triple in triples))
+    (root / "graph" / "entity2text.txt").write_text("fr\tFrance\nde\tGermany\nparis\tParis\nbonn\tBonn\n")
+    ids = {"Paris": "paris", "Bonn": "bonn", "France": "fr", "Germany": "de"}
+    for name, count in (("train-0", 14), ("train-1", 10), ("dev", 8), ("test", 8)):
+        lines = []
+        for i in range(count):
+            one, other = draw.sample(sorted(ids), 2)
+            tokens = ["We", "saw", one, "and", other, *["today"] * draw.randint(0, 3), "."]
+            links = [{"start": 2, "end": 3, "id": ids[one]}, {"start": 4, "end": 5, "id": ids[other]}]
+            lines.append({"tokens": tokens} | ({"entities": links} if i % 2 else {}))
+        (root / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return root
+
+
+@pytest.fixture
 def mre_root(tmp_path: Path) -> Path:
     """Relations in MNRE's layout: the colour of the image is the relation."""
     root, draw, colours = tmp_path / "mre", random.Random(0), {}

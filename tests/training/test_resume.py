@@ -172,6 +172,20 @@ def test_a_run_that_saves_within_an_epoch_goes_on_with_the_same_batch(
     assert same(tmp_path / "new", tmp_path / "whole", "last.ckpt")
 
 
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_corpus_is_read_on_within_an_epoch_with_the_same_words_hidden(
+    workers: int, tiny: Callable[..., Any], corpus_root: Path, killed: Callable[..., Any], tmp_path: Path
+) -> None:
+    keys = ("task.epochs=2", "data.batch_size=4", "save_every=4", f"data.workers={workers}")
+    config = tiny("knowledge_pretraining", corpus_root, *keys)
+    whole = train(config, tmp_path / "whole")
+    killed("on_train_batch_start", 10, config, tmp_path / "cut")
+    assert read(tmp_path / "cut" / "last.ckpt")["global_step"] == 8
+    config.resume = str(tmp_path / "cut")
+    assert told(train(config, tmp_path / "cut")) == told(whole)
+    assert same(tmp_path / "cut", tmp_path / "whole", "last.ckpt")
+
+
 def test_the_time_of_all_parts_counts(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.ckpt"

@@ -1,0 +1,82 @@
+"""What a pretrained model says of people's own sentences, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mkgc.data.examples import Span
+from tasks.knowledge_pretraining.batch import PretrainingBatch
+
+LIKELY = 0.5
+"""The probability from which on a relation is told."""
+
+
+def fill_words(
+    answers: Sequence[dict[str, Any]],
+    probabilities: Float[Tensor, "K V"],
+    batch: PretrainingBatch,
+    pieces: Sequence[str],
+) -> None:
+    """Adds to each answer the most probable piece at each hidden place, with its probability."""
+    width, best = batch.text.ids.shape[1], probabilities.max(-1)
+    for answer in answers:
+        answer["words"] = []
+    for place, score, piece in zip(
+        batch.hidden.places.tolist(), best.values.tolist(), best.indices.tolist(), strict=True
+    ):
+        answers[place // width]["words"].append({"predicted": pieces[piece], "score": score})
+
+
+def gather_words(
+    told: Sequence[Mapping[str, Any]], spans: Sequence[Span], asked: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The pieces of each hidden span together, with what is asked there; the score is the probability of all."""
+    rest, out = iter(told), []
+    for span, one in zip(spans, asked, strict=True):
+        pieces = [next(rest) for _ in range(*span)]
+        score = prod(piece["score"] for piece in pieces)
+        out.append({**one, "predicted": [piece["predicted"] for piece in pieces], "score": score})
+    return out
+
+
+def link_mentions(
+    answers: Sequence[dict[str, Any]], scores: Mapping[str, Tensor], batch: PretrainingBatch, entities: Sequence[str]
+) -> None:
+    """Adds to each answer whom its mentions mean, and how probably each bears the name of another entity."""
+    most = batch.spans.shape[1]
+    for answer in answers:
+        answer["mentions"] = []
+    rows = [place // most for place in batch.linked.places.tolist()]
+    told: list[dict[str, Any]] = [{} for _ in rows]
+    if "entities" in scores:
+        best = scores["entities"].float().softmax(-1).max(-1)
+        for one, score, entity in zip(told, best.values.tolist(), best.indices.tolist(), strict=True):
+            one |= {"predicted": entities[entity], "score": score}
+    if "replaced" in scores:
+        for one, false in zip(told, scores["replaced"].float().sigmoid().tolist(), strict=True):
+            one["replaced"] = false
+    for row, one in zip(rows, told, strict=True):
+        answers[row]["mentions"].append(one)
+
+
+def relate_mentions(
+    answers: Sequence[dict[str, Any]],
+    probabilities: Float[Tensor, "P R"],
+    batch: PretrainingBatch,
+    relations: Sequence[str],
+) -> None:
+    """Adds to each answer the likely relations of its mentions, by their places in the answer's list of these."""
+    most = batch.spans.shape[1]
+    for answer in answers:
+        answer["relations"] = []
+    for (head, tail), row in zip(batch.related.ends.tolist(), probabilities.tolist(), strict=True):
+        answers[head // most]["relations"] += [
+            {"head": head % most, "tail": tail % most, "relation": relation, "score": score}
+            for relation, score in zip(relations, row, strict=True)
+            if score >= LIKELY
+        ]

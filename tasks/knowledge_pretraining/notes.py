@@ -1,0 +1,32 @@
+"""What a user should know of a corpus before training: how much of it is cut, and what is linked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mkgc.data.cutting import note_cuts
+from mkgc.data.graph_notes import note_graphs
+from mkgc.inspect.report import Finding
+
+SAMPLE = 1000
+"""Sentences of a split, spread over it, that are looked at; all of it, where there are no more."""
+
+
+def spread_over(part: Sequence[Any], most: int) -> list[Any]:
+    """So many of a split's at most, spread over it."""
+    return [part[row] for row in np.linspace(0, len(part) - 1, min(len(part), most)).astype(int).tolist()]
+
+
+def note_corpus(features: Mapping[str, Any], max_length: int, max_nodes: int | None) -> list[Finding]:
+    """Notes on a sample of each split."""
+    notes: list[Finding] = []
+    for split, part in features.items():
+        sample = spread_over(part, SAMPLE)
+        named = split if len(sample) == len(part) else f"{split} (a sample)"
+        notes += note_cuts(named, [item.cut for item in sample], max_length)
+        if max_nodes is not None:
+            notes += note_graphs(named, [item.graph for item in sample], max_nodes, max_length)
+    return notes
