@@ -57,7 +57,7 @@ def test_vectors_that_cannot_be_are_a_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"{name}.safetensors: has "):
             read_node_vectors(write(tmp_path / f"{name}.safetensors", entities=more), ["fr"], [], 3)
     save_file({"entities": torch.ones(2, 3)}, tmp_path / "bare.safetensors")
-    with pytest.raises(DataError, match="each with its id: give a run or checkpoint of task=link_prediction"):
+    with pytest.raises(DataError, match="each with its id: give a run or checkpoint of system=transe"):
         read_node_vectors(tmp_path / "bare.safetensors", ["fr"], [], 3)
 
 
