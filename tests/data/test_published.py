@@ -13,11 +13,13 @@ from hydra.utils import instantiate
 from mkgc.app.config import check
 from mkgc.data.formats import crops, kg
 from mkgc.data.formats.text_files import read_lines
+from tasks.entity_typing.source import TypingSource
 from tasks.link_prediction.source import LinkSource
 from tasks.mner import twitter
 from tasks.mner.source import TaggedSource
 from tasks.mre import mnre
 from tasks.mre.source import RelationSource
+from tasks.relation_classification.source import LinkedSource
 from tests.conftest import composed
 
 PAPER = {"image": 224, "crops": 128, "objects": 64}
@@ -32,6 +34,11 @@ CONFIGURED = [
     ("link_prediction", "wn18rr", LinkSource.formats, "wn18rr", {"image": 224}, 32),
     ("link_prediction", "mmkg", LinkSource.formats, None, {"image": 224}, 64),
     ("link_prediction", "tsv", LinkSource.formats, None, {"image": 224}, 64),
+    ("entity_typing", "cfet", TypingSource.formats, "cfet", {}, 128),
+    ("entity_typing", "figer", TypingSource.formats, "figer_gold", {}, 128),
+    ("entity_typing", "klmo_typing", TypingSource.formats, None, {}, 256),
+    ("relation_classification", "ipre", LinkedSource.formats, None, {}, 256),
+    ("relation_classification", "ipre_subset", LinkedSource.formats, "ipre_subset", {}, 256),
     ("mre", "jsonl", RelationSource.formats, None, {"image": 224}, 128),
     ("mner", "jsonl", TaggedSource.formats, None, {"image": 224}, 128),
 ]

@@ -11,8 +11,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 import mkgc.app.command  # noqa: F401  # the functions that configurations call
+from mkgc.app.config import check
 from mkgc.app.packages import CONF
-from tests.conftest import TINY
+from tests.conftest import TINY, composed
 from tests.sweeps.conftest import figures
 
 TASKS = ("mre", "mner", "link_prediction")
@@ -106,3 +107,32 @@ def test_a_variant_is_the_network_that_it_names(variant: str, mre_root: Path, ma
     if reads:
         (fused,) = backbone.fusions
         assert fused.pgi == (variant != "without_pgi")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "task", "systems"),
+    [
+        ("klmo_table1", "entity_typing", "bert_mentions,ernie,wklm,klmo"),
+        ("klmo_table2", "relation_classification", "cnn,bert_mentions,ernie,wklm,klmo"),
+    ],
+)
+def test_each_row_of_klmos_tables_starts_from_its_own_pretraining(experiment: str, task: str, systems: str) -> None:
+    study = hydra("experiment=klmo_pretraining")
+    assert hydra(f"experiment={experiment}").params == {"system": systems}
+    for system in systems.split(","):
+        row = composed(f"experiment={experiment}", f"system={system}", "seed=2")
+        check(row)
+        assert row.task.name == task
+        assert row.weights == (None if system == "cnn" else f"{study.dir}/{row.system}_2")
+    names = {composed(f"system={one}", "task=knowledge_pretraining").system for one in study.params.system.split(",")}
+    assert names == {"BERT", "ERNIE", "WKLM", "KLMo"}
+
+
+def test_klmos_third_table_is_of_both_tasks_with_the_graph_and_without_it() -> None:
+    params = hydra("experiment=klmo_table3").params
+    assert params == {"task": "entity_typing,relation_classification", "system": "klmo,klmo_without_graph"}
+    first, second = (
+        composed("experiment=klmo_table3", "task=entity_typing", f"system={s}") for s in params.system.split(",")
+    )
+    assert first.weights == second.weights == f"{hydra('experiment=klmo_pretraining').dir}/KLMo_0"
+    assert (first.data.knowledge is None, second.data.knowledge is None) == (False, True)
