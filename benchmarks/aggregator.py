@@ -114,13 +114,14 @@ class Pretraining(nn.Module):
     def loss(self) -> Tensor:
         """Masked words, and where a graph is read links and relations."""
         masked = int(self.text.ids.shape[1] * MASKED)
-        if self.backbone.side is None:
+        side: Any = self.backbone.side
+        if side is None:
             return self._words(self.backbone(self.text), masked)
         graph = self.knowledge
         out = self.backbone(self.text, graph)
         assert out.mentions is not None
         count = graph.spans.shape[1]
-        candidates = self.backbone.side.node_vectors(graph.nodes[:, :count].flatten())  # those of the batch
+        candidates = side.node_vectors(graph.nodes[:, :count].flatten())  # those of the batch
         scores = self.linking(out.mentions, candidates)
         right = torch.arange(len(candidates), device=self.device)
         pairs = torch.combinations(torch.arange(count, device=self.device))
