@@ -99,7 +99,8 @@ def uncounted(rows: Iterable[Prediction]) -> set[str]:
 def confusions(rows: Iterable[Prediction]) -> list[tuple[str, str, int]]:
     """What was taken for what, and how often, the most frequent first.
 
-    An entity is taken for the one that overlaps it most: of another type, with other ends, or both.
+    An entity that is missed is taken for the wrong one that overlaps it most: of another type, with other ends, or
+    both. One mention may have several types: then each is an entity of its own.
     """
     pairs = Counter(pair for row in rows for pair in _confused(row.gold, row.predicted))
     return [(*pair, times) for pair, times in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))]
@@ -110,14 +111,15 @@ def _confused(gold: Answer, predicted: Answer) -> Iterator[tuple[str, str]]:
         if gold != predicted:
             yield str(gold), str(predicted)
         return
-    for one in sorted({*gold} - {*predicted}):
-        other = max(predicted, key=lambda found: _overlap(one, found), default=None)
+    missed, wrong = sorted({*gold} - {*predicted}), sorted({*predicted} - {*gold})
+    for one in missed:
+        other = max(wrong, key=lambda found: _overlap(one, found), default=None)
         if other is None or not _overlap(one, other):
             yield one.type, NOTHING
         else:
             yield one.type, other.type if one[1:] == other[1:] else f"{other.type} with other ends"
-    for found in sorted({*predicted} - {*gold}):
-        if not any(_overlap(one, found) for one in gold):
+    for found in wrong:
+        if not any(_overlap(one, found) for one in missed):
             yield NOTHING, found.type
 
 

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from mkgc.data.context import KnowledgeContext
+from mkgc.data.processor import Processor
+from mkgc.data.sentences import SentenceProcessor
 from mkgc.errors import ConfigError
 
 if TYPE_CHECKING:
     from mkgc.training.task import Task
 
-Kind = Literal["image", "images", "text"]
+Kind = Literal["image", "images", "node", "nodes", "text"]
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,19 @@ class Slot:
 
 @dataclass(frozen=True)
 class Part:
-    """Something that can be left out: positions of ``tokens``, and places of ``images``, by the number of the pass."""
+    """Something that can be left out: positions of ``tokens`` and of a graph's ``nodes``, and places of ``images``, by
+    the number of the pass."""
 
     name: str
     kind: Kind = "text"
     tokens: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     images: Mapping[int, tuple[Slot, ...]] = field(default_factory=dict)
+    nodes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def passes(self) -> list[int]:
         """The passes that it is a part of."""
-        return sorted({*self.tokens, *self.images})
+        return sorted({*self.tokens, *self.images, *self.nodes})
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,10 @@ class ExplainableTask(Protocol):
 
 
 def require_explainable(task: Task) -> TaskExplainer:
-    """The explainer of a task whose model looks at text and at images.
+    """The explainer of a task whose model looks at text and at images, or at a graph.
 
     Raises:
-        ConfigError: It has none, or its model looks at no images.
+        ConfigError: It has none, or its model looks at neither.
     """
     name = type(task).__name__
     if not isinstance(task, ExplainableTask):
@@ -124,9 +129,16 @@ def require_explainable(task: Task) -> TaskExplainer:
         )
     inputs = task.metadata.get("config", {}).get("backbone", {}).get("inputs", ["images"])
     left_out = getattr(task.backbone, "side", task.backbone) is None  # where no text state would depend on it
+    if not left_out and graph_of(task.processor) is not None:
+        return task.explainer()
     if left_out or "images" not in inputs or not task.processor.settings.images:
         raise ConfigError(
             f"the checkpoint's model, {name}, looks at no images (text_only, caf=false, or no data.images): there is "
             "no attention between text and images to explain"
         )
     return task.explainer()
+
+
+def graph_of(processor: Processor) -> KnowledgeContext | None:
+    """The graph that a processor's texts are read with, if any."""
+    return processor.knowledge if isinstance(processor, SentenceProcessor) else None

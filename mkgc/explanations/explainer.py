@@ -24,13 +24,17 @@ from typing import Any
 import torch
 
 from mkgc.data.settings import DataSettings
-from mkgc.explanations.contract import Answer, Part, Pass, Slot, require_explainable
+from mkgc.explanations.contract import Answer, Part, Pass, Slot, graph_of, require_explainable
 from mkgc.explanations.explanation import Effect, Explanation, PassLooks, Picture
 from mkgc.explanations.left_out import Hidden, leaving_out
+from mkgc.explanations.nodes import graph_parts
 from mkgc.explanations.seen import Files, file_names, missing_looks, pass_looks, pictures_of
 from mkgc.explanations.watch import watching
 from mkgc.images.loaded import LoadedImages
 from mkgc.training.task import Task
+
+GRAPH = ("what the text takes from the graph, no attention shows: see what leaving nodes out changes",)
+"""What is said of a model that reads texts with a graph."""
 
 
 class Explainer:
@@ -51,11 +55,20 @@ class Explainer:
         files = [used_files(one.features.images, self.task.processor.settings, self.store) for one in passes]
         before = self._read(passes, [Hidden()] * len(passes))
         answers = self.asked.answers(item, before)
-        parts = [*image_parts(files), *self.asked.texts(item, answers)]
+        parts = [*image_parts(files), *self._graph_parts(passes), *self.asked.texts(item, answers)]
         effects = tuple(self._effect(item, passes, before, answers, part) for part in parts)
         pictures, looks = self._look(item, passes, files, answers)
-        said = (*notes, *missing_looks(self.task.backbone, looks, bool(pictures)))
+        graph = graph_of(self.task.processor) is not None
+        said = (*notes, *(GRAPH if graph else missing_looks(self.task.backbone, looks, bool(pictures))))
         return Explanation(query, self.asked.question(item), tuple(answers), effects, pictures, looks, said)
+
+    def _graph_parts(self, passes: Sequence[Pass]) -> list[Part]:
+        """The nodes of the graphs around the texts."""
+        knowledge = graph_of(self.task.processor)
+        if knowledge is None:
+            return []
+        graphs = ((number, one.features.graph) for number, one in enumerate(passes))
+        return [part for number, graph in graphs for part in graph_parts(graph, knowledge, number)]
 
     def _effect(
         self, item: Any, passes: Sequence[Pass], before: Sequence[Any], answers: Sequence[Answer], part: Part

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mkgc.batch import Images, Scene, Text
+from mkgc.batch import Images, Knowledge, Scene, Text
 from mkgc.explanations.contract import Part, Slot
 
 DESCRIBED = Slot("image", 0)
@@ -23,11 +23,12 @@ class Hidden:
 
     tokens: tuple[int, ...] = ()
     images: tuple[Slot, ...] = ()
+    nodes: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, part: Part, number: int) -> Hidden:
         """A part, as far as it is one of that pass."""
-        return cls(tuple(part.tokens.get(number, ())), tuple(part.images.get(number, ())))
+        return cls(*(tuple(of.get(number, ())) for of in (part.tokens, part.images, part.nodes)))
 
 
 @contextmanager
@@ -36,7 +37,8 @@ def leaving_out(backbone: nn.Module, hidden: Sequence[Hidden], pad: int) -> Iter
 
     A token that is left out is padding in its place: no other attends to it, and nothing of it is left where it stood,
     as it would be if it were only masked. An image that is left out is absent, and those behind it in its group move
-    up, as in a record without it; the scene graph of the first whole image goes with that. All else keeps its place.
+    up, as in a record without it; the scene graph of the first whole image goes with that. A node of a graph is left
+    out with its edges and its mention. All else keeps its place.
     Heads read the batch as it is: a word that is left out still has a tag.
     """
 
@@ -45,6 +47,8 @@ def leaving_out(backbone: nn.Module, hidden: Sequence[Hidden], pad: int) -> Iter
             return _text_without(value, hidden, pad)
         if isinstance(value, Scene):
             return _scene_without(value, hidden)
+        if isinstance(value, Knowledge):
+            return _knowledge_without(value, hidden)
         if are_images(value):
             return tuple(_images_without(one, hidden) for one in value)
         return value
@@ -90,5 +94,18 @@ def _scene_without(scene: Scene, hidden: Sequence[Hidden]) -> Scene:
         names=scene.names.masked_fill(rows, -1),
         relations=scene.relations.masked_fill(rows, -1),
         predicates=scene.predicates.masked_fill(rows, -1),
+        shared=None,
+    )
+
+
+def _knowledge_without(knowledge: Knowledge, hidden: Sequence[Hidden]) -> Knowledge:
+    gone = torch.zeros_like(knowledge.mask)
+    for row, one in enumerate(hidden):
+        gone[row, list(one.nodes)] = True
+    return replace(
+        knowledge,
+        mask=knowledge.mask & ~gone,
+        adjacency=knowledge.adjacency & ~gone[:, None] & ~gone[..., None],
+        spans=knowledge.spans.masked_fill(gone[:, : knowledge.spans.shape[1], None], 0),
         shared=None,
     )

@@ -214,3 +214,11 @@ def test_changes_of_classes_come_by_what_they_move_and_leave_out_what_does_not_c
         ("11 to 20 words", 1, 1.0, 1.0),
     ]
     assert measures(True).names[3] == "accuracy"
+
+
+def test_a_right_type_of_a_mention_is_not_what_another_was_taken_for() -> None:
+    """Entity typing: one mention of several types."""
+    gold = (Entity("person", 0, 1), Entity("artist", 0, 1))
+    assert confusions([one(gold, (Entity("person", 0, 1),))]) == [("artist", "nothing", 1)]
+    assert confusions([one(gold, (Entity("person", 0, 1), Entity("place", 0, 1)))]) == [("artist", "place", 1)]
+    assert confusions([one(gold, (*gold, Entity("place", 0, 1)))]) == [("nothing", "place", 1)]
