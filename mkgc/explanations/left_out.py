@@ -28,7 +28,7 @@ class Hidden:
     @classmethod
     def of(cls, part: Part, number: int) -> Hidden:
         """A part, as far as it is one of that pass."""
-        return cls(*(tuple(of.get(number, ())) for of in (part.tokens, part.images, part.nodes)))
+        return cls(part.tokens.get(number, ()), part.images.get(number, ()), part.nodes.get(number, ()))
 
 
 @contextmanager
