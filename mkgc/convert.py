@@ -1,4 +1,6 @@
-"""`python -m mkgc.convert task=NAME input=FILE output=OUT.ckpt …`: the released MKGformer's weights as a checkpoint.
+"""`python -m mkgc.convert task=NAME input=FILE output=OUT.ckpt …`: released weights as a checkpoint.
+
+They are those of MKGformer, or, of a task that pretrains with a graph, of KLMo.
 
 All sizes are read off the names and shapes; only the number of heads cannot be.
 """
@@ -25,24 +27,40 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mkgc.data.processor import Processor
+    from mkgc.released.conversion import ReleasedTask
+    from mkgc.released.klmo_conversion import ReleasedPretraining
+    from mkgc.training.task import Task
 
 
-def convert(config: DictConfig) -> None:
+def convert(config: DictConfig) -> str:
     """Writes the checkpoint.
+
+    Returns:
+        The name of the system whose weights they are.
 
     Raises:
         MkgcError: The weights do not fit the task, the data set or the tokeniser.
     """
     from hydra.utils import instantiate
 
-    from mkgc.data.dataset import read_dataset
-    from mkgc.released.conversion import sizes
-    from mkgc.released.weights import load_strictly
-    from mkgc.training.checkpoint import build_task, save
+    from mkgc.released.conversion import ReleasedTask
+    from mkgc.training.checkpoint import save
 
     check_output(config.output, Path(config.input))
     released = instantiate(config.released)
-    state = _read(config, released.mark)
+    state = _read(config, released)
+    build = _mkgformer if isinstance(released, ReleasedTask) else _klmo
+    save(build(config, released, state), config.output)
+    return str(released.system)
+
+
+def _mkgformer(config: DictConfig, released: ReleasedTask, state: Mapping[str, Tensor]) -> Task:
+    """The network of a task of MKGformer, with these weights."""
+    from mkgc.data.dataset import read_dataset
+    from mkgc.released.conversion import sizes
+    from mkgc.released.weights import load_strictly
+    from mkgc.training.checkpoint import build_task
+
     found = sizes(state, released, config.heads)
     _configure(config, found)
     images = found["side"]["images"]
@@ -60,22 +78,43 @@ def convert(config: DictConfig) -> None:
     model: Any = build_task(config, dataset.processor)
     state, orders = released.arranged(state, model, Path(config.data.root))
     load_strictly(model, released.renamed(state, new_tokens, orders), f"'{config.input}'")
-    save(model, config.output)
+    return model
 
 
-def _read(config: DictConfig, mark: str) -> Mapping[str, Tensor]:
+def _klmo(config: DictConfig, released: ReleasedPretraining, state: Mapping[str, Tensor]) -> Task:
+    """The network of KLMo's pretraining, with these weights."""
+    from mkgc.data.dataset import read_dataset
+    from mkgc.released.klmo_conversion import klmo_backbone
+    from mkgc.released.klmo_weights import klmo_sizes
+    from mkgc.released.weights import load_strictly
+    from mkgc.training.checkpoint import build_task
+
+    found = klmo_sizes(state, config.heads)
+    _configure(config, found)
+    dataset = read_dataset(config)
+    dataset.show()
+    _vocabulary(found["text"]["vocab_size"], dataset.processor.new_tokens(), dataset.processor, config.tokenizer)
+    config.backbone = klmo_backbone(found, OmegaConf.select(config, "backbone.side.vectors"))
+    model: Any = build_task(config, dataset.processor)
+    load_strictly(model, released.renamed(state, found["fused"], model.state_dict()), f"'{config.input}'")
+    return model
+
+
+def _read(config: DictConfig, released: ReleasedTask | ReleasedPretraining) -> Mapping[str, Tensor]:
     """The weights of the configured task.
 
     Raises:
-        CheckpointError: They are damaged, or lack its ``mark``.
+        CheckpointError: They are damaged, or lack what marks them.
     """
     from mkgc.released.weights import read_tensors, unwrapped
 
     state = read_tensors(Path(config.input))
     if any(name.startswith("model.unimo.") for name in state):
         state = unwrapped(state, "model.")  # Lightning's, where there is one
-    if mark not in state:
-        raise CheckpointError(f"the weights are not those of MKGformer's task={config.task.name}: there is no {mark}")
+    if released.mark not in state:
+        raise CheckpointError(
+            f"the weights are not those of {released.system}'s task={config.task.name}: there is no {released.mark}"
+        )
     return state
 
 
@@ -127,8 +166,8 @@ def _main(config: DictConfig) -> None:
     require(config, "input", "output", "tokenizer")
     check(config, CONVERT)
     with only_contents(config.output):
-        convert(config)
-        say(f"converted: {config.task.name} of the released MKGformer, into {config.output}")
+        system = convert(config)
+        say(f"converted: {config.task.name} of the released {system}, into {config.output}")
 
 
 def main() -> None:

@@ -213,3 +213,31 @@ def test_more_relations_than_the_data_set_has_are_a_line(
     assert converted("mre", mre_root, state, 46, tmp_path, monkeypatch) == 2
     assert "head.classifier.weight is [5, 64] instead of [3, 64]" in said(capsys.readouterr().err)
     assert not (tmp_path / "ours.ckpt").exists()
+
+
+def test_weights_of_klmo_pretrain_and_link_as_they_did(
+    corpus_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = load_file(GOLDEN / "klmo_t2.safetensors")
+    state = without_prefix(recorded, "w.")
+    assert converted("knowledge_pretraining", corpus_root, state, 80, tmp_path, monkeypatch) == 0
+    model: Any = mkgc.load(tmp_path / "ours.ckpt").task
+    text, graph = given(recorded)
+    model.backbone.side.add_nodes([str(i) for i in range(31)], [])
+    model.backbone.side.entities.weight.data = recorded["in.kg_embeddings"]
+    with torch.no_grad():
+        out = model.backbone.eval()(text, graph)
+        scores = model.objectives["entities"].head(out.mentions, recorded["in.candidates"])
+        words = model.objectives["words"].head(out.text.flatten(0, 1))
+    torch.testing.assert_close(scores.flatten(0, 1), recorded["out.entity_scores"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(words, recorded["out.mlm_scores"].flatten(0, 1), rtol=1e-6, atol=1e-5)
+
+
+def test_weights_of_another_system_are_refused(
+    corpus_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = random_state("mre", words=50, labels=3)
+    assert converted("knowledge_pretraining", corpus_root, state, 50, tmp_path, monkeypatch) == 2
+    assert "the weights are not those of KLMo's task=knowledge_pretraining: there is no cls.ent" in said(
+        capsys.readouterr().err
+    )

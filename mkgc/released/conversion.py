@@ -29,6 +29,7 @@ class ReleasedTask:
     embedding nor positions.
     """
 
+    system: ClassVar[str] = "MKGformer"
     mark: ClassVar[str]
     prefix: ClassVar[str] = "model."
     head: ClassVar[Mapping[str, str]]
