@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torchcrf import CRF
 
 import mkgc
@@ -18,7 +19,8 @@ from mkgc.released.weights import without_prefix
 from tasks.mner.example import TaggedExample
 from tests.conftest import said
 from tests.released.reference import linear, norm, run
-from tests.released.test_released import HEADS, PREFIX, random_state
+from tests.released.test_klmo import given
+from tests.released.test_released import GOLDEN, HEADS, PREFIX, random_state
 
 
 def tokenizer(folder: Path, words: int) -> str:
@@ -40,11 +42,12 @@ def converted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *more: str,
+    data: str = "folder",
 ) -> int:
     torch.save({"state_dict": state}, tmp_path / "released.ckpt")
     keys = {
         "task": task,
-        "data": "folder",
+        "data": data,
         "data.root": root,
         "data.max_length": LENGTH,
         "input": tmp_path / "released.ckpt",
@@ -220,7 +223,7 @@ def test_weights_of_klmo_pretrain_and_link_as_they_did(
 ) -> None:
     recorded = load_file(GOLDEN / "klmo_t2.safetensors")
     state = without_prefix(recorded, "w.")
-    assert converted("knowledge_pretraining", corpus_root, state, 80, tmp_path, monkeypatch) == 0
+    assert converted("knowledge_pretraining", corpus_root, state, 80, tmp_path, monkeypatch, data="linked") == 0
     model: Any = mkgc.load(tmp_path / "ours.ckpt").task
     text, graph = given(recorded)
     model.backbone.side.add_nodes([str(i) for i in range(31)], [])
@@ -237,7 +240,7 @@ def test_weights_of_another_system_are_refused(
     corpus_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = random_state("mre", words=50, labels=3)
-    assert converted("knowledge_pretraining", corpus_root, state, 50, tmp_path, monkeypatch) == 2
+    assert converted("knowledge_pretraining", corpus_root, state, 50, tmp_path, monkeypatch, data="linked") == 2
     assert "the weights are not those of KLMo's task=knowledge_pretraining: there is no cls.ent" in said(
         capsys.readouterr().err
     )
