@@ -25,7 +25,7 @@ from mkgc.data.linking import EntityLinker
 from mkgc.data.names import Names, choose_owners, degrees_of, names_of, read_priors
 from mkgc.data.split import WHOLE
 from mkgc.data.words import RawText, as_raw, span_as_dict
-from mkgc.errors import CheckpointError
+from mkgc.errors import CheckpointError, ConfigError
 from mkgc.inspect.report import Finding
 
 Numbers = Int[np.ndarray, "..."]
@@ -228,9 +228,13 @@ def read_context(settings: KnowledgeSettings) -> KnowledgeContext:
     (:func:`mkgc.data.names.choose_owners`).
 
     Raises:
+        ConfigError: There is no such folder.
         DataError: A file is missing or a line malformed.
     """
     root = Path(settings.root)
+    if not root.is_dir():
+        why = "there is no such folder; with data.knowledge=null, sentences are read without a graph"
+        raise ConfigError(f"data.knowledge.root={root}: {why}")
     graph = FORMATS[settings.format](root, ())
     triples = graph.triples.get("train", graph.triples.get(WHOLE, np.empty((0, 3), np.int64)))
     degrees = degrees_of(len(graph.entities), triples)

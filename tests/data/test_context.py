@@ -229,6 +229,13 @@ def test_a_graph_may_have_names_alone(root: Path) -> None:
         read_context(KnowledgeSettings(str(root), format="names"))
 
 
+def test_a_folder_that_is_not_there_is_told_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"data.knowledge.root=.*/graph: there is no such folder; with data.knowledge="
+    ):
+        read_context(KnowledgeSettings(str(tmp_path / "graph")))
+
+
 @pytest.mark.parametrize("wrong", [{"max_nodes": 0}, {"min_characters": 0}])
 def test_limits_are_positive(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"data.knowledge.{min(wrong)}=0 must be at least 1"):
