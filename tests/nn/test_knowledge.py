@@ -1,17 +1,20 @@
 """A text and the graph around it: KLMo's aggregator and ERNIE's fusion against loops, and what each part reads."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
 from mkgc.batch import Knowledge, Text
 from mkgc.data.examples import Span
 from mkgc.data.knowledge import Subgraph, knowledge_batch
-from mkgc.encoders.knowledge import KnowledgeEncoder
+from mkgc.encoders.knowledge import TARGET, KnowledgeEncoder, check_vectors
 from mkgc.encoders.text import random_text
 from mkgc.errors import ConfigError
 from mkgc.fusion.entities import InformationFusion
@@ -329,3 +332,26 @@ def test_hidden_units_are_shared_where_there_are_as_many() -> None:
                         "num_attention_heads": 4, "intermediate_size": 64})  # fmt: skip
     with pytest.raises(ConfigError, match="backbone.side.hidden_dim=128: .* of which the text encoder has 64"):
         FusionEncoder(text, KnowledgeEncoder(12, 1, hidden_dim=128, visible="mentioned"), InformationFusion, 1)
+
+
+@every
+def test_nodes_begin_with_the_vectors_of_their_ids_and_no_checkpoint_names_the_file(name: str, tmp_path: Path) -> None:
+    entities, relations = torch.randn(3, 12), torch.randn(2, 12)
+    ids = {"entities": json.dumps(["e5", "other", "e2"]), "relations": json.dumps(["r1", "r0"])}
+    save_file({"entities": entities, "relations": relations}, tmp_path / "v.safetensors", ids)
+    side = KnowledgeEncoder(12, 1, visible=FUSIONS[name][1], vectors=str(tmp_path / "v.safetensors"))
+    side.add_nodes(ENTITIES, RELATIONS)
+    assert torch.equal(side.node_vectors(torch.tensor([5, 2])), entities[[0, 2]])
+    if name != "ernie":  # which reads no relation
+        assert torch.equal(side.node_vectors(torch.tensor([BORDERS, LANGUAGE])), relations.flip(0))
+    again = KnowledgeEncoder(**{key: value for key, value in side.architecture_config().items() if key != "_target_"})
+    again.add_nodes(ENTITIES, RELATIONS)
+    again.load_state_dict(side.state_dict())
+    assert "vectors" not in side.architecture_config()
+
+
+def test_vectors_that_are_nowhere_are_told_before_anything_is_read(tmp_path: Path) -> None:
+    node = {"_target_": TARGET, "vectors": str(tmp_path / "none")}
+    with pytest.raises(ConfigError, match="backbone.side.vectors=.*none: there is no such run or file of vectors"):
+        check_vectors({"side": node, "inputs": ["text", "knowledge"]})
+    check_vectors({"side": node | {"vectors": str(tmp_path)}, "text": {"_target_": TARGET}})
