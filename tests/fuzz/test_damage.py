@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ import torch
 from safetensors.torch import save_file
 
 from mkgc.analysis.queries import Queries
+from mkgc.data.context import read_context
 from mkgc.data.formats import feature_tables, tsv
+from mkgc.data.knowledge_settings import KnowledgeSettings
+from mkgc.data.node_vectors import read_node_vectors
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
 from mkgc.reports.errors import report_errors
@@ -87,6 +91,26 @@ def tarred(path: Path) -> None:
 
 def of_graph(path: Path) -> None:
     path.write_text("".join(f"e{i}\tnear\te{i + 1}\n" for i in range(20)))
+
+
+def of_names(path: Path) -> None:
+    rows = "".join(f"e{i}\tPlace {i}\t地{i}\tP{i}|Q{i}\n" for i in range(9))
+    path.write_text(f"id\tname:en\tname:zh\taliases\n{rows}")
+
+
+def of_priors(path: Path) -> None:
+    of_graph(path.with_name("triples.tsv"))
+    path.write_text("".join(f"e{i}\te{i + 1}\t0.{i}\n" for i in range(9)))
+
+
+def context_at(path: Path) -> None:
+    form: Any = "names" if path.name == "entities.tsv" else "triples"
+    read_context(KnowledgeSettings(str(path.parent), format=form)).link(["e1", "e2", "Place", "3"])
+
+
+def of_vectors(path: Path) -> None:
+    ids = {"entities": json.dumps(["e0", "e1"]), "relations": json.dumps(["near"])}
+    save_file({"entities": torch.ones(2, 3), "relations": torch.ones(1, 3)}, path, metadata=ids)
 
 
 def of_relations(path: Path) -> None:
@@ -176,6 +200,10 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
         lambda path: feature_tables.read_tokens(path, {"e1": 0, "e2": 1}, 2),
     ),
     "tsv": ("train.tsv", of_graph, graph_at),
+    "names": ("graph/entities.tsv", of_names, context_at),
+    "triples": ("graph/triples.tsv", of_graph, context_at),
+    "priors": ("graph/priors.tsv", of_priors, context_at),
+    "vectors": ("v.safetensors", of_vectors, lambda path: read_node_vectors(path, ["e0"], ["near"], 3)),
     "mnre": ("txt/ours_train.txt", of_relations, relations_at),
     "twitter": ("train.txt", of_tags, lambda path: twitter.read(path.parent, "train", ())),
     "index": ("store/8.jsonl", stored, lambda path: SizedStore(path.parent, 8, path.parent).pixels()),
