@@ -84,28 +84,33 @@ def klmo_sizes(state: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
         CheckpointError: Tensors that tell are missing, or so many heads do not divide the width.
     """
     try:
-        words = state["bert.embeddings.word_embeddings.weight"]
-        positions, kinds = (state[f"bert.embeddings.{name}_embeddings.weight"] for name in ("position", "token_type"))
+        words, width = state["bert.embeddings.word_embeddings.weight"].shape
+        positions, kinds = (
+            len(state[f"bert.embeddings.{name}_embeddings.weight"]) for name in ("position", "token_type")
+        )
         hidden = state["bert.encoder.layer.0.intermediate.dense.weight"].shape[0]
         fused = [name for name in state if name.endswith("attention.self_er.query.weight")]
-        width = state[fused[0]].shape[0]
-    except (KeyError, IndexError) as error:
+        side_width = state[fused[0]].shape[0]
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"the weights lack {error}: they are no whole state dictionary of KLMo's pretraining model"
+            f"the weights lack {error}, or it has no such shape: they are no whole state dictionary of KLMo's "
+            "pretraining model"
         ) from None
-    if words.shape[1] % heads:
-        raise CheckpointError(f"heads={heads} does not divide the weights' width of {words.shape[1]}")
+    if width % heads or side_width % KG_HEADS:
+        raise CheckpointError(
+            f"heads={heads} does not divide the weights' width of {width}, or {KG_HEADS} {side_width}"
+        )
     text = {
         "model_type": "bert",
-        "vocab_size": words.shape[0],
-        "hidden_size": words.shape[1],
+        "vocab_size": words,
+        "hidden_size": width,
         "num_hidden_layers": _depth(state),
         "num_attention_heads": heads,
         "intermediate_size": hidden,
-        "max_position_embeddings": positions.shape[0],
-        "type_vocab_size": kinds.shape[0],
+        "max_position_embeddings": positions,
+        "type_vocab_size": kinds,
     }
-    side = {"width": width, "depth": len(fused), "heads": KG_HEADS, "hidden_dim": hidden}
+    side = {"width": side_width, "depth": len(fused), "heads": KG_HEADS, "hidden_dim": hidden}
     return {"text": text, "side": side, "fused": len(fused)}
 
 
