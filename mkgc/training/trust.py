@@ -91,6 +91,8 @@ class Trust:
         """
         for path, node in _nodes(config, ""):
             _check_values(path, node)
+            if path.startswith("backbone.") and node.get("vectors") is not None:
+                raise _refused(f"{path}.vectors", node["vectors"], "a place of files, which is the user's to name")
             if "_target_" in node:
                 self._check_target(path, node)
         for path in PLACES:

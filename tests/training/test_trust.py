@@ -101,6 +101,12 @@ ATTACKS: dict[str, Callable[[Contents], None]] = {
         *BACKBONE, value=calls("mkgc.models.fusion_encoder.torch.hub.load", repo_or_dir="evil/repo")
     ),
     "a copy of files": put(*OPTIM, value=calls("mkgc.tools.archive.shutil.copy", src="/etc/passwd", dst="owned")),
+    "a file of vectors of nodes": put(
+        *SIDE, value=calls("mkgc.encoders.knowledge.KnowledgeEncoder", vectors="/etc/passwd")
+    ),
+    "a file of vectors of words": put(
+        *TEXT, value=calls("mkgc.encoders.recurrent.RecurrentEncoder", dim=8, hidden=4, vectors="/etc/passwd")
+    ),
     "a name that was only imported": put(*BACKBONE, value=calls("mkgc.models.fusion_encoder.nn.Module")),
     "a class of a library": put(*BACKBONE, value=calls("torch.nn.Linear", in_features=1, out_features=1)),
     "the foreign base of ours": put(*BACKBONE, value=calls("mkgc.models.fusion_encoder.FusionEncoder.__init__")),
