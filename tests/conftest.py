@@ -229,7 +229,9 @@ def linked_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def roots(mre_root: Path, mner_root: Path, kg_root: Path, typing_root: Path, linked_root: Path) -> dict[str, Path]:
+def roots(
+    mre_root: Path, mner_root: Path, kg_root: Path, typing_root: Path, linked_root: Path, corpus_root: Path
+) -> dict[str, Path]:
     """A small data set for each task."""
     return {
         "mre": mre_root,
@@ -237,6 +239,7 @@ def roots(mre_root: Path, mner_root: Path, kg_root: Path, typing_root: Path, lin
         "link_prediction": kg_root,
         "entity_typing": typing_root,
         "relation_classification": linked_root,
+        "knowledge_pretraining": corpus_root,
     }
 
 

@@ -26,6 +26,9 @@ LINKS = "link_prediction"
 LINKED = ("entity_typing", "relation_classification")
 GRAPHS = ("klmo", "klmo_released", "ernie")
 BAGS = ("task.data.bag_size=2", "task.model.bag=attention")
+CORPUS = "knowledge_pretraining"
+WORDS = ("task.model.loss_weights.relations=0.0", "task.model.loss_weights.entities=0.0")
+FALSE = ("task.model.loss_weights.replaced=1.0", "task.data.drawing.replaced=0.4")
 ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mkgformer",)),
     ("mre", ("~data.images.image",)),
@@ -37,6 +40,7 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mner", ("system=hbilstm_softmax",)),
     ("entity_typing", ("data=linked",)),
     ("relation_classification", ("data=linked",)),
+    (CORPUS, FALSE),
     (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),
@@ -63,6 +67,10 @@ REST: list[tuple[str, tuple[str, ...]]] = [
     ("entity_typing", ("data=linked", "backbone=text_only", "task.model.pooling=mean", "task.data.markers=new")),
     ("relation_classification", ("data=linked", "backbone=text_only", *BAGS)),
     ("relation_classification", ("data=linked", "task.model.pooling=markers", "task.data.markers=none", BAGS[0])),
+    *((CORPUS, (f"backbone={name}",)) for name in (*GRAPHS, *FUSED)),
+    (CORPUS, ("backbone.outputs=[text,mentions]",)),
+    (CORPUS, WORDS),
+    *((CORPUS, (f"system={name}_pretraining",)) for name in ("bert", "ernie", "wklm")),
     (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
     *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
     *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),

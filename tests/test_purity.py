@@ -28,6 +28,7 @@ FAST = {
     "mner-backbone=text_only",
     "link_prediction-backbone=kge/rsme",
     "relation_classification-data=linked",
+    "knowledge_pretraining-system=bert_pretraining",
 }
 """The smallest model of each task, for the fast tier."""
 

@@ -17,6 +17,7 @@ from mkgc.data.examples import SPLITS, ImagePaths
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError
 from mkgc.inspect.counts import compare_counts
+from mkgc.inspect.knowledge_checks import inspect_knowledge
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.sentence_checks import measure_lengths
@@ -75,12 +76,17 @@ class CorpusSource(DataSource):
         sizes = {"sentences": [len(self.splits[split]) for split in SPLITS]}
         sample = {split: spread_over(corpus, SAMPLE) for split, corpus in self.splits.items()}
         large = [split for split in SPLITS if len(self.splits[split]) > SAMPLE]
-        said = f"lengths of {' and '.join(large)} are those of {SAMPLE:,} sentences, spread over the corpus"
-        return [
+        said = f"lengths and mentions of {' and '.join(large)} are those of {SAMPLE:,} sentences, spread over it"
+        sections = [
             compare_counts("Counts", "what", sizes, published),
             measure_lengths(sample, dataset.processor),
             Section((), (Finding("info", said),) if large else ()),
         ]
+        knowledge = getattr(dataset.processor, "knowledge", None)
+        if knowledge is not None:
+            features = {split: spread_over(part, SAMPLE) for split, part in dataset.features.items()}
+            sections.append(inspect_knowledge(knowledge, features))
+        return sections
 
     @classmethod
     def draw_atlas(cls, folder: Path, countries: Mapping[str, Country], random: Random) -> None:

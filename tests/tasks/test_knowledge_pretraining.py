@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from sklearn.metrics import f1_score
 
 from mkgc.data.dataset import read_dataset
+from mkgc.data.tokens import learned, pretrained
 from mkgc.errors import ConfigError, DataError
 from mkgc.inference import load
 from mkgc.train import train
@@ -191,7 +192,18 @@ def test_wrong_values_are_refused_before_anything_is_read(tiny: Callable[..., An
             train(tiny(TASK, tmp_path / "none", key), tmp_path / "run")
 
 
-def test_a_damaged_line_and_a_vocabulary_without_mask_are_one_line(corpus_root: Path, tiny: Callable[..., Any]) -> None:
+def test_a_vocabulary_without_a_mask_is_one_line(tmp_path: Path) -> None:
+    from transformers import BertConfig, PreTrainedTokenizerFast
+
+    backend = learned(["we saw"], 50).backend
+    roles = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=backend, **roles).save_pretrained(tmp_path)
+    BertConfig(vocab_size=50).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"is of no model of the BERT family: it has no mask, or no \[CLS\]"):
+        pretrained([], str(tmp_path))
+
+
+def test_a_damaged_line_is_one_line(corpus_root: Path, tiny: Callable[..., Any]) -> None:
     with (corpus_root / "train-1.jsonl").open("a") as file:
         file.write('{"tokens": ["We", "saw"], "entities": [{"start": 0, "end": 9, "id": "fr"}]}\n')
     with pytest.raises(DataError, match=r"train-1\.jsonl:11: 'entities' \[0, 9\) lies outside the sentence"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.steps import ENOUGH, REST, built, collated, gradients, of_one_step, without_chance
+from tests.steps import CORPUS, ENOUGH, REST, WORDS, built, collated, gradients, of_one_step, without_chance
 
 MODELS = [*ENOUGH, *(pytest.param(*each, marks=pytest.mark.slow) for each in REST)]
 ALL = pytest.mark.parametrize(("task", "keys"), MODELS, ids=str)
@@ -33,6 +33,8 @@ def test_accumulated_batches_of_unequal_size_learn_what_the_large_batch_does(
 ) -> None:
     if keys == ("backbone=mkgformer_released",) and task != "link_prediction":
         pytest.skip("its prefix reads the padding, which depends on the batch")
+    if task == CORPUS and keys not in (WORDS, ("system=bert_pretraining",)):
+        pytest.skip("mentions are compared with their batch's, and each objective is a mean over questions of its own")
     without_chance(monkeypatch)
     model, dataset = built(tiny(task, roots[task], *keys))
     model.double()
