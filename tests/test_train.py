@@ -19,18 +19,28 @@ from mkgc.training.kept import KeepBest
 from tasks.link_prediction.stage1 import mask_vectors
 from tests.conftest import composed
 
-TASKS = ["mre", "mner", "link_prediction"]
-ONE_FAST = [pytest.param(task, marks=[] if task == "mre" else pytest.mark.slow) for task in TASKS]
-METRIC = {"mre": "f1", "mner": "f1", "link_prediction": "mrr"}
+LINKED = ["entity_typing", "relation_classification"]
+EVERY = ["mre", "mner", "link_prediction", *LINKED]
+TASKS = [pytest.param(task, marks=pytest.mark.slow if task in LINKED else []) for task in EVERY]
+ONE_FAST = [pytest.param(task, marks=[] if task == "mre" else pytest.mark.slow) for task in EVERY]
+METRIC = {task: "mrr" if task == "link_prediction" else "f1" for task in EVERY}
 ASKED = {
     "mre": {"text": "Ada and Bob today", "head": "Ada", "tail": "Bob"},
     "mner": {"text": "We saw Paris Hilton"},
     "link_prediction": {"head": "name 3", "relation": "near"},
+    "entity_typing": {"text": "We saw Paris and France .", "mention": "Paris"},
+    "relation_classification": {"text": "Paris and France .", "head": "Paris", "tail": "France"},
 }
 MATES = {
     "mre": {"text": "Ada and Bob today and so on and so on", "head": "Ada", "tail": "Bob"},
     "mner": {"text": "We saw Paris Hilton and so on and so on"},
     "link_prediction": {"tail": "name 4", "relation": "likes"},
+    "entity_typing": {"text": "We saw Bonn and Paris and France and Germany and so on .", "mention": "Bonn"},
+    "relation_classification": {
+        "text": "Bonn and so on and Paris and France .",
+        "head": "Bonn",
+        "tail": "Paris",
+    },
 }
 
 
@@ -165,12 +175,18 @@ def _stopped_after(epochs: int, config: Any, folder: Path) -> None:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
     "variant",
-    ["", "backbone.fusion.pgi=false", "backbone.stacked=true", "backbone=text_only", "backbone=mkgformer_released"],
+    [
+        "",
+        "backbone=mkgformer backbone.fusion.pgi=false",
+        "backbone=mkgformer backbone.stacked=true",
+        "backbone=text_only",
+        "backbone=mkgformer_released",
+    ],
 )
 def test_every_trainable_parameter_gets_a_gradient(
     task: Any, variant: Any, roots: dict[str, Path], tiny: Callable[..., Any]
 ) -> None:
-    model, data = _built(tiny(task, roots[task], *([variant] if variant else [])))
+    model, data = _built(tiny(task, roots[task], *variant.split()))
     for batch in data.train_dataloader():
         model.loss(batch).backward()
     without = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mkgc.app.ranges import Share
 from mkgc.data.dataset import Dataset
 from mkgc.heads.mention import MentionClassifier, MentionPooling
 from mkgc.images.loaded import LoadedImages
@@ -23,7 +24,7 @@ from tasks.entity_typing.data import TypingBatch, TypingProcessor
 from tasks.entity_typing.example import TypingExample
 from tasks.entity_typing.explained import TypingExplainer
 from tasks.entity_typing.recorded import describe
-from tasks.entity_typing.threshold import best_threshold, check_threshold
+from tasks.entity_typing.threshold import best_threshold
 
 Recorded = tuple[Float[Tensor, "B C"], Bool[Tensor, "B C"]]
 """The probabilities of types, and which are predicted."""
@@ -35,9 +36,6 @@ class EntityTyping(Task):
     ``pooling`` and ``dropout`` are those of :class:`mkgc.heads.mention.MentionClassifier`. Where a mention may have
     several types, those above the ``threshold`` are predicted, and the likeliest in any case. The threshold is a
     probability, or the one that is best on dev ("dev"): it is found after training, and 0.5 until then.
-
-    Raises:
-        ConfigError: The threshold is no probability.
     """
 
     monitor = "dev/f1"
@@ -52,10 +50,9 @@ class EntityTyping(Task):
         metadata: dict[str, Any],
         pooling: MentionPooling = "first",
         dropout: float = 0.1,
-        threshold: float | Literal["dev"] = 0.5,
+        threshold: Share | Literal["dev"] = 0.5,
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
-        check_threshold(threshold)
         backbone.text.add_tokens(processor.new_tokens())
         add_nodes(backbone, processor.knowledge)
         self.head = MentionClassifier(backbone.width, len(processor.labels), pooling, dropout)

@@ -6,20 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mkgc.errors import ConfigError
-
 STEPS = tuple(step / 20 for step in range(1, 20))
 """The thresholds that are compared: finer ones fit dev, and nothing else."""
-
-
-def check_threshold(threshold: float | str) -> None:
-    """Checks that a threshold is a probability or "dev".
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if threshold != "dev" and (isinstance(threshold, str) or not 0 <= threshold <= 1):
-        raise ConfigError(f"task.model.threshold={threshold}: give a probability from 0 to 1, or dev")
 
 
 def best_threshold(probabilities: Float[Tensor, "n C"], types: Bool[Tensor, "n C"]) -> float:

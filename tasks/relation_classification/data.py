@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from mkgc.app.ranges import Count
 from mkgc.batch import Knowledge
 from mkgc.data.context import KnowledgeContext
 from mkgc.data.dataset import Dataset
@@ -160,7 +161,7 @@ def read(
     processor: LinkedProcessor | None = None,
     markers: Markers = "new",
     null_relation: str | list[str] | None = None,
-    bag_size: int = 1,
+    bag_size: Count = 1,
     inputs: Sequence[Given] = ("text",),
 ) -> Dataset:
     """Encodes sentences with two mentions for a trained model's ``processor`` or for a new one.

@@ -11,9 +11,11 @@ import pytest
 
 from mkgc.data.formats import fields, jsonl
 from mkgc.errors import DataError
+from tasks.entity_typing import example as typing
 from tasks.link_prediction.link_query import parse_query
 from tasks.mner import example as mner
 from tasks.mre import example as mre
+from tasks.relation_classification import example as linked
 from tests.fuzz.limits import failures
 
 WORDS = (
@@ -53,6 +55,10 @@ KEYS = (
     "head",
     "tail",
     "relation",
+    "mention",
+    "types",
+    "entities",
+    "bag",
     "tags",
     "spans",
     "image",
@@ -72,6 +78,8 @@ WHOLE = (
     {"tokens": ["Ada", "met", "Bob"], "spans": [{"start": 0, "end": 1, "type": "PER"}]},
     {"text": "Ada, Bob! 罗马", "head": {"char": [0, 3]}, "tail": "罗马", "relation": "knows"},
     {"text": "Ada, Bob! 罗马", "spans": [{"char": [10, 12], "type": "LOC"}]},
+    {"text": "Ada met Bob", "mention": "Ada", "types": ["PER"], "entities": [{"char": [0, 3], "id": "ada"}]},
+    {"text": "Ada met Bob", "head": "Ada", "tail": "Bob", "relation": "knows", "bag": "1", "entities": []},
     {"head": "e1", "relation": "near"},
     {"head": {"name": "Nu", "description": "a thing", "images": ["a.png"]}, "tail": "e2"},
 )
@@ -81,6 +89,8 @@ PARSERS = (
     lambda record, _, place: parse_query(record, place),
     mre.parse_labelled,
     mner.parse_labelled,
+    typing.parse_labelled,
+    linked.parse_labelled,
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mkgc.app.config import check
 from mkgc.data.context import read_context
 from mkgc.data.examples import Span
 from mkgc.data.knowledge_settings import KnowledgeSettings
@@ -18,8 +19,8 @@ from mkgc.errors import ConfigError, DataError
 from mkgc.inference import Predictor
 from tasks.entity_typing.data import TypingProcessor
 from tasks.entity_typing.example import TypingExample, parse_labelled
-from tasks.entity_typing.threshold import best_threshold, check_threshold
-from tests.conftest import write_graph, write_jsonl
+from tasks.entity_typing.threshold import best_threshold
+from tests.conftest import composed, write_graph, write_jsonl
 
 TEXT = ("backbone=text_only", "data=linked")
 TOKENIZER = learned(["We saw Paris and Bonn today ."], 60)
@@ -161,12 +162,11 @@ def test_all_types_above_the_threshold_are_predicted_and_the_likeliest_in_any_ca
     assert ["".join("yn"[not one] for one in row) for row in model.decide(probabilities).tolist()] == found.split()
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.5, "test"])
-def test_a_threshold_that_is_no_probability_is_one_line(threshold: float | str) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"^task.model.threshold={threshold}: give a probability from 0 to 1, or dev$"
-    ):
-        check_threshold(threshold)
+@pytest.mark.parametrize("threshold", ["-0.1", "1.5", "test"])
+def test_a_threshold_that_is_no_probability_is_one_line(threshold: str) -> None:
+    said = rf"^task.model.threshold={threshold}: must be a number between 0 and 1 or dev$"
+    with pytest.raises(ConfigError, match=said):
+        check(composed("task=entity_typing", f"task.model.threshold={threshold}"))
 
 
 def test_the_threshold_that_is_best_on_dev_is_found_after_training(typing_root: Path, made: Callable[..., Any]) -> None:

@@ -9,13 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mkgc.app.config import check
 from mkgc.data.examples import Span
 from mkgc.data.formats.links import Link
 from mkgc.errors import ConfigError, DataError
 from mkgc.inference import Predictor
 from tasks.relation_classification.data import LinkedProcessor, in_bags
 from tasks.relation_classification.example import LinkedRelationExample, parse_labelled, parse_relation
-from tests.conftest import write_jsonl
+from tests.conftest import composed, write_jsonl
 
 TEXT = ("backbone=text_only", "data=linked")
 BAGS = ("task.data.bag_size=4", "task.model.bag=attention")
@@ -92,6 +93,11 @@ def test_attention_is_learned_and_reaches_every_sentence_of_a_bag(linked_root: P
     torch.testing.assert_close(
         model.loss(batch), F.cross_entropy(torch.stack(expected), torch.tensor([b.sentences[0].label for b in bags]))
     )
+
+
+def test_a_bag_without_a_sentence_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^task\.data\.bag_size=0: must be a whole number of at least 1$"):
+        check(composed("task=relation_classification", "task.data.bag_size=0"))
 
 
 def test_attention_without_bags_is_one_line(linked_root: Path, made: Callable[..., Any]) -> None:
