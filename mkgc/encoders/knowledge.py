@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import BertConfig
-from transformers.models.bert.modeling_bert import BertLayer
 
 from mkgc.batch import Images, Knowledge
 from mkgc.data.node_vectors import read_node_vectors
@@ -54,6 +53,8 @@ class KnowledgeEncoder(Encoder):
         learn_vectors: bool = True,
         vectors: str | None = None,
     ) -> None:
+        from transformers.models.bert.modeling_bert import BertLayer  # half a second, which other models need not wait
+
         super().__init__()
         if width % heads:
             raise ConfigError(f"backbone.side.heads={heads} does not divide backbone.side.width={width}")
