@@ -260,6 +260,35 @@ def test_the_backbone_of_another_task_is_begun_with(
         assert torch.equal(value, own[name] if fresh else theirs[name]), name
 
 
+@pytest.mark.parametrize("graph", [(), ("data.knowledge=null",)], ids=["with", "without"])
+def test_a_backbone_that_has_read_a_graph_goes_on_with_it_or_without(
+    graph: tuple[str, ...],
+    made: Callable[..., Any],
+    tiny: Callable[..., Any],
+    typing_root: Path,
+    linked_root: Path,
+    tmp_path: Path,
+) -> None:
+    """Entities are found by their ids, in another graph's order."""
+    model, _, _ = made("entity_typing", typing_root, "data=linked")
+    save(model, tmp_path / "from.ckpt")
+    triples = linked_root / "graph" / "triples.tsv"
+    triples.write_text("bonn\tcity_of\tde\nparis\tcapital_of\tfr\n")
+    config = tiny("relation_classification", linked_root, "data=linked", *graph, f"weights={tmp_path / 'from.ckpt'}")
+    start = Start.of(config)
+    assert start is not None
+    dataset = read_dataset(config, tokenizer=start.tokenizer)
+    task = build_task(config, dataset.processor)
+    start.enter(task)
+    theirs, ours = model.backbone.side, task.backbone.side
+    assert all(map(torch.equal, theirs.layers.parameters(), ours.layers.parameters()))
+    knowledge = dataset.processor.knowledge  # type: ignore[attr-defined]
+    assert ours.entities.num_embeddings == (0 if knowledge is None else 4)
+    for entity, row in {} if knowledge is None else knowledge.numbers.items():
+        there = model.processor.knowledge.numbers[entity]
+        assert torch.equal(ours.entities.weight[row], theirs.entities.weight[there])
+
+
 def test_a_backbone_of_another_kind_is_one_line(
     made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, typing_root: Path, tmp_path: Path
 ) -> None:
