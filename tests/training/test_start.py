@@ -282,7 +282,7 @@ def test_a_backbone_that_has_read_a_graph_goes_on_with_it_or_without(
     start.enter(task)
     theirs, ours = model.backbone.side, task.backbone.side
     assert all(map(torch.equal, theirs.layers.parameters(), ours.layers.parameters()))
-    knowledge = dataset.processor.knowledge  # type: ignore[attr-defined]
+    knowledge = dataset.processor.knowledge
     assert ours.entities.num_embeddings == (0 if knowledge is None else 4)
     for entity, row in {} if knowledge is None else knowledge.numbers.items():
         there = model.processor.knowledge.numbers[entity]
