@@ -130,6 +130,7 @@ def test_each_epoch_of_train_hides_other_words_and_dev_the_same(corpus_root: Pat
     assert not dev.redrawn
 
 
+@pytest.mark.slow
 def test_a_trained_model_fills_in_links_and_relates(
     corpus_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:

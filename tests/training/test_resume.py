@@ -14,6 +14,7 @@ from mkgc.errors import CheckpointError, ConfigError
 from mkgc.train import train
 from mkgc.training.bar import EpochBar
 from mkgc.training.checkpoint import AtomicCheckpointIO, read
+from mkgc.training.kept import KeepBest
 
 ONCE = ("seconds", "run")
 """Figures that differ from run to run."""
@@ -152,7 +153,7 @@ def test_accumulated_gradients_and_counters_go_on(
     ("hook", "times", "keys"),
     [
         ("on_train_batch_start", 9, ()),
-        ("on_validation_start", 1, ()),
+        pytest.param("on_validation_start", 1, (), marks=pytest.mark.slow),
         pytest.param("on_train_batch_start", 3, (), marks=pytest.mark.slow),
         pytest.param("on_train_batch_start", 17, ("+trainer.accumulate_grad_batches=2",), marks=pytest.mark.slow),
         pytest.param("on_train_batch_start", 9, ("data.workers=2",), marks=pytest.mark.slow),
@@ -172,7 +173,14 @@ def test_a_run_that_saves_within_an_epoch_goes_on_with_the_same_batch(
     assert same(tmp_path / "new", tmp_path / "whole", "last.ckpt")
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_that_is_told_to_end_within_an_epoch_says_how_many_steps_are_saved(tmp_path: Path) -> None:
+    kept = KeepBest(tmp_path, patience=None, save_every=1000)
+    kept.saved, kept.epochs, kept.steps = tmp_path / "last.ckpt", 1, 3000
+    assert kept.way_on(None).startswith("3,000 steps are saved: go on with the same keys and ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_corpus_is_read_on_within_an_epoch_with_the_same_words_hidden(
     workers: int, tiny: Callable[..., Any], corpus_root: Path, killed: Callable[..., Any], tmp_path: Path
 ) -> None:
