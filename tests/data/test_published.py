@@ -37,8 +37,8 @@ CONFIGURED = [
     ("entity_typing", "cfet", TypingSource.formats, "cfet", {}, 128),
     ("entity_typing", "figer", TypingSource.formats, "figer_gold", {}, 128),
     ("entity_typing", "klmo_typing", TypingSource.formats, None, {}, 256),
-    ("relation_classification", "ipre", LinkedSource.formats, None, {}, 256),
-    ("relation_classification", "ipre_subset", LinkedSource.formats, "ipre_subset", {}, 256),
+    ("relation_classification", "ipre", LinkedSource.formats, None, {}, 128),
+    ("relation_classification", "ipre_subset", LinkedSource.formats, "ipre_subset", {}, 128),
     ("mre", "jsonl", RelationSource.formats, None, {"image": 224}, 128),
     ("mner", "jsonl", TaggedSource.formats, None, {"image": 224}, 128),
 ]
