@@ -48,12 +48,12 @@ class LengthBatches(Sampler[list[int]]):
 
     def go_on(self, epoch: int, made: int) -> None:
         """Begins behind so many batches of an epoch, as a run does that was interrupted there."""
-        self.epoch, self.made = epoch if self.redrawn else self.epoch, made
+        self.epoch, self.made = epoch, made
 
     @property
-    def sampler(self) -> LengthBatches | None:
-        """Itself, where epochs must be told apart: Lightning tells the epoch to a batch sampler's sampler alone."""
-        return self if self.redrawn else None
+    def sampler(self) -> LengthBatches:
+        """Itself: Lightning tells the epoch to a batch sampler's sampler alone."""
+        return self
 
     def _batches(self) -> Iterator[Int[np.ndarray, " b"]]:
         """All batches of an epoch; the numbers lie in one array, however many there are."""

@@ -1,7 +1,12 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from lightning_fabric.utilities.data import _set_sampler_epoch
 from torch.utils.data import DataLoader
 
+from mkgc.train import train
 from mkgc.training.samplers import LengthBatches, epoch_of
 
 LENGTHS = [3, 9, 4, 4, 12, 7, 5, 5, 8, 6, 3, 10, 11]
@@ -85,7 +90,23 @@ def test_redrawn_examples_are_numbered_on_from_epoch_to_epoch() -> None:
     assert {epoch_of(row, 13) for row in sum(sampler, [])} == {(2, row) for row in range(13)}
 
 
-def test_lightning_tells_the_epoch_where_examples_are_redrawn() -> None:
-    sampler = LengthBatches(LENGTHS, 4, 0, redrawn=True)
+def test_lightning_tells_the_epoch() -> None:
+    sampler = LengthBatches(LENGTHS, 4, 0)
     _set_sampler_epoch(DataLoader(LENGTHS, batch_sampler=sampler), 5)
     assert sampler.epoch == 5
+
+
+def test_a_run_has_the_same_examples_in_another_order_each_epoch(
+    quick: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs, made = [], LengthBatches._shares
+
+    def shares(sampler: LengthBatches) -> Iterator[list[int]]:
+        epochs.append(list(made(sampler)))
+        return iter(epochs[-1])
+
+    monkeypatch.setattr(LengthBatches, "_shares", shares)
+    train(quick("data.batch_size=8", "task.epochs=3"), tmp_path / "run")
+    assert len(epochs) == 3
+    assert all(sorted(sum(epoch, [])) == sorted(sum(epochs[0], [])) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
