@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mkgc.app.config import check, fits
 from mkgc.errors import ConfigError
@@ -71,7 +71,9 @@ def test_every_choice_of_a_group_fits(group: str) -> None:
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_fits_its_task(experiment: str) -> None:
     task = next((task for task in names("task") if experiment.endswith(task)), "link_prediction")
-    check(composed(f"task={task}", f"experiment={experiment}", "data.root=somewhere"))
+    swept = OmegaConf.select(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"), "hydra.sweeper.params.system")
+    systems = [] if swept is None else [f"system={swept.partition(',')[0]}"]
+    check(composed(f"task={task}", f"experiment={experiment}", *systems, "data.root=somewhere"))
 
 
 @pytest.mark.parametrize("experiment", names("experiment/kge"))
