@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -16,7 +17,48 @@ from mkgc.nn.span_pooling import SpanPooling, span_mask, spread
 from mkgc.nn.streams import SIDE, Streams, mentions_of
 
 
-class KnowledgeAggregator(nn.Module):
+class Aggregator(nn.Module, ABC):
+    """Joins one text layer and one layer of a graph's nodes, by what mentions in the text read of both.
+
+    Tokens attend to tokens, and nodes to the nodes that they see, as both layers do it themselves; the text's
+    feed-forward network then reads something more of each token.
+    """
+
+    feeds_text = True
+    uses_previous_kv = False
+
+    @abstractmethod
+    def inform(
+        self,
+        states: Float[Tensor, "B T D"],
+        spans: Int[Tensor, "B M 2"],
+        nodes: Float[Tensor, "B G W"],
+        mask: Bool[Tensor, "B G"],
+        text: TextLayer,
+    ) -> tuple[Float[Tensor, "B M D"], Float[Tensor, "B T H"]]:
+        """The states of mentions that have read the nodes, and what is added to each token's hidden units."""
+
+    def forward(
+        self, x: Streams, text: TextLayer, side: TextLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
+    ) -> Streams:
+        """One layer; the ``last`` one leaves nodes as attention made them, since nothing reads it.
+
+        With ``position_ids``, only that position of each text goes through the feed-forward network.
+        """
+        attended = text.self_attention(x.text, x.text_mask)
+        seen = side.self_attention(x.side, x.side_mask)
+        mentions, extra = self.inform(attended.state, mentions_of(x), seen.state, present(x.side_mask), text)
+        states, extra = (gather_positions(part, position_ids) for part in (attended.state, extra))
+        return replace(
+            x,
+            text=text.feed_forward(states, extra),
+            text_mask=gather_mask(x.text_mask, position_ids),
+            side=seen.state if last else side.feed_forward(seen.state),
+            mentions=mentions,
+        )
+
+
+class KnowledgeAggregator(Aggregator):
     """Joins one text layer and one layer of the graph's nodes.
 
     Tokens attend to tokens, and nodes to the nodes that they see, as both layers do it themselves. Each mention is
@@ -33,9 +75,6 @@ class KnowledgeAggregator(nn.Module):
     Source: KLMo (He et al., 2021), section 3, the knowledge aggregator; the fusion is its equation 1.
     """
 
-    feeds_text = True
-    uses_previous_kv = False
-
     def __init__(self, text: TextLayer, side: TextLayer) -> None:
         super().__init__()
         dropout = text.block.output.dropout.p
@@ -46,26 +85,17 @@ class KnowledgeAggregator(nn.Module):
         for module in (self.attention, self.project):
             module.apply(draw_as_bert)
 
-    def forward(
-        self, x: Streams, text: TextLayer, side: TextLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
-    ) -> Streams:
-        """One layer of the aggregator; the ``last`` one leaves nodes as attention made them, since nothing reads it.
-
-        With ``position_ids``, only that position of each text goes through the feed-forward network.
-        """
-        attended = text.self_attention(x.text, x.text_mask)
-        seen = side.self_attention(x.side, x.side_mask)
-        inside = span_mask(mentions_of(x), x.text.shape[1])
-        mentions = self.read(self.pooling(attended.state, inside), seen.state, present(x.side_mask))
-        extra = spread(self.project(mentions), inside)
-        states, extra = (gather_positions(part, position_ids) for part in (attended.state, extra))
-        return replace(
-            x,
-            text=text.feed_forward(states, extra),
-            text_mask=gather_mask(x.text_mask, position_ids),
-            side=seen.state if last else side.feed_forward(seen.state),
-            mentions=mentions,
-        )
+    def inform(
+        self,
+        states: Float[Tensor, "B T D"],
+        spans: Int[Tensor, "B M 2"],
+        nodes: Float[Tensor, "B G W"],
+        mask: Bool[Tensor, "B G"],
+        text: TextLayer,
+    ) -> tuple[Float[Tensor, "B M D"], Float[Tensor, "B T H"]]:
+        inside = span_mask(spans, states.shape[1])
+        mentions = self.read(self.pooling(states, inside), nodes, mask)
+        return mentions, spread(self.project(mentions), inside)
 
     def read(
         self, pooled: Float[Tensor, "B M D"], nodes: Float[Tensor, "B G W"], mask: Bool[Tensor, "B G"]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mkgc.nn.attention import Attention, gather_mask, gather_positions, join_heads, split_heads
+from mkgc.fusion.knowledge import Aggregator
+from mkgc.nn.attention import Attention, join_heads, split_heads
 from mkgc.nn.layers import TextLayer, draw_as_bert
-from mkgc.nn.masks import present
 from mkgc.nn.span_pooling import first_states, span_mask
-from mkgc.nn.streams import MENTIONS, SIDE, KeyValue, Streams, mentions_of
+from mkgc.nn.streams import MENTIONS, SIDE, KeyValue
 
 
-class ReleasedAggregator(nn.Module):
+class ReleasedAggregator(Aggregator):
     """Tokens read the mean of their mention, mentions read the graph, and nothing reads what they have found there.
 
     Differences from :class:`mkgc.fusion.knowledge.KnowledgeAggregator`, all of the released code: a mention is the
@@ -30,9 +29,6 @@ class ReleasedAggregator(nn.Module):
     Source: lei-nlp/KLMo, knowledge_bert/ori_modeling_addRelation_T2.py.
     """
 
-    feeds_text = True  # its spans do
-    uses_previous_kv = False
-
     def __init__(self, text: TextLayer, side: TextLayer) -> None:
         super().__init__()
         width, block = text.width, text.block
@@ -44,26 +40,16 @@ class ReleasedAggregator(nn.Module):
         self.norm = nn.LayerNorm(width, eps=block.output.LayerNorm.eps)
         self.apply(draw_as_bert)
 
-    def forward(
-        self, x: Streams, text: TextLayer, side: TextLayer, last: bool, position_ids: Int[Tensor, " B"] | None = None
-    ) -> Streams:
-        """One layer; the ``last`` one leaves the nodes as attention made them, since nothing reads it.
-
-        With ``position_ids``, only that position of each text goes through the feed-forward network.
-        """
-        attended = text.self_attention(x.text, x.text_mask)
-        seen = side.self_attention(x.side, x.side_mask)
-        pooled = pooled_spans(attended.state, mentions_of(x))
-        mentions = self.read(first_states(pooled, mentions_of(x)), seen.state, present(x.side_mask))
-        extra = text.block.intermediate.dense(pooled)
-        states, extra = (gather_positions(part, position_ids) for part in (attended.state, extra))
-        return replace(
-            x,
-            text=text.feed_forward(states, extra),
-            text_mask=gather_mask(x.text_mask, position_ids),
-            side=seen.state if last else side.feed_forward(seen.state),
-            mentions=mentions,
-        )
+    def inform(
+        self,
+        states: Float[Tensor, "B T D"],
+        spans: Int[Tensor, "B M 2"],
+        nodes: Float[Tensor, "B G W"],
+        mask: Bool[Tensor, "B G"],
+        text: TextLayer,
+    ) -> tuple[Float[Tensor, "B M D"], Float[Tensor, "B T H"]]:
+        pooled = pooled_spans(states, spans)
+        return self.read(first_states(pooled, spans), nodes, mask), text.block.intermediate.dense(pooled)
 
     def read(
         self, pooled: Float[Tensor, "B Q D"], nodes: Float[Tensor, "B G W"], mask: Bool[Tensor, "B G"]

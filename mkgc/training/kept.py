@@ -130,6 +130,5 @@ def place_of(contents: Mapping[str, Any]) -> tuple[int, int]:
     """The epoch that a run goes on with, by its checkpoint's contents, and how many batches of it are made."""
     loop = contents["loops"]["fit_loop"]
     batches = loop["epoch_loop.batch_progress"]
-    return loop["epoch_progress"]["current"]["processed"], 0 if batches["is_last_batch"] else batches["current"][
-        "processed"
-    ]
+    made = 0 if batches["is_last_batch"] else batches["current"]["processed"]
+    return loop["epoch_progress"]["current"]["processed"], made

@@ -130,9 +130,8 @@ class Start:
         found = by_name(state, own, task.rows, theirs, ours)
         task.load_state_dict(self._of_backbone(found, own) if self.foreign else found)
         anew = [f"{self}: {said}" for kind in ours if (said := _anew(kind, theirs.get(kind, ()), ours[kind]))]
-        return [f"{self} is a run of task={self.trained}: the backbone begins with its weights", *anew][
-            not self.foreign :
-        ]
+        begun = [f"{self} is a run of task={self.trained}: the backbone begins with its weights"]
+        return [*(begun if self.foreign else ()), *anew]
 
     def _names(self, task: Task) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
         """The names behind rows of the checkpoint's tensors and of the task's; of another task's, of the backbone's."""
