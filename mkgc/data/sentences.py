@@ -149,6 +149,12 @@ class SentenceProcessor(Processor):
             return ()
         return self.knowledge.mentions(example.tokens, example.raw, example.links)
 
+    def linked(self, example: Any) -> list[dict[str, Any]]:
+        """The mentions of a record for its answer, where it is read with a graph."""
+        if self.knowledge is None:
+            return []
+        return self.knowledge.describe(self.mentions(example), example.tokens, example.raw)
+
     def encode_graph(self, mentions: Sequence[Mention], words: Sequence[int]) -> Subgraph | None:
         """The graph around a sentence, where one is read; ``words`` has the number of each token's word, -1 of none."""
         if self.knowledge is None:

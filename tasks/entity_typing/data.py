@@ -148,13 +148,8 @@ class TypingProcessor(SentenceProcessor):
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> TypingFeatures:
         example = parse_mention(record, folder, place)
-        linked = (
-            ()
-            if self.knowledge is None
-            else self.knowledge.describe(self.mentions(example), example.tokens, example.raw)
-        )
         mention = span_as_dict(example.tokens, example.raw, example.mention)
-        return replace(self.encode(example), mention=mention, linked=linked)
+        return replace(self.encode(example), mention=mention, linked=self.linked(example))
 
 
 def read(

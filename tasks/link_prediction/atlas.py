@@ -13,6 +13,7 @@ import numpy as np
 
 from mkgc.data.atlas.draw import RED, WORLD, Land, Map, Window
 from mkgc.data.atlas.facts import Country, currency_names, language_names
+from mkgc.data.atlas.rows import write_rows
 
 Triple = tuple[str, str, str]
 
@@ -157,20 +158,20 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
     whole = world(countries)
     splits = split(whole, random)
     for name, part in splits.items():
-        _lines(folder / f"{name}.tsv", part)
+        write_rows(folder / f"{name}.tsv", part)
     texts = [(entity, describe(entity, whole)) for entity in whole.names]
-    _lines(folder / "entities.txt", [(entity,) for entity in whole.names])
-    _lines(folder / "relations.txt", [(relation,) for relation in RELATIONS])
-    _lines(folder / "entity2text.txt", list(whole.names.items()))
-    _lines(folder / "entity2textlong.txt", texts)
-    _lines(folder / "relation2text.txt", list(RELATIONS.items()))
+    write_rows(folder / "entities.txt", [(entity,) for entity in whole.names])
+    write_rows(folder / "relations.txt", [(relation,) for relation in RELATIONS])
+    write_rows(folder / "entity2text.txt", list(whole.names.items()))
+    write_rows(folder / "entity2textlong.txt", texts)
+    write_rows(folder / "relation2text.txt", list(RELATIONS.items()))
     decided = [
         (name, *triple)
         for name in ("dev", "test")
         for triple in splits[name]
         if triple[1] in LOCATION and whole.countries[triple[0]].rings
     ]
-    _lines(folder / "image_decides.tsv", decided)
+    write_rows(folder / "image_decides.tsv", decided)
     land = Land(countries.values())
     for entity, country in whole.countries.items():
         if country.rings:
@@ -178,7 +179,3 @@ def write(folder: Path, countries: Mapping[str, Country], random: Random) -> Non
             place.mkdir(parents=True)
             locator(country, land).draw_image().save(place / "locator.png")
             outline(country).draw_image().save(place / "outline.png")
-
-
-def _lines(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")

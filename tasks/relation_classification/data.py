@@ -123,10 +123,7 @@ class LinkedProcessor(PairProcessor):
         example = parse_relation(record, folder, place)
         features = self.asked(example)
         assert isinstance(features, LinkedFeatures)
-        if self.knowledge is None:
-            return features
-        linked = self.knowledge.describe(self.mentions(example), example.tokens, example.raw)
-        return replace(features, linked=linked)
+        return replace(features, linked=self.linked(example))
 
     def illustrations(self, features: Mapping[str, Sequence[Any]]) -> Iterable[ImagePaths]:
         return (one.images for part in features.values() for one in _sentences(part))

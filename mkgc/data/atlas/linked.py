@@ -15,6 +15,7 @@ from babel import Locale
 from babel.core import get_global
 
 from mkgc.data.atlas.facts import Country
+from mkgc.data.atlas.rows import write_rows
 
 LANGUAGES = ("en", "zh")
 
@@ -106,11 +107,6 @@ def write_graph(folder: Path, world: LinkedWorld) -> None:
     write_rows(folder / "types.tsv", [(one.id, one.kind) for one in world.entities.values()])
     triples = [(head, relation, tail) for (head, tail), found in world.relations.items() for relation in found]
     write_rows(folder / "triples.tsv", triples)
-
-
-def write_rows(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Writes rows of cells between tabs."""
-    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _country(country: Country) -> Entity:
