@@ -16,6 +16,7 @@ from mkgc.training.steps import LargeBatch
 from mkgc.training.task import Task
 from tasks.link_prediction import sequence_processor
 from tasks.link_prediction.structure import StructurePrediction
+from tasks.relation_classification.data import BagFeatures
 
 FUSED = ("mkgformer", "mkgformer_released", "vilbert", "visualbert", "text_only")
 LATE = ("adapcoatt", "umt", "umgf", "bert_sg", "mega")
@@ -97,8 +98,15 @@ def collated(task: Task, dataset: Dataset, rows: Sequence[int], images: bool = T
     """A batch of some training examples, with their images or without any."""
     items = [dataset.features["train"][row] for row in rows]
     if not images:
-        items = [replace(item, images=dict.fromkeys(item.images, ())) for item in items]
+        items = [_without_images(item) for item in items]
     return task.processor.collate(items, dataset.store)
+
+
+def _without_images(item: Any) -> Any:
+    """Of a bag, each sentence loses its own."""
+    if isinstance(item, BagFeatures):
+        return replace(item, sentences=tuple(_without_images(one) for one in item.sentences))
+    return replace(item, images=dict.fromkeys(item.images, ()))
 
 
 def gradients(task: Task) -> dict[str, torch.Tensor | None]:
