@@ -208,5 +208,6 @@ def pretrained_vision(name: str, file: str | None = None, **options: Any) -> Vis
         return VisionEncoder(_create(name, pretrained=True, **options), name, options)
     if not Path(file).is_file():
         raise ConfigError(f"no file of vision weights at '{file}' (size.vision.file)")
-    overlay = {"file": file}
+    # timm before 1.0.31 reads any file of its oldest ViTs as the NumPy arrays that these were published as.
+    overlay = {"file": file, "custom_load": Path(file).suffix == ".npz"}
     return VisionEncoder(_create(name, pretrained=True, pretrained_cfg_overlay=overlay, **options), name, options)

@@ -74,7 +74,7 @@ def test_every_mode_of_a_format_becomes_the_same_rgb(tmp_path: Path, suffix: str
     path = tmp_path / f"a.{suffix}"
     image.save(path)
     with Image.open(path) as stored:
-        assert stored.mode == mode
+        assert stored.mode in ({mode, "RGB"} if mode == "YCbCr" else {mode})  # Pillow 12 converts it on its own
     np.testing.assert_allclose(colours(path), [[0] * 3, [0] * 3, [255] * 3, [255] * 3], atol=3)
 
 
