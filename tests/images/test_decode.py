@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from PIL import Image
@@ -64,6 +65,8 @@ MODES = {
 
 @pytest.mark.parametrize(("suffix", "mode"), [(suffix, mode) for suffix, modes in MODES.items() for mode in modes])
 def test_every_mode_of_a_format_becomes_the_same_rgb(tmp_path: Path, suffix: str, mode: str) -> None:
+    if (suffix, mode) == ("tif", "YCbCr") and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow 12 cannot read back what it writes")
     black_on_white = Image.new("L", (16, 16), 255)
     black_on_white.paste(0, (0, 0, 16, 8))
     if mode.startswith("I"):
@@ -74,7 +77,7 @@ def test_every_mode_of_a_format_becomes_the_same_rgb(tmp_path: Path, suffix: str
     path = tmp_path / f"a.{suffix}"
     image.save(path)
     with Image.open(path) as stored:
-        assert stored.mode in ({mode, "RGB"} if mode == "YCbCr" else {mode})  # Pillow 12 converts it on its own
+        assert stored.mode == mode
     np.testing.assert_allclose(colours(path), [[0] * 3, [0] * 3, [255] * 3, [255] * 3], atol=3)
 
 
