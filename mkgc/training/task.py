@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -93,6 +94,24 @@ class RankingTask(Protocol):
     """A task that answers with the best of some: ``top_k`` of them, or all of them (None)."""
 
     top_k: int | None
+
+
+@runtime_checkable
+class EmbeddingTask(Protocol):
+    """A task whose texts and images are vectors of one space, so that images can be indexed and searched."""
+
+    @property
+    def embedding_digest(self) -> str:
+        """A digest of the weights and of the processor: vectors of one digest may be compared."""
+
+    def embed_texts(self, texts: Sequence[str], size: int) -> Float[Tensor, "n D"]:
+        """Unit vectors of texts, of which ``size`` go through the network at once; one that is too long is cut."""
+
+    def embed_images(self, pixels: UInt8[Tensor, "n 3 S S"], size: int) -> Float[Tensor, "n D"]:
+        """Unit vectors of images as :func:`mkgc.images.decode.read_image` makes them, in the processor's size and fit.
+
+        They are bytes on the CPU, of which ``size`` go through the network at once.
+        """
 
 
 class Task(pl.LightningModule, ABC):
