@@ -81,7 +81,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(
     finished(tmp_path / "mre" / "text", 0, TEXT, f1=0.7, precision=0.6, support=40.0)
     assert told(tmp_path) == [
         ["run", "system", "seed", "n", "f1", "precision"],
-        ["mre/full", "PrefixFusion without caf", "0, 1, 2", "3", "0.9000 ± 0.1000", "0.5000 ± 0.0000"],
+        ["mre/full", "MKGformer without caf", "0, 1, 2", "3", "0.9000 ± 0.1000", "0.5000 ± 0.0000"],
         ["mre/text", "text only", "0", "1", "0.7000", "0.6000"],
     ]
     (table,) = list_runs(read_runs([tmp_path]))
@@ -98,18 +98,25 @@ def test_each_task_has_a_table_and_sides_are_left_out(tmp_path: Path) -> None:
     assert [shown(cell) for cell in second.rows[0]] == ["b", "RotatE", "7", "1", "0.2500", "221.0"]
 
 
-def test_the_backbones_that_training_offers_have_names(
+def test_the_backbones_that_training_offers_have_their_published_names(
     mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:
-    for name in ("mkgformer", "mkgformer_released", "text_only"):
+    published = {
+        "mkgformer": "MKGformer",
+        "mkgformer_released": "MKGformer (released)",
+        "text_only": "text only",
+        "vilbert": "ViLBERT",
+        "visualbert": "VisualBERT",
+        "adapcoatt": "AdapCoAtt",
+        "umt": "UMT",
+        "umgf": "UMGF",
+        "bert_sg": "BERT+SG",
+        "mega": "MEGA",
+    }
+    for name in published:
         config = tiny("mre", mre_root, f"backbone={name}")
         OmegaConf.save(config, finished(tmp_path / name, f1=0.5) / "config.yaml", resolve=True)
-    named = {name: system for name, system, *_ in told(tmp_path)[1:]}
-    assert named == {
-        "mkgformer": "PrefixFusion",
-        "mkgformer_released": "ReleasedFusion",
-        "text_only": "text only",
-    }
+    assert {name: system for name, system, *_ in told(tmp_path)[1:]} == published
 
 
 def test_a_report_is_written_as_markdown_json_or_csv(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -128,7 +135,7 @@ def test_a_report_is_written_as_markdown_json_or_csv(run: Callable[..., Any], tm
         "| run | system | seed | n | f1 |",
         "| --- | --- | --- | --- | --- |",
         "| . | text only | 0, 1 | 2 | **0.8500 ± 0.0707** |",
-        "| y | PrefixFusion without caf | 0 | 1 | 0.5000 |",
+        "| y | MKGformer without caf | 0 | 1 | 0.5000 |",
     ]
     rows = json.loads(out["json"])[0]["rows"]
     assert rows[0]["f1"] == pytest.approx({"mean": 0.85, "sd": 0.05 * 2**0.5})
@@ -228,7 +235,7 @@ def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_sta
     assert first[6].startswith("**2.0000 [")
     assert second[:5] == ["2", "RotatE", "8", "0", "1"]
     assert second[6].startswith("2.2000 [")
-    assert third == ["9", "PrefixFusion without caf", "", "", "0", *[""] * 7]
+    assert third == ["9", "MKGformer without caf", "", "", "0", *[""] * 7]
     assert fourth == ["10_rotate", "RotatE", "16", "", "0", *[""] * 7]
     assert lines[8:-1] == ["", *(f"- {i} did not finish" for i in ("3 (seed 2)", "9 (seed 1)", "10_rotate (seed 0)"))]
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))

@@ -153,11 +153,29 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def system(one: Run) -> str:
-    """The run's name in its settings, or else its backbone.
+PUBLISHED = {
+    "PrefixFusion": "MKGformer",
+    "ReleasedFusion": "MKGformer (released)",
+    "KnowledgeAggregator": "KLMo",
+    "ReleasedAggregator": "KLMo (released)",
+    "InformationFusion": "ERNIE",
+    "CoAttention": "ViLBERT",
+    "SingleStream": "VisualBERT",
+    "CrossEncoder": "KG-BERT",
+    "AdaptiveCoAttention": "AdapCoAtt",
+    "UnifiedTransformer": "UMT",
+    "MultimodalGraph": "UMGF",
+    "SceneFeatures": "BERT+SG",
+    "GraphAlignment": "MEGA",
+}
+"""The names under which models were published, by the class that tells them from others."""
 
-    That is the class in a word; of a backbone that fuses, its fusion and what of it is switched off. A smoke run is
-    called one.
+
+def system(one: Run) -> str:
+    """The run's name in its settings, or else its backbone's.
+
+    That is the published name, or the class in a word; of a backbone that fuses, its fusion's and what of it is
+    switched off. A smoke run is called one.
     """
     return f"{_system(one)} (smoke run)" if one.setting("smoke") is True else _system(one)
 
@@ -175,4 +193,5 @@ def _system(one: Run) -> str:
 
 
 def _class(one: Run, key: str) -> str:
-    return str(one.setting(f"{key}._target_") or "").rpartition(".")[2]
+    name = str(one.setting(f"{key}._target_") or "").rpartition(".")[2]
+    return PUBLISHED.get(name, name)

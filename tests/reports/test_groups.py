@@ -43,7 +43,7 @@ def test_each_setting_that_differs_is_a_column(tmp_path: Path) -> None:
         run_of(tmp_path / str(i), {**settings, "seed": seed}, fused / 4 + seed / 100)
     table = table_of(tmp_path)
     assert table.columns == ("backbone.fused", "optim.lr", "seed", "n", "f1")
-    assert table.title == "mre, PrefixFusion: test scores, mean ± sd over seeds"
+    assert table.title == "mre, MKGformer: test scores, mean ± sd over seeds"
     assert column(table, "backbone.fused") == ["1", "1", "3", "3"]
     assert column(table, "optim.lr") == ["0.001", "1e-05", "0.001", "1e-05"]
     assert (column(table, "n"), column(table, "seed")) == ([2] * 4, ["0, 1"] * 4)
