@@ -183,8 +183,9 @@ def system(one: Run) -> str:
 def _system(one: Run) -> str:
     if one.setting("system") is not None:
         return f"{one.setting('system')!s:.40}"
-    if one.setting("backbone.text") is None:
-        return _class(one, "backbone")
+    whole = _class(one, "backbone")
+    if one.setting("backbone.text") is None or whole in PUBLISHED.values():
+        return whole
     fusion = one.setting("backbone.fusion")
     if not isinstance(fusion, dict):
         return "text only"
