@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -11,8 +10,8 @@ from random import Random
 
 import numpy as np
 
-from mkgc.data.atlas.draw import BLUE, RED, Land, Map, Window, extent
-from mkgc.data.atlas.facts import Country
+from mkgc.data.atlas.draw import Land, draw_pair, extent
+from mkgc.data.atlas.facts import Country, bearing
 from mkgc.data.atlas.scene import describe, write_scenes
 
 PREFIX = "/country/country/"
@@ -47,9 +46,7 @@ TOUCH = (
 
 def direction(head: Country, tail: Country) -> str | None:
     """Where the head lies from the tail, by the middles of their boxes; None within 15 degrees of a diagonal."""
-    east, north = head.centre - tail.centre
-    middle = math.radians((head.centre[1] + tail.centre[1]) / 2)
-    angle = math.degrees(math.atan2(north, east * math.cos(middle)))
+    angle = bearing(head, tail)
     for name, axis in DIRECTIONS.items():
         if abs((angle - axis + 180) % 360 - 180) < 30:
             return name
@@ -75,14 +72,6 @@ def candidates(countries: Sequence[Country]) -> dict[str, list[tuple[Country, Co
         elif apart < 30 and 1 < gap(head, tail) < 12:
             pairs["None"].append((head, tail))
     return pairs
-
-
-def draw_pair(head: Country, tail: Country, land: Land) -> Map:
-    """The head in red and the tail in blue, zoomed to hold both."""
-    drawn = Map(Window.around(np.concatenate([extent(head), extent(tail)])), land)
-    drawn.fill(tail, BLUE)
-    drawn.fill(head, RED)
-    return drawn
 
 
 def split_countries(countries: Mapping[str, Country], random: Random) -> dict[str, list[Country]]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mkgc.check import check_data
-from mkgc.data.atlas.draw import BLUE, RED, Land, Map, Window
+from mkgc.data.atlas.draw import BLUE, RED, Land, Map, Window, draw_pair
 from mkgc.data.atlas.facts import Country, countries
 from mkgc.data.atlas.scene import describe
 from mkgc.data.dataset import read_dataset
@@ -18,7 +18,7 @@ from mkgc.data.scene_batch import SceneFeatures, scene_batch
 from mkgc.data.scenes import SceneGraph, SceneObject, SceneRelation
 from mkgc.errors import ConfigError, DataError
 from tasks.mner.atlas import draw_city
-from tasks.mre.atlas import direction, draw_pair
+from tasks.mre.atlas import direction
 from tests.conftest import TINY, composed
 
 MAN = {"name": "man", "attributes": ["tall"], "box": [0.1, 0, 0.5, 1]}

@@ -139,3 +139,11 @@ def _disc(country: Country) -> Ring:
 def extent(country: Country) -> np.ndarray:
     """Points that a map of the country has to hold: its mainland, or its disc."""
     return np.concatenate(country.mainland) if country.rings else _disc(country)
+
+
+def draw_pair(head: Country, tail: Country, land: Land) -> Map:
+    """The head in red and the tail in blue, zoomed to hold both."""
+    drawn = Map(Window.around(np.concatenate([extent(head), extent(tail)])), land)
+    drawn.fill(tail, BLUE)
+    drawn.fill(head, RED)
+    return drawn

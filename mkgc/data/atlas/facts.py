@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -57,6 +58,13 @@ class Country:
     def centre(self) -> Float[np.ndarray, " 2"]:
         """The middle of the mainland's box."""
         return (self.box[0] + self.box[1]) / 2
+
+
+def bearing(head: Country, tail: Country) -> float:
+    """Where the head lies from the tail, by the middles of their boxes: degrees counter-clockwise from east."""
+    east, north = head.centre - tail.centre
+    middle = math.radians((head.centre[1] + tail.centre[1]) / 2)
+    return math.degrees(math.atan2(north, east * math.cos(middle)))
 
 
 def _extent(ring: Ring) -> float:
