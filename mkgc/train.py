@@ -106,7 +106,7 @@ def _learn(
     task.to(trainer.strategy.root_device)  # Lightning would move it, but only to fit it
     dataset = dataset if config.smoke else keep_states(task, dataset, trainer)
     place = place_of(start.contents) if start is not None and start.key == "resume" else (0, 0)
-    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers, place)
+    data = DataModule(dataset, config.data.batch_size, config.seed, config.data.workers, place, task.last_batch)
     ledger.before = task.before_fit(dataset, resumed=config.resume is not None)
     check_weights(task, "before the first epoch")
     figures = _fit(config, folder, trainer, task, data)

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mkgc.nn.streams import KeyValue
 
@@ -24,16 +26,25 @@ class Stream:
     key_value: KeyValue | None = None
 
 
+def _through(layer: Any, states: Tensor, mask: Tensor) -> tuple[Tensor, KeyValue]:
+    attended = layer.self_attention(states, mask)
+    return layer.feed_forward(attended.state), attended.key_value
+
+
 class Encoder(nn.Module, ABC):
     """Embeds an input and runs it through ``layers``, which fusions may take over one by one.
 
     ``frozen`` are the modules that do not learn: they stay in evaluation mode, whatever mode the rest is in
-    (:class:`mkgc.encoders.frozen.FrozenPrefix` sets them).
+    (:class:`mkgc.encoders.frozen.FrozenPrefix` sets them). With ``checkpointing``, a layer's activations are computed
+    again when its gradient is, instead of being kept. With ``biased_projection``, what projects its pooled states has a
+    bias.
     """
 
     layers: Any
     width: int
     frozen: tuple[nn.Module, ...] = ()
+    checkpointing: bool = False
+    biased_projection: bool = False
 
     @property
     def learns_tokens(self) -> bool:
@@ -55,8 +66,11 @@ class Encoder(nn.Module, ABC):
     def run(self, x: Stream, start: int = 0, stop: int | None = None) -> Stream:
         """The states behind the layers from ``start`` on, up to ``stop``."""
         for layer in self.layers[start:stop]:
-            attended = layer.self_attention(x.states, x.mask)
-            x = Stream(layer.feed_forward(attended.state), x.mask, attended.key_value)
+            if self.checkpointing and torch.is_grad_enabled():
+                states, key_value = checkpoint(_through, layer, x.states, x.mask, use_reentrant=False)
+            else:
+                states, key_value = _through(layer, x.states, x.mask)
+            x = Stream(states, x.mask, key_value)
         return x
 
     def final_norm(self, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,10 @@ class FrozenPrefix:
         known = [] if shared.states is None or shared.mask is None else [Stream(shared.states, shared.mask)]
         computed = [self.compute(select(x, shared.rows))] if len(shared.rows) else []
         return _concat([*known, *computed])
+
+    def fingerprint(self) -> list[Any]:
+        """What the states depend on beside weights and inputs, as plain values."""
+        return [self.count, self.cache_gib]
 
     def compute(self, x: Input) -> Stream:
         """States of every row of the input."""

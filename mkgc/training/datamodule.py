@@ -15,17 +15,26 @@ from torch.utils.data import DataLoader
 from mkgc.batch import Part
 from mkgc.data.dataset import Dataset
 from mkgc.data.processor import share_texts
-from mkgc.training.samplers import LengthBatches
+from mkgc.training.samplers import LastBatch, LengthBatches
 
 
 class DataModule(pl.LightningDataModule):
-    """Loaders over the features of each split; at ``place`` a run goes on (:func:`mkgc.training.kept.place_of`)."""
+    """Loaders over the features of each split; at ``place`` a run goes on (:func:`mkgc.training.kept.place_of`).
+
+    With a ``last_batch``, all batches of training are of one size (:class:`mkgc.training.samplers.LengthBatches`).
+    """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, seed: int, workers: int = 0, place: tuple[int, int] = (0, 0)
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        workers: int = 0,
+        place: tuple[int, int] = (0, 0),
+        last_batch: LastBatch | None = None,
     ) -> None:
         super().__init__()
-        self.place = place
+        self.place, self.last_batch = place, last_batch
         self.features, self.batch_size, self.seed, self.workers = dataset.features, batch_size, seed, workers
         self.collate: Callable[[Any], Part] = partial(_batch, dataset)
 
@@ -33,7 +42,7 @@ class DataModule(pl.LightningDataModule):
         features = self.features[split]
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         redrawn = seed is not None and getattr(features, "redrawn", False)
-        return LengthBatches(_lengths(features), self.batch_size, seed, rank, world, redrawn)
+        return LengthBatches(_lengths(features), self.batch_size, seed, rank, world, redrawn, self.last_batch)
 
     def _loader(self, split: str, batches: LengthBatches) -> DataLoader[Any]:
         return DataLoader(

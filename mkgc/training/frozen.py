@@ -148,7 +148,7 @@ class Kept:
         encoder, name = prefix.encoder, blake2b(digest_size=16)
         upper = tuple(f"layers.{i}." for i in range(prefix.count, len(encoder.layers)))
         device = self.trainer.strategy.root_device.type
-        name.update(json.dumps([FORMAT, device, str(self.trainer.precision), prefix.count, prefix.cache_gib]).encode())
+        name.update(json.dumps([FORMAT, device, str(self.trainer.precision), *prefix.fingerprint()]).encode())
         name.update(json.dumps(_said(encoder.architecture_config()), sort_keys=True).encode())
         for key, value in chain(encoder.named_parameters(), encoder.named_buffers()):
             if not key.startswith(upper):

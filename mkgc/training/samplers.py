@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
 from torch.utils.data import Sampler
 
+from mkgc.errors import ConfigError
+
 POOL = 50
 """Batches whose examples are sorted by length together: enough to waste little padding, few enough to stay random."""
+
+LastBatch = Literal["drop", "pad"]
+"""What becomes of the examples that an epoch has left over, where all batches are of one size."""
 
 
 class LengthBatches(Sampler[list[int]]):
@@ -22,6 +27,12 @@ class LengthBatches(Sampler[list[int]]):
     are processes goes to all of them whole, so that its mean is the same.) In evaluation each takes every n-th batch,
     nothing is repeated and nothing left out; batches are smaller where there would be fewer than processes. A process
     that is left without any example is ``spare``: it gets the first one, not to be scored, and so keeps step.
+
+    With ``last``, all batches of training are of one size, in all processes, and drawn without regard to length: for
+    losses that compare the examples of a batch with each other. What an epoch has left over for its last batch is
+    then left out (``drop``; it is other examples each epoch), or filled up with the first examples of the epoch
+    (``pad``). Where there are fewer examples than one batch has, a batch is all of them, as far as processes can share
+    them evenly.
 
     With ``redrawn``, examples are numbered on from epoch to epoch (:func:`epoch_of`), for features that draw something
     anew each time. Of its first epoch it passes over the batches that :meth:`go_on` was told of.
@@ -35,10 +46,14 @@ class LengthBatches(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
         redrawn: bool = False,
+        last: LastBatch | None = None,
     ) -> None:
         self.lengths, self.seed, self.rank, self.world = np.asarray(lengths), seed, rank, world
         self.redrawn, self.made = redrawn, 0
+        self.last = None if seed is None else last
         self.size = min(size, max(len(self.lengths) // world, 1)) if seed is None else size * world
+        if self.last is not None:
+            self.size = min(self.size, _evenly(len(self.lengths), world, self.last))
         self.spare = seed is None and rank >= len(self.lengths)
         self.epoch = 0
 
@@ -64,6 +79,9 @@ class LengthBatches(Sampler[list[int]]):
             return (order[start : start + size] for start in starts)
         random = np.random.default_rng((self.seed, self.epoch))
         order = random.permutation(count)
+        if self.last is not None:
+            order = np.resize(order, len(self) * size)
+            return iter(order.reshape(-1, size))
         for first in range(0, count, POOL * size):
             pool = order[first : first + POOL * size]
             pool[:] = pool[np.argsort(self.lengths[pool], kind="stable")]
@@ -90,8 +108,24 @@ class LengthBatches(Sampler[list[int]]):
         return batch if len(batch) < self.world else batch[self.rank :: self.world]
 
     def __len__(self) -> int:
+        if self.last == "drop":
+            return len(self.lengths) // self.size
         count = -(-len(self.lengths) // self.size)
         return count if self.seed is not None or self.spare else len(range(self.rank, count, self.world))
+
+
+def _evenly(count: int, world: int, last: LastBatch) -> int:
+    """The size of a batch of all examples that so many processes share evenly.
+
+    Raises:
+        ConfigError: There are fewer examples than processes, and none may be repeated.
+    """
+    if last == "drop" and count < world:
+        raise ConfigError(
+            f"{count:,} training examples are none for some of {world} processes: train in fewer (trainer.devices), "
+            "or let the last batch be filled up (task.model.last_batch=pad)"
+        )
+    return (count if last == "drop" else count + world - 1) // world * world
 
 
 def epoch_of(row: int, count: int) -> tuple[int, int]:

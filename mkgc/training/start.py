@@ -24,6 +24,7 @@ from mkgc.training.trust import Trust
 
 FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
+    "vision_trainable_layers", "lock_projections", "checkpointing", "space",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "init_std", "margin", "chunk",
     "negatives", "reconstruction_weight", "transformers_version", "use_cache", "dtype", "initializer_range",
     "pad_token_id", "inputs", "vectors", "learn_vectors", "outputs",
@@ -31,8 +32,8 @@ FREE = frozenset({
 """Keys of a backbone that may change between two runs: its weights mean the same, or their names and sizes tell."""
 
 CHANGEABLE = FREE - {
-    "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "position_std", "init_std",
-    "initializer_range", "learn_vectors", "outputs",
+    "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "vision_trainable_layers", "position_std",
+    "init_std", "lock_projections", "initializer_range", "learn_vectors", "outputs",
 } | {
     "epochs", "top_k", "root", "store", "workers", "bad_images", "min_image_coverage",
 }  # fmt: skip

@@ -26,7 +26,7 @@ from mkgc.images.augment import augment
 from mkgc.images.loaded import LoadedImages
 from mkgc.training.optim import Optim, build_optimizer, linear_schedule
 from mkgc.training.recorded import write_predictions
-from mkgc.training.samplers import is_spare
+from mkgc.training.samplers import LastBatch, is_spare
 from mkgc.training.steps import LargeBatch
 
 NamedRows = dict[re.Pattern[str], tuple[str, int]]
@@ -136,6 +136,9 @@ class Task(pl.LightningModule, ABC):
     }
     """Of which tensors the rows have names (:meth:`named`), and along how many axes."""
 
+    last_batch: LastBatch | None = None
+    """Of a task whose loss compares the examples of a batch: all are of one size, and this becomes of the last one."""
+
     backbone: Any
     metrics: Any
 
@@ -144,7 +147,7 @@ class Task(pl.LightningModule, ABC):
         if backbone.keeps_images and (processor.settings.flip or processor.settings.translate):
             raise ConfigError(
                 "data.flip and data.translate make every image a new one, and this backbone looks at each but once: "
-                "unset them, or backbone.side_trainable_layers where it is set"
+                "unset them, or backbone.side_trainable_layers (vision_trainable_layers of two towers) where it is set"
             )
         self.backbone, self.processor, self.optim, self.metadata = backbone, processor, optim, metadata
         self.smoke = bool(metadata.get("config", {}).get("smoke"))  # each step is done to a handful of things

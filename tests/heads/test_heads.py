@@ -82,6 +82,26 @@ def test_the_contrastive_loss_is_its_loop_and_transformers_clip_loss() -> None:
     torch.testing.assert_close(loss, contrastive_loss(image, text, scale), **near)
 
 
+def test_pairs_that_share_a_text_or_an_image_are_right_in_equal_shares() -> None:
+    text, image = (nn.functional.normalize(torch.randn(4, 6), dim=-1) for _ in range(2))
+    texts, images, total = [0, 0, 1, 2], [5, 6, 6, 7], 0.0
+    for i in range(4):
+        right = [j for j in range(4) if texts[i] == texts[j] or images[i] == images[j]]
+        for one, others in ((text[i], image), (image[i], text)):
+            raw = [math.exp(7.0 * float(one @ other)) for other in others]
+            total -= sum(math.log(raw[j] / sum(raw)) / len(right) for j in right) / 8
+    loss = contrastive_loss(text, image, torch.tensor(7.0), torch.tensor(texts), torch.tensor(images))
+    assert float(loss) == pytest.approx(total, abs=1e-5)
+
+
+def test_pairs_of_which_none_shares_anything_are_compared_as_by_clip() -> None:
+    text, image = (nn.functional.normalize(torch.randn(4, 6), dim=-1) for _ in range(2))
+    plain = contrastive_loss(text, image, torch.tensor(7.0))
+    torch.testing.assert_close(
+        contrastive_loss(text, image, torch.tensor(7.0), torch.arange(4), torch.arange(4)), plain
+    )
+
+
 def test_tags_of_a_sentence_are_scored_as_whole_paths() -> None:
     """All paths that BIO allows, one by one."""
     tags = ("O", "B-X", "I-X")

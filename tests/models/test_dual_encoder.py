@@ -92,9 +92,7 @@ def test_everything_learns_but_what_no_direction_depends_on() -> None:
 
 def test_a_locked_tower_stays_while_the_other_learns_its_pairs() -> None:
     model, text, images = two_towers(vision_trainable_layers=0), words(LENGTHS), pictures()
-    locked = {
-        name: value.clone() for name, value in model.vision.state_dict().items() if not name.startswith("stem.norm")
-    }
+    locked = {name: value.clone() for name, value in model.vision.state_dict().items()}
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
     begun = loss(model, text, images).item()
     for _ in range(20):
@@ -115,3 +113,66 @@ def test_an_image_that_two_texts_share_is_encoded_once() -> None:
     model.vision.layers[0].attention.register_forward_hook(lambda m, given, out: sizes.append(len(given[0])))
     torch.testing.assert_close(model.encode_image([both]), model.encode_image(images)[[2, 0, 2]], **near)
     assert sizes == [2, 3]
+
+
+def test_what_is_kept_of_a_locked_encoder_is_its_pooled_state_alone() -> None:
+    model, images = two_towers(vision_trainable_layers=0).eval(), pictures()
+    kept = model.frozen_prefixes["images"].compute(images)
+    assert kept.states.shape == (3, 1, 24)
+    shared = Shared(torch.tensor([1]), torch.tensor([1, 2, 0]), kept.states[[2, 0]], kept.mask[[2, 0]])
+    given = Images("image", images[0].pixels[[1]], torch.tensor([[1], [0], [2]]), shared)
+    torch.testing.assert_close(model.encode_image([given]), model.encode_image(images)[[0, 1, 2]], **near)
+
+
+def test_a_text_may_be_the_mean_of_its_states_and_padding_is_none() -> None:
+    model, text = two_towers(text_pooling="mean").eval(), words(LENGTHS, extra=2)
+    states = model.text(text).states
+    means = torch.stack([one[:length].mean(0) for one, length in zip(states, LENGTHS, strict=True)])
+    expected = F.normalize(means @ model.project_text.linear.weight.T, dim=1)
+    torch.testing.assert_close(model.encode_text(text), expected, **near)
+
+
+def all_gradients(model: DualEncoder, **how: Any) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    text, images = words([5, 2, 4, 3, 6]), [Images("image", IMAGES, torch.tensor([[4], [1], [0], [3], [2]]))]
+    directions = model.encode_text(text, **how), model.encode_image(images, **how)
+    contrastive_loss(*directions, model.scale).backward()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+IMAGES = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("options", [{}, {"trainable_layers": 1, "vision_trainable_layers": 0}])
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_cached_gradients_are_the_plain_ones(chunk: int, options: dict[str, Any]) -> None:
+    model = two_towers(**options).eval()
+    plain = all_gradients(model)
+    cached = all_gradients(model, chunk=chunk)
+    assert plain.keys() == cached.keys()
+    for name in plain:
+        near = {"rtol": 0, "atol": 1e-6 * max(1.0, plain[name].abs().max().item())}
+        torch.testing.assert_close(cached[name], plain[name], **near, msg=lambda said, name=name: f"{name}: {said}")
+
+
+def test_with_cached_gradients_a_chunk_is_computed_twice_and_alone() -> None:
+    model, sizes = two_towers(), []
+    model.vision.layers[0].attention.register_forward_hook(lambda m, given, out: sizes.append(len(given[0])))
+    all_gradients(model, chunk=2)
+    assert sizes == [2, 2, 1, 1, 2, 2]
+
+
+def test_what_a_chunk_drops_out_is_the_same_in_both_passes() -> None:
+    model = two_towers().train()
+    outputs: list[torch.Tensor] = []
+    model.text.layers[0].block.output.dropout.register_forward_hook(lambda m, given, out: outputs.append(out.detach()))
+    all_gradients(model, chunk=3)
+    first, second, *again = outputs
+    assert sorted(x.sum().item() for x in again) == sorted(x.sum().item() for x in (first, second))
+
+
+def test_checkpointed_layers_learn_the_same() -> None:
+    plain, saving = two_towers().eval(), two_towers(checkpointing=True).eval()
+    saving.load_state_dict(plain.state_dict())
+    for (name, expected), found in zip(all_gradients(plain).items(), all_gradients(saving).values(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6, msg=name)

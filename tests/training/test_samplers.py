@@ -6,6 +6,7 @@ import pytest
 from lightning_fabric.utilities.data import _set_sampler_epoch
 from torch.utils.data import DataLoader
 
+from mkgc.errors import ConfigError
 from mkgc.train import train
 from mkgc.training.samplers import LengthBatches, epoch_of
 
@@ -88,6 +89,43 @@ def test_redrawn_examples_are_numbered_on_from_epoch_to_epoch() -> None:
         sampler.set_epoch(epoch)
         assert sorted(sum(sampler, [])) == [13 * epoch + row for row in range(13)]
     assert {epoch_of(row, 13) for row in sum(sampler, [])} == {(2, row) for row in range(13)}
+
+
+@pytest.mark.parametrize("last", ["drop", "pad"])
+@pytest.mark.parametrize(("count", "size", "world"), [(13, 4, 1), (13, 2, 3), (12, 2, 2), (3, 8, 2), (5, 1, 5)])
+def test_batches_of_one_size_are_those_of_one_process_that_takes_as_many_examples(
+    count: int, size: int, world: int, last: Any
+) -> None:
+    shares = [list(LengthBatches(LENGTHS[:count], size, 0, rank, world, last=last)) for rank in range(world)]
+    large = list(LengthBatches(LENGTHS[:count], size * world, 0, last=last))
+    if count >= size * world:
+        assert [sorted(sum(step, ())) for step in zip(*(map(tuple, s) for s in shares), strict=True)] == [
+            sorted(batch) for batch in large
+        ]
+    assert len({len(batch) for share in shares for batch in share}) == 1
+    assert {len(LengthBatches(LENGTHS[:count], size, 0, r, world, last=last)) for r in range(world)} == {len(shares[0])}
+
+
+def test_what_is_left_over_is_dropped_or_filled_up_and_is_other_examples_each_epoch() -> None:
+    drop, pad = (LengthBatches(LENGTHS, 4, 0, last=last) for last in ("drop", "pad"))
+    seen = []
+    for epoch in range(2):
+        drop.set_epoch(epoch)
+        pad.set_epoch(epoch)
+        seen.append(sum(drop, []))
+        assert len(seen[-1]) == len(set(seen[-1])) == 12
+        padded = sum(pad, [])
+        assert len(padded) == 16
+        assert set(padded) == set(range(13))
+        assert padded[13:] == padded[:3]
+    assert set(seen[0]) != set(seen[1])
+
+
+def test_fewer_examples_than_a_batch_are_one_batch_and_in_evaluation_nothing_is_left_out() -> None:
+    assert sorted(sum(LengthBatches(LENGTHS, 100, 0, last="pad"), [])) == list(range(13))
+    assert sum(LengthBatches(LENGTHS, 4, None, last="drop"), []) == list(range(13))
+    with pytest.raises(ConfigError, match="2 training examples are none for some of 3 processes"):
+        LengthBatches(LENGTHS[:2], 4, 0, 0, 3, last="drop")
 
 
 def test_lightning_tells_the_epoch() -> None:
