@@ -64,15 +64,23 @@ class DataSource(ABC):
     A subclass reads them in its constructor. ``notes`` say what it decided.
 
     Raises:
+        ConfigError: The format has splits of its own, or none, other than the settings say, or no languages.
         MkgcError: A file is missing or a line malformed.
     """
 
     subset_suffix: ClassVar[str] = "rows"
     """Of the files that hold low-resource splits."""
 
+    drawn_formats: ClassVar[Collection[str]] = ()
+    """Those of which dev and test are drawn (`data.split`)."""
+
+    multilingual_formats: ClassVar[Collection[str]] = ()
+    """Those whose texts may be in several languages (`data.language`)."""
+
     notes: tuple[Finding, ...] = ()
 
     def __init__(self, settings: DataSettings) -> None:
+        _check_choices(settings, self.drawn_formats, self.multilingual_formats)
         self.settings = settings
 
     @abstractmethod
@@ -110,6 +118,19 @@ class DataSource(ABC):
             ConfigError: The task has none.
         """
         raise ConfigError("data.atlas_seed: this task has no Atlas: give data=folder data.root=DIR data.format=NAME")
+
+
+def _check_choices(settings: DataSettings, drawn: Collection[str], multilingual: Collection[str]) -> None:
+    name = settings.format
+    if settings.split is None and name in drawn:
+        needed = "{dev: 0.1, test: 0.1, seed: 0}"
+        raise ConfigError(f"data.split=null: format={name} is one set, and needs it: {needed}, say")
+    if settings.split is not None and name not in drawn:
+        known = f"it is for {', '.join(drawn)}" if drawn else "no format of this task needs it"
+        raise ConfigError(f"data.split: format={name or 'null'} has splits of its own; {known}")
+    if settings.language is not None and name not in multilingual:
+        known = f"those of {', '.join(multilingual)} may" if multilingual else "no format of this task has some"
+        raise ConfigError(f"data.language={settings.language}: format={name or 'null'} has no languages; {known}")
 
 
 def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:

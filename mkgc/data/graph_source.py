@@ -37,6 +37,8 @@ class GraphSource(DataSource):
         "tsv": tsv.read,
         "triples": tsv.read_one,
     }
+    drawn_formats = ("triples",)
+    multilingual_formats = ("tsv", "triples")
     subset_suffix = "tsv"
 
     def __init__(self, settings: DataSettings) -> None:

@@ -12,9 +12,6 @@ from mkgc.images.decode import FITS, Fit
 
 GROUPS = ("image", "crops", "objects")
 
-TABLES = ("tsv", "triples")
-"""Formats whose tables may have names in several languages."""
-
 PLACES = ("root", "store", "knowledge")
 """Settings that mean something on one machine only: no checkpoint carries them to another, but a graph itself."""
 
@@ -39,8 +36,8 @@ class DataSettings:
 
     In training, images are mirrored at random (``flip``) and moved by up to ``translate`` of their size.
 
-    ``split`` draws dev and test out of a graph that is one file: ``dev`` and ``test`` are shares, ``seed`` that of the
-    draw. ``language`` chooses among the names and texts of a graph that has them in several.
+    ``split`` draws dev and test out of data that are one set: ``dev`` and ``test`` are shares, ``seed`` that of the
+    draw. ``language`` chooses among the names and texts of data that have them in several.
 
     ``knowledge`` is the graph that texts are read with; None: they are read without.
 
@@ -134,14 +131,8 @@ class DataSettings:
             raise ConfigError(f"data.subset_seed={self.subset_seed} must not be negative")
 
     def _check_split(self) -> None:
-        if self.language is not None and self.format not in TABLES:
-            raise ConfigError(f"data.language={self.language}: only graphs of {' and '.join(TABLES)} have languages")
-        if self.format != "triples":
-            if self.split is not None:
-                raise ConfigError("data.split is for a graph that is one file (data=triples); this has its own splits")
-            return
         if self.split is None:
-            raise ConfigError("data.split=null: a graph that is one file needs it: {dev: 0.1, test: 0.1, seed: 0}, say")
+            return
         if {*self.split} != {"dev", "test", "seed"}:
             raise ConfigError(f"data.split={self.split}: give dev, test and seed")
         shares = self.split["dev"], self.split["test"]

@@ -20,6 +20,9 @@ DRAWN = ("test", "dev")
 """The splits that are drawn, in this order; the rest is train."""
 
 
+TENTHS: Mapping[str, float] = {"dev": 0.1, "test": 0.1, "seed": 0}
+
+
 def split_graph(graph: Graph, split: Mapping[str, float]) -> Graph:
     """The graph with its triples split as ``split`` says: the shares ``dev`` and ``test``, and the ``seed``.
 
@@ -45,16 +48,17 @@ def split_graph(graph: Graph, split: Mapping[str, float]) -> Graph:
     return replace(graph, triples={name: triples[rows] for name, rows in parts.items()}).noted(*notes)
 
 
-def split_rows(keys: Sequence[str], share: float = 0.1, seed: int = 0) -> tuple[list[int], list[int], list[int]]:
-    """The rows of train, dev and test, of which the latter two have about a ``share`` each, in their order.
+def split_rows(keys: Sequence[str], split: Mapping[str, float] = TENTHS) -> tuple[list[int], list[int], list[int]]:
+    """The rows of train, dev and test, in their order; the shares of the latter two are about those of ``split``.
 
-    Rows of one key stay together. What is drawn depends on the seed and the keys alone.
+    Rows of one key stay together. What is drawn depends on the seed of ``split`` and the keys alone.
     """
     sizes = Counter(keys)
+    wanted = {2: round(split["test"] * len(keys)), 1: round(split["dev"] * len(keys))}
     parts: dict[str, int] = {}
     taken = [0, 0, 0]
-    for key in sorted(sizes, key=lambda key: _number([key], seed)):
-        part = next((place for place in (2, 1) if taken[place] < round(share * len(keys))), 0)
+    for key in sorted(sizes, key=lambda key: _number([key], int(split["seed"]))):
+        part = next((place for place, count in wanted.items() if taken[place] < count), 0)
         parts[key] = part
         taken[part] += sizes[key]
     train, dev, test = ([row for row, key in enumerate(keys) if parts[key] == part] for part in range(3))

@@ -125,7 +125,7 @@ class SizedStore:
         named = {path: self.entries.get(self._name(path)) for path in states}
         found = {p: e for p, e in named.items() if e is not None and (e.bytes, e.changed) == states[p]}
         others = [path for path, (length, _) in states.items() if path not in found and length in self._lengths]
-        alike = ((path, self._contents.get((states[path][0], digest))) for path, digest in _digests(others).items())
+        alike = ((path, self._contents.get((states[path][0], digest))) for path, digest in digests(others).items())
         return found | {path: entry for path, entry in alike if entry is not None}
 
     def pixels(self) -> UInt8[Tensor, "n 3 S S"]:
@@ -178,8 +178,8 @@ class SizedStore:
 
     def _append(self, paths: Sequence[Path], files: Appended) -> list[Entry]:
         """Writes the images of some files, then the lines that speak of them."""
-        digests = _digests(paths)
-        blank = {path: Entry(self._name(path), *_state(path), digests.get(path, "")) for path in paths}
+        known = digests(paths)
+        blank = {path: Entry(self._name(path), *_state(path), known.get(path, "")) for path in paths}
         first: dict[Content, Path] = {}
         for path, entry in blank.items():
             first.setdefault(_content(entry, path), path)
@@ -246,8 +246,8 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _digests(paths: Sequence[Path]) -> Mapping[Path, str]:
-    """Digests of the files that can be read, by several threads."""
+def digests(paths: Sequence[Path]) -> Mapping[Path, str]:
+    """Digests of the contents of the files that can be read, by several threads."""
     if not paths:
         return {}
     with ThreadPool(min(8, os.cpu_count() or 1)) as pool:

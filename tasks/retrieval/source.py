@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
+from mkgc.data.atlas.facts import Country
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import SPLITS, ImagePaths
-from mkgc.data.formats import chosen, jsonl
-from mkgc.data.formats.labelled import NAMES
+from mkgc.data.formats import chosen
 from mkgc.data.formats.locate import find_unnamed
-from mkgc.data.formats.text_files import find
 from mkgc.data.formats.unmatched import note_unmatched
 from mkgc.data.settings import DataSettings
-from mkgc.errors import ConfigError, DataError
+from mkgc.errors import ConfigError
 from mkgc.images.policy import shown
 from mkgc.inspect.counts import compare_counts
 from mkgc.inspect.image_checks import judge_skipping
@@ -22,26 +23,10 @@ from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Section
 from mkgc.inspect.sentence_checks import measure_lengths
-from tasks.retrieval.example import GROUP, CaptionExample, parse_pairs
-
-CaptionFormat = Callable[[Path, str], Sequence[CaptionExample]]
-"""From the folder of a data set and a split's name to the pairs of the split."""
-
-
-def read_jsonl(root: Path, split: str) -> list[CaptionExample]:
-    """The pairs of a split whose records are one a line (:func:`tasks.retrieval.example.parse_pairs`).
-
-    Raises:
-        DataError: The file is missing or empty, a record cannot be used, or two have the same id.
-    """
-    records, places = jsonl.require_records(jsonl.read_records(find(*(root / name for name in NAMES[split]))))
-    pairs, known = [], dict[str, str]()
-    for record, place in zip(records, places, strict=True):
-        pairs += parse_pairs(record, root, place)
-        name = str(record["id"]) if record.get("id") is not None else None
-        if name is not None and known.setdefault(name, place) != place:
-            raise DataError(f"the id '{name:.40}' is that of {known[name]}, too", place)
-    return pairs
+from tasks.retrieval import atlas
+from tasks.retrieval.example import GROUP, CaptionExample
+from tasks.retrieval.formats import CaptionFormat, read_splits, records_of_one_file, records_of_splits
+from tasks.retrieval.pictures import emoji, flags, stamps
 
 
 class CaptionSource(DataSource):
@@ -52,16 +37,25 @@ class CaptionSource(DataSource):
         DataError: A file is missing or a line malformed.
     """
 
-    formats: ClassVar[Mapping[str, CaptionFormat]] = {"jsonl": read_jsonl}
+    formats: ClassVar[Mapping[str, CaptionFormat]] = {
+        "jsonl": CaptionFormat(records_of_splits, multilingual=True),
+        "captions": CaptionFormat(records_of_one_file, drawn=True, multilingual=True),
+        "emoji_zh": CaptionFormat(emoji, drawn=True, multilingual=True),
+        "emoji_zh_keywords": CaptionFormat(partial(emoji, keywords=True), drawn=True, multilingual=True),
+        "tuxpaint": CaptionFormat(stamps, drawn=True, multilingual=True),
+        "flags": CaptionFormat(flags, drawn=True, multilingual=True),
+    }
+    drawn_formats = tuple(name for name, form in formats.items() if form.drawn)
+    multilingual_formats = tuple(name for name, form in formats.items() if form.multilingual)
 
     def __init__(self, settings: DataSettings) -> None:
         super().__init__(settings)
         if settings.shots is not None:
             raise ConfigError(f"data.shots={settings.shots}: captions have no classes: give data.fraction")
-        root, read = Path(settings.root), chosen(self.formats, settings.format)
-        self.splits: Mapping[str, Sequence[CaptionExample]] = {split: read(root, split) for split in SPLITS}
+        self.splits, notes = read_splits(chosen(self.formats, settings.format), settings)
         paths = [path for part in self.splits.values() for example in part for path in example.images[GROUP]]
-        self.notes = note_unmatched(find_unnamed(paths, paths), root, "no caption names")
+        unnamed = note_unmatched(find_unnamed(paths, paths), Path(settings.root), "no caption names")
+        self.notes = (*notes, *unnamed)
 
     def examples(self) -> Mapping[str, Sequence[CaptionExample]]:
         return self.splits
@@ -93,3 +87,7 @@ class CaptionSource(DataSource):
             "pair": lambda e: (e.text, e.image),
         }
         return {name: {s: [key(e) for e in part] for s, part in self.splits.items()} for name, key in keys.items()}
+
+    @classmethod
+    def draw_atlas(cls, folder: Path, countries: Mapping[str, Country], random: Random) -> None:
+        atlas.write(folder, countries, random)

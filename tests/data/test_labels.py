@@ -13,6 +13,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.vocabulary import Vocabulary
 from mkgc.errors import ConfigError, DataError
 from mkgc.train import train
+from tasks.link_prediction.source import LinkSource
 from tests.conftest import said
 
 ENTITIES = """id\tname:zh\tname:en\taliases\tdescription:en\tdescription:zh
@@ -68,8 +69,10 @@ def test_a_language_that_no_name_is_in_is_an_error(root: Path, kg_root: Path) ->
     (root / "relations.tsv").unlink()
     with pytest.raises(ConfigError, match=r"^data.language=fr: the graph says of no name which language it is in$"):
         tsv.read(root).speaking("fr")
-    with pytest.raises(ConfigError, match=r"^data.language=zh: only graphs of tsv and triples have languages$"):
-        DataSettings(".", format="jsonl", language="zh")
+    with pytest.raises(
+        ConfigError, match=r"^data.language=zh: texts of format=kg have no languages; those of tsv, tri"
+    ):
+        LinkSource(DataSettings(".", format="kg", language="zh"))
 
 
 def test_labels_follow_their_entities_into_another_order(root: Path) -> None:

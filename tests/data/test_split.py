@@ -10,6 +10,7 @@ import pytest
 
 from mkgc.data.formats import tsv
 from mkgc.data.graph import Graph
+from mkgc.data.graph_source import GraphSource
 from mkgc.data.settings import DataSettings
 from mkgc.data.split import WHOLE, split_graph
 from mkgc.errors import ConfigError, DataError
@@ -99,8 +100,8 @@ def test_a_split_that_is_smaller_than_asked_for_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"format": "tsv"}, "data.split is for a graph that is one file (data=triples)"),
-        ({"split": None}, "data.split=null: a graph that is one file needs it"),
+        ({"format": "tsv"}, "data.split: format=tsv has splits of its own; it is for triples"),
+        ({"split": None}, "data.split=null: format=triples is one set, and needs it"),
         ({"split": {"dev": 0.1, "seed": 0}}, "give dev, test and seed"),
         ({"split": SPLIT | {"dev": 0.9}}, "shares above 0 that leave something to train"),
         ({"split": SPLIT | {"test": 0}}, "shares above 0 that leave something to train"),
@@ -109,7 +110,7 @@ def test_a_split_that_is_smaller_than_asked_for_says_so(tmp_path: Path) -> None:
 )
 def test_settings_that_split_nothing_are_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError) as error:
-        DataSettings(".", **{"format": "triples", "split": SPLIT, **changes})
+        GraphSource(DataSettings(".", **{"format": "triples", "split": SPLIT, **changes}))
     assert reason in str(error.value)
 
 
