@@ -128,7 +128,7 @@ def pretrained(texts: Iterable[str], name: str) -> Tokenizer:
 
     try:
         loaded = AutoTokenizer.from_pretrained(name, add_prefix_space=True)
-        size = AutoConfig.from_pretrained(name).vocab_size
+        size = AutoConfig.from_pretrained(name).get_text_config().vocab_size
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no tokeniser at '{name}': give a folder with tokenizer.json, or a hub name that can be reached "

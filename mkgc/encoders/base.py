@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from mkgc.nn.recompute import recomputed
 from mkgc.nn.streams import KeyValue
 
 
@@ -67,7 +68,7 @@ class Encoder(nn.Module, ABC):
         """The states behind the layers from ``start`` on, up to ``stop``."""
         for layer in self.layers[start:stop]:
             if self.checkpointing and torch.is_grad_enabled():
-                states, key_value = checkpoint(_through, layer, x.states, x.mask, use_reentrant=False)
+                states, key_value = recomputed(layer, partial(_through, layer), x.states, x.mask)
             else:
                 states, key_value = _through(layer, x.states, x.mask)
             x = Stream(states, x.mask, key_value)
@@ -80,6 +81,10 @@ class Encoder(nn.Module, ABC):
     def pool(self, states: Float[Tensor, "B S D"]) -> Float[Tensor, "B D"]:
         """One state for each example, of those behind :meth:`final_norm`: the first, that of the class token."""
         return states[:, 0]
+
+    def pooling_modules(self) -> list[nn.Module]:
+        """The modules that :meth:`pool` uses."""
+        return []
 
     def unused_modules(self, normed: bool) -> list[nn.Module]:
         """The modules that no state reaches, or only one behind :meth:`final_norm` where that is not read."""

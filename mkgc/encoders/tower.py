@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from mkgc.batch import Images, Input, Text, shared_of
 from mkgc.encoders.base import Encoder, Stream
@@ -16,6 +15,7 @@ from mkgc.encoders.frozen import FrozenPrefix
 from mkgc.encoders.vision import at_least_one
 from mkgc.heads.projection import Projection
 from mkgc.nn.masks import present
+from mkgc.nn.recompute import recomputed
 
 Read = Text | Sequence[Images]
 """The input of a tower; of images, one group with one slot."""
@@ -30,6 +30,9 @@ class LockedEncoder(FrozenPrefix):
     def __init__(self, encoder: Encoder, pooling: Pooling, cache_gib: float) -> None:
         super().__init__(encoder, 0, cache_gib)
         self.pooling = pooling
+        encoder.frozen = (*encoder.frozen, *encoder.pooling_modules())
+        for module in encoder.pooling_modules():
+            module.requires_grad_(False)
 
     def compute(self, x: Input) -> Stream:
         """The pooled state of every row of the input, as a sequence of one."""
@@ -69,10 +72,10 @@ class Tower:
         """
         shared = shared_of(x)
         if shared is None:
-            return _in_chunks(self._encode, x, chunk)
-        found = [_in_chunks(self._encode, _rows(x, shared.rows), chunk)] if len(shared.rows) else []
+            return self._in_chunks(self._encode, x, chunk)
+        found = [self._in_chunks(self._encode, _rows(x, shared.rows), chunk)] if len(shared.rows) else []
         if shared.states is not None and shared.mask is not None:
-            found.insert(0, _in_chunks(self._from_states, Stream(shared.states, shared.mask), chunk))
+            found.insert(0, self._in_chunks(self._from_states, Stream(shared.states, shared.mask), chunk))
         return torch.cat(found)[shared.place]
 
     def _encode(self, x: Read) -> Float[Tensor, "n D"]:
@@ -85,6 +88,15 @@ class Tower:
         encoder = self.lower.encoder
         return self.project(pooled(encoder, encoder.run(stream, self.lower.count), self.pooling))
 
+    def _in_chunks(self, encode: Callable[[Any], Tensor], x: Stream | Read, chunk: int | None) -> Float[Tensor, "n D"]:
+        size = _size(x)
+        if chunk is None or size <= chunk:
+            return encode(x)
+        parts = (_part(x, start, min(start + chunk, size)) for start in range(0, size, chunk))
+        if not torch.is_grad_enabled():
+            return torch.cat([encode(part) for part in parts])
+        return torch.cat([recomputed(self.lower.encoder, encode, part) for part in parts])
+
 
 def pooled(encoder: Encoder, stream: Stream, pooling: Pooling) -> Float[Tensor, "B W"]:
     """One state for each example, of those behind the last layer."""
@@ -93,16 +105,6 @@ def pooled(encoder: Encoder, stream: Stream, pooling: Pooling) -> Float[Tensor, 
         return encoder.pool(states)
     there = present(stream.mask)[..., None].to(states.dtype)
     return (states * there).sum(1) / there.sum(1).clamp(min=1)
-
-
-def _in_chunks(encode: Callable[[Any], Tensor], x: Stream | Read, chunk: int | None) -> Float[Tensor, "n D"]:
-    size = _size(x)
-    if chunk is None or size <= chunk:
-        return encode(x)
-    parts = (_part(x, start, min(start + chunk, size)) for start in range(0, size, chunk))
-    if not torch.is_grad_enabled():
-        return torch.cat([encode(part) for part in parts])
-    return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
 
 
 def _size(x: Stream | Read) -> int:

@@ -24,7 +24,7 @@ from mkgc.training.trust import Trust
 
 FREE = frozenset({
     "_convert_", "name", "file", "vocab_size", "vocabulary", "trainable_layers", "side_trainable_layers", "cache_gib",
-    "vision_trainable_layers", "lock_projections", "checkpointing", "space",
+    "vision_trainable_layers", "lock_projections", "checkpointing", "space", "weights",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "position_std", "init_std", "margin", "chunk",
     "negatives", "reconstruction_weight", "transformers_version", "use_cache", "dtype", "initializer_range",
     "pad_token_id", "inputs", "vectors", "learn_vectors", "outputs",
@@ -39,7 +39,7 @@ CHANGEABLE = FREE - {
 }  # fmt: skip
 """Keys that a run may change where it goes on: it reads them then, and its state does not depend on them."""
 
-ENCODERS = ("mkgc.encoders.", "mkgc.released.vision.")
+ENCODERS = ("mkgc.encoders.", "mkgc.released.vision.", "mkgc.released.chinese_clip.")
 """Where what makes encoders is defined: with weights or without them, it makes the same."""
 
 NODES = ("entity", "graph relation")

@@ -37,7 +37,11 @@ NAME = re.compile(r"([A-Za-z]\w*\.)+[A-Za-z]\w*")
 OPTIMISER = re.compile(r"torch\.optim\.([A-Z]\w*)")
 """The only classes of a library that may be named: what they make does nothing before it is given a step."""
 
-RECIPES = ("mkgc.encoders.text.random_text", "mkgc.encoders.vision.random_vision")
+RECIPES = (
+    "mkgc.encoders.text.random_text",
+    "mkgc.encoders.vision.random_vision",
+    "mkgc.encoders.resnet.random_resnet",
+)
 """The functions that build encoders from numbers alone; others read from places that a checkpoint has no say in."""
 
 GIVEN = {"_target_", "_partial_", "_convert_"}
