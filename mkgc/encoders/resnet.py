@@ -132,7 +132,7 @@ def pretrained_resnet(name: str = "resnet50_clip.openai", file: str | None = Non
     """
     if file is not None and not Path(file).is_file():
         raise ConfigError(f"no file of vision weights at '{file}' (size.vision.file)")
-    overlay = {} if file is None else {"pretrained_cfg_overlay": {"file": file}}
+    overlay: Any = {} if file is None else {"pretrained_cfg_overlay": {"file": file}}
     try:
         model = timm.create_model(name, pretrained=True, num_classes=0, **overlay)
     except Exception as error:  # timm and the hub's client raise a dozen kinds

@@ -20,7 +20,7 @@ def recomputed(module: nn.Module, function: Callable[..., Any], *inputs: Any) ->
     Source: Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost".
     """
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
-    how = {"context_fn": partial(_passes, norms)} if norms else {}
+    how: Any = {"context_fn": partial(_passes, norms)} if norms else {}
     return checkpoint(function, *inputs, use_reentrant=False, **how)
 
 

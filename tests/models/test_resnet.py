@@ -77,7 +77,7 @@ def test_statistics_count_an_image_once_though_it_is_computed_twice(chunk: int |
     saving, plain = two_towers(checkpointing=checkpointing).train(), two_towers().train()
     plain.load_state_dict(saving.state_dict())
     saving.encode_image(pictures(4), chunk).sum().backward()
-    for pixels in pictures(4)[0].pixels.split(chunk or 4):
+    for pixels in torch.split(pictures(4)[0].pixels, chunk or 4):
         plain.encode_image([Images("image", pixels, torch.arange(len(pixels))[:, None])])
     for name, value in plain.vision.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
