@@ -12,7 +12,19 @@ from mkgc.app.explained import Choice, header, read_choices, read_keys
 from mkgc.app.packages import CONF
 from mkgc.terminal import say
 
-VERBS = ("train", "evaluate", "predict", "explain", "check", "prepare", "convert", "report")
+VERBS = (
+    "train",
+    "evaluate",
+    "predict",
+    "explain",
+    "index",
+    "search",
+    "serve",
+    "check",
+    "prepare",
+    "convert",
+    "report",
+)
 
 COMPOSED = ("train", "check", "prepare", "convert")
 """Commands whose settings are composed of choices."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from mkgc.app.ranges import Count, Natural, Positive, Seed
+from mkgc.app.ranges import Count, Natural, Port, Positive, Seed
 
 Keys = dict[str, Any]
 """Dotted keys and the types of their values."""
@@ -104,6 +104,38 @@ EXPLAIN: Keys = {
     "bad_images": BadImages | None,
     "language": str | None,
     "root": str | None,
+    "device": str,
+}
+INDEX: Keys = {
+    "checkpoint": str,
+    "trusted": list[str],
+    "images": str,
+    "output": str,
+    "kind": Literal["auto", "flat", "hnsw", "ivf"],
+    "batch_size": Count,
+    "device": str,
+}
+SEARCH: Keys = {
+    "index": str,
+    "checkpoint": str | None,
+    "trusted": list[str],
+    "images": str | None,
+    "query": str | None,
+    "image": str | None,
+    "top_k": Count,
+    "sheet": str | None,
+    "output": str | None,
+    "device": str,
+}
+SERVE: Keys = {
+    "index": str,
+    "checkpoint": str | None,
+    "trusted": list[str],
+    "images": str | None,
+    "host": str,
+    "port": Port,
+    "top_k": Count,
+    "upload_mb": Positive,
     "device": str,
 }
 REPORT: Keys = {

@@ -41,6 +41,7 @@ def _said(bound: int | float) -> str:
 Count = Annotated[int, Range(least=1)]
 Natural = Annotated[int, Range(least=0)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
+Port = Annotated[int, Range(0, 2**16 - 1)]
 Share = Annotated[float, Range(0, 1)]
 PartialShare = Annotated[float, Range(least=0, below=1)]
 Positive = Annotated[float, Range(above=0)]

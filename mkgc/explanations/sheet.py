@@ -27,6 +27,7 @@ FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
     "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
     "Source Han Sans SC",
     "PingFang SC",
 )

@@ -45,8 +45,17 @@ class Appended:
         self.lines, self.pixels = self.lines + len(lines), os.fstat(self.pixels_file.fileno()).st_size
 
 
+@dataclass(frozen=True)
+class Words:
+    """What errors of writing say: who else may be writing, and what can be done about a disk that is full."""
+
+    busy: str = "another mkgc.prepare is writing this store: wait for it"
+    kept: str = "images cannot be kept there"
+    remedy: str = "what was prepared before stays. Give data.store=…, a folder that can be written and has room"
+
+
 @contextmanager
-def appending(index: Path, pixels: Path, header: bytes) -> Iterator[Appended]:
+def appending(index: Path, pixels: Path, header: bytes, words: Words = Words()) -> Iterator[Appended]:  # frozen
     """Opens both for one process; an index without the header is of another format, and both begin anew.
 
     Raises:
@@ -55,7 +64,7 @@ def appending(index: Path, pixels: Path, header: bytes) -> Iterator[Appended]:
     try:
         index.parent.mkdir(parents=True, exist_ok=True)
         with index.open("a+b", buffering=0) as lines:
-            _lock(lines, index.parent)
+            _lock(lines, index.parent, words.busy)
             _begin(lines, pixels, header)
             with pixels.open("ab", buffering=0) as content:
                 files = Appended(lines, content)
@@ -66,17 +75,14 @@ def appending(index: Path, pixels: Path, header: bytes) -> Iterator[Appended]:
                         files.undo()
                     raise
     except OSError as error:
-        reason = f"images cannot be kept there: {error.strerror}; what was prepared before stays"
-        raise DataError(
-            f"{reason}. Give data.store=…, a folder that can be written and has room", index.parent
-        ) from error
+        raise DataError(f"{words.kept}: {error.strerror}; {words.remedy}", index.parent) from error
 
 
-def _lock(file: FileIO, folder: Path) -> None:
+def _lock(file: FileIO, folder: Path, busy: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise DataError("another mkgc.prepare is writing this store: wait for it", folder) from None
+        raise DataError(busy, folder) from None
 
 
 def _begin(lines: FileIO, pixels: Path, header: bytes) -> None:

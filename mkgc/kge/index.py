@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mkgc.errors import ConfigError
 from mkgc.kge.comparisons import Kind
 from mkgc.kge.model import KGEModel
 from mkgc.metrics import MetricError
-
-Rows = Float32[np.ndarray, "n W"]
-
-TAUGHT = 64
-"""Vectors of each list that say where its centre is: FAISS asks for 39, and takes 256 where it may."""
-
-PROBED = 1 / 16
-"""Share of the lists that an approximate search looks into."""
+from mkgc.searching.vectors import Rows, flat, lists, load_faiss
 
 
 class EntityIndex:
@@ -50,7 +40,8 @@ class EntityIndex:
             kept[excluded.cpu().numpy()] = False
         self.kind, self._numbers, rows = kind, np.flatnonzero(kept), _rows(vectors)
         rows = rows if kept.all() else rows[kept]
-        self._index = (_lists if approximate else _flat)(_faiss(), rows, kind)
+        faiss = load_faiss("index=faiss")
+        self._index = (lists if approximate else flat)(faiss, rows, _metric(faiss, kind))
         self._index.add(rows)
 
     def search(
@@ -91,20 +82,6 @@ def index_of(kge: KGEModel, approximate: bool = False, excluded: Int[Tensor, " X
         return EntityIndex(kge.entity_representations(slice(None)), kge.comparison.index, approximate, excluded)
 
 
-def _flat(faiss: ModuleType, rows: Rows, kind: Kind) -> Any:
-    return faiss.IndexFlat(rows.shape[1], _metric(faiss, kind))
-
-
-def _lists(faiss: ModuleType, rows: Rows, kind: Kind) -> Any:
-    """An index that knows where its lists are, and has nothing in them."""
-    count = max(min(4 * math.isqrt(len(rows)), len(rows) // TAUGHT), 1)
-    index = faiss.IndexIVFFlat(_flat(faiss, rows, kind), rows.shape[1], count, _metric(faiss, kind))
-    index.nprobe = max(round(PROBED * count), 1)
-    index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = TAUGHT, 1
-    index.train(rows)
-    return index
-
-
 def _metric(faiss: ModuleType, kind: Kind) -> int:
     return faiss.METRIC_INNER_PRODUCT if kind == "product" else faiss.METRIC_L2
 
@@ -122,10 +99,3 @@ def _among(entities: Int[np.ndarray, "B K"], pairs: Int[np.ndarray, "L 2"]) -> B
     size = 1 + max(entities.max(initial=0), pairs[:, 1].max(initial=0))
     numbers = np.arange(len(entities))[:, None] * size + entities
     return np.isin(numbers, pairs[:, 0] * size + pairs[:, 1]) & (entities >= 0)
-
-
-def _faiss() -> ModuleType:
-    try:
-        return import_module("faiss")
-    except ImportError as error:
-        raise ConfigError("index=faiss needs FAISS, which is not installed: pip install mkgc[faiss]") from error

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from mkgc.errors import printable
 from mkgc.reports.table import Share, shown
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 def render(name: str, **values: Any) -> str:
     """The page that a template makes of values; a name that it does not know is an error."""
+    page: str = _pages().get_template(name).render(values)
+    return page
+
+
+@cache
+def _pages() -> Environment:
+    """The templates, each parsed when it is first asked for."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
@@ -17,7 +28,7 @@ def render(name: str, **values: Any) -> str:
     )
     pages.filters["shown"] = shown
     pages.tests["share"] = lambda cell: isinstance(cell, Share)
-    return pages.get_template(name).render(values)
+    return pages
 
 
 def _visible(value: Any) -> Any:
