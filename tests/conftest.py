@@ -229,8 +229,30 @@ def linked_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def captions_root(tmp_path: Path) -> Path:
+    """Captions of coloured images in two languages: some images have two captions, one caption has two images."""
+    root, draw = tmp_path / "captions", random.Random(0)
+    for split, count in (("train", 20), ("dev", 8), ("test", 8)):
+        records: list[dict[str, Any]] = []
+        for i in range(count):
+            colour = draw.choice(list(COLOURS))
+            paint(root / "images" / split / f"{i}.png", colour)
+            texts = [f"a {colour} square , number {i}", *([f"第{i}张图"] if i % 3 == 0 else [])]
+            records.append({"id": f"{split}{i}", "texts": texts, "image": f"images/{split}/{i}.png"})
+        records.append({"text": f"two of {split}", "image": [f"images/{split}/{i}.png" for i in (0, 1)]})
+        write_jsonl(root / f"{split}.jsonl", records)
+    return root
+
+
+@pytest.fixture
 def roots(
-    mre_root: Path, mner_root: Path, kg_root: Path, typing_root: Path, linked_root: Path, corpus_root: Path
+    mre_root: Path,
+    mner_root: Path,
+    kg_root: Path,
+    typing_root: Path,
+    linked_root: Path,
+    corpus_root: Path,
+    captions_root: Path,
 ) -> dict[str, Path]:
     """A small data set for each task."""
     return {
@@ -240,6 +262,7 @@ def roots(
         "entity_typing": typing_root,
         "relation_classification": linked_root,
         "knowledge_pretraining": corpus_root,
+        "retrieval": captions_root,
     }
 
 

@@ -29,6 +29,7 @@ GRAPHS = ("klmo", "klmo_released", "ernie")
 BAGS = ("task.data.bag_size=2", "task.model.bag=attention")
 CORPUS = "knowledge_pretraining"
 WORDS = ("task.model.loss_weights.relations=0.0", "task.model.loss_weights.entities=0.0")
+PAIRS = "retrieval"
 FALSE = ("task.model.loss_weights.replaced=1.0", "task.data.drawing.replaced=0.4")
 ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mkgformer",)),
@@ -42,6 +43,7 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("entity_typing", ("data=linked",)),
     ("relation_classification", ("data=linked",)),
     (CORPUS, FALSE),
+    (PAIRS, ("size.trainable_layers=1", "size.side_trainable_layers=0")),
     (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),
@@ -72,6 +74,8 @@ REST: list[tuple[str, tuple[str, ...]]] = [
     (CORPUS, ("backbone.outputs=[text,mentions]",)),
     (CORPUS, WORDS),
     *((CORPUS, (f"system={name}_pretraining",)) for name in ("bert", "ernie", "wklm")),
+    (PAIRS, ("backbone=dual_encoder",)),
+    (PAIRS, ("backbone.text_pooling=mean", "backbone.checkpointing=true", "task.model.chunk=3")),
     (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
     *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
     *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),

@@ -29,6 +29,7 @@ FAST = {
     "link_prediction-backbone=kge/rsme",
     "relation_classification-data=linked",
     "knowledge_pretraining-system=bert_pretraining",
+    "retrieval-size.trainable_layers=1-size.side_trainable_layers=0",
 }
 """The smallest model of each task, for the fast tier."""
 
