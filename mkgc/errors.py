@@ -54,6 +54,10 @@ class CheckpointError(MkgcError):
     """A checkpoint that is missing, damaged or of another kind."""
 
 
+class ImagesNeededError(ConfigError):
+    """A model that cannot do without the images of its examples."""
+
+
 class DivergedError(MkgcError):
     """Training that has led to numbers that are not finite."""
 

@@ -71,7 +71,7 @@ class Processor(ABC):
         """The same features, of which no batch of this processor's shows an image from now on.
 
         Raises:
-            ConfigError: The model cannot do without.
+            ImagesNeededError: The model cannot do without.
         """
         return [replace(item, images={}) for item in features]
 

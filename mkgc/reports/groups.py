@@ -167,6 +167,7 @@ PUBLISHED = {
     "MultimodalGraph": "UMGF",
     "SceneFeatures": "BERT+SG",
     "GraphAlignment": "MEGA",
+    "DualEncoder": "CLIP",
 }
 """The names under which models were published, by the class that tells them from others."""
 

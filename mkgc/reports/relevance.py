@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mkgc.analysis.predictions import Predictions
 from mkgc.analysis.queries import Queries
-from mkgc.errors import MkgcError
+from mkgc.errors import ImagesNeededError, MkgcError
 from mkgc.reports.saved import Run
 from mkgc.reports.tested import read_tested
 
@@ -39,7 +39,7 @@ def tested_without_images(one: Run, tested: Tested, root: str | None, notes: lis
             raise MkgcError("its best.ckpt is of another task")
         tested.require_same(without)
     except MkgcError as error:
-        if root is not None:
+        if root is not None and not isinstance(error, ImagesNeededError):
             raise
         notes.append(f"the relevance of images is not known: {error}")
         return None

@@ -68,7 +68,7 @@ def short(probability: float) -> float:
 def _headed(row: int, example: Any, dataset: Dataset) -> dict[str, Any]:
     """What the lines of all tasks begin with."""
     images = _shown(example.images, dataset.store, Path(dataset.source.settings.root))
-    return {"id": getattr(example, "id", str(row)), "text": " ".join(example.tokens), "images": images}
+    return {"id": getattr(example, "id", None) or str(row), "text": " ".join(example.tokens), "images": images}
 
 
 def _shown(images: ImagePaths, store: LoadedImages, root: Path) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ def test_without_images(run: Path, root: str | None, folder: Path) -> None:
 
     Raises:
         CheckpointError: There is none, it is damaged, or its task is not one of ours.
-        ConfigError: The model cannot do without its images.
+        ImagesNeededError: The model cannot do without its images.
         MkgcError: The data that it was trained on are neither at ``root`` nor where they were.
     """
     task, trained = open_trained(run / BEST, Trust.of(()))

@@ -19,7 +19,7 @@ from mkgc.data.processor import Processor, image_batch, text_batch
 from mkgc.data.settings import DataSettings
 from mkgc.data.subsets import subset_rows
 from mkgc.data.tokens import Tokenizer, learned
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, ImagesNeededError
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import load_images
 from mkgc.inspect.report import Finding
@@ -86,6 +86,9 @@ class RetrievalProcessor(Processor):
             torch.tensor([item.text_id for item in features]),
             torch.tensor([item.image_id for item in features]),
         )
+
+    def without_images(self, features: Sequence[Any]) -> Sequence[Any]:
+        raise ImagesNeededError("a caption without an image is no pair")
 
     def parse(self, record: Mapping[str, Any], folder: Path, place: str) -> Question:
         return parse_question(self.encode_text, record, folder, place)

@@ -14,7 +14,7 @@ from mkgc.data.formats.locate import locate
 from mkgc.data.formats.records import files
 from mkgc.errors import DataError
 from tasks.retrieval.example import GROUP, KEYS, captions
-from tasks.retrieval.templates import fill, find_templates
+from tasks.retrieval.templates import SLOT, fill, find_templates
 
 LABELS, TEMPLATES = "labels", "templates"
 
@@ -53,7 +53,8 @@ def parse_question(encode: EncodeText, record: Mapping[str, Any], folder: Path, 
     if strange := given.keys() - known:
         raise DataError(f"no such key: '{min(map(str, strange))}'; there are {', '.join(sorted(known))}", place)
     names = tuple(files(given[GROUP], f"'{GROUP}'", place)) if GROUP in given else ()
-    texts, templates = _texts(given, place), ("{}",)
+    texts = _texts(given, place)
+    templates: tuple[str, ...] = (SLOT,)
     if LABELS in given:
         templates = find_templates(given.get(TEMPLATES), texts, place)
     elif TEMPLATES in given:

@@ -60,7 +60,8 @@ class Retrieval(Task):
         top_k: Count | None = None,
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
-        backbone.text.add_tokens(processor.new_tokens())
+        text: Any = backbone.text
+        text.add_tokens(processor.new_tokens())
         self.chunk, self.last_batch, self.top_k = chunk, last_batch, top_k
         self.tested: Tested | None = None
         self.build_metrics()

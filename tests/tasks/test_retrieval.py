@@ -207,5 +207,8 @@ def test_a_run_learns_records_and_is_scored_again(run: Callable[..., Any], capti
     assert sum(right.values()) / len(right) == pytest.approx(figures["test"]["text_to_image/R@1"])
     code, out, _ = run("evaluate", "checkpoint=run", "batch_size=3")
     assert f"test/mean_recall      {figures['test']['mean_recall']:.4f}" in out
+    code, out, _ = run("report", "errors=run", f"root={captions_root}")
+    assert code == 0
+    assert "a caption without an image is no pair" in (tmp_path / "run" / "errors.html").read_text()
     code, _, err = run("predict", "checkpoint=run", "input=none.jsonl", "output=out.jsonl")
     assert (code, "no such file" in said(err)) == (2, True)
