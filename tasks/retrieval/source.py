@@ -17,13 +17,13 @@ from mkgc.data.formats.unmatched import note_unmatched
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError
 from mkgc.images.policy import shown
-from mkgc.inspect.counts import compare_counts
+from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.image_checks import judge_skipping
 from mkgc.inspect.overlap import find_overlap
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Section
 from mkgc.inspect.sentence_checks import measure_lengths
-from tasks.retrieval import atlas
+from tasks.retrieval import atlas, chinese_clip, numbered
 from tasks.retrieval.example import GROUP, CaptionExample
 from tasks.retrieval.formats import CaptionFormat, read_splits, records_of_one_file, records_of_splits
 from tasks.retrieval.pictures import emoji, flags, stamps
@@ -44,6 +44,12 @@ class CaptionSource(DataSource):
         "emoji_zh_keywords": CaptionFormat(partial(emoji, keywords=True), drawn=True, multilingual=True),
         "tuxpaint": CaptionFormat(stamps, drawn=True, multilingual=True),
         "flags": CaptionFormat(flags, drawn=True, multilingual=True),
+        "chinese_clip": CaptionFormat(chinese_clip.records),
+        "flickr8k_cn": CaptionFormat(numbered.flickr8k),
+        "flickr8k_cn_translated": CaptionFormat(partial(numbered.flickr8k, translated=True)),
+        "flickr30k_cn": CaptionFormat(numbered.flickr30k),
+        "coco_cn": CaptionFormat(numbered.coco),
+        "coco_cn_ext": CaptionFormat(numbered.coco_extension, drawn=True),
     }
     drawn_formats = tuple(name for name, form in formats.items() if form.drawn)
     multilingual_formats = tuple(name for name, form in formats.items() if form.multilingual)
@@ -74,10 +80,17 @@ class CaptionSource(DataSource):
         }
         return [
             compare_counts("Counts", "what", counts, published),
+            compare_sizes(self._sizes(), published),
             find_overlap(self._compared()),
             measure_lengths(self.splits, dataset.processor),
             judge_skipping(self.splits, dataset.store.problems, settings),
         ]
+
+    def _sizes(self) -> dict[str, int]:
+        """The same of all splits together."""
+        pairs = [pair for part in self.splits.values() for pair in part]
+        texts, images = {pair.text for pair in pairs}, {pair.image for pair in pairs}
+        return {"pairs": len(pairs), "captions": len(texts), "images": len(images)}
 
     def _compared(self) -> dict[str, dict[str, list[Hashable]]]:
         """Keys by which pairs are compared: their captions, their images, and both."""
