@@ -1,6 +1,6 @@
 """Coloured squares, and an encoder that knows colours by their names: what it finds can be said without a model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from mkgc.searching import encoder as module
+from mkgc.searching import searcher
 from mkgc.searching.building import build, discard
 from mkgc.searching.folder import list_images
-from mkgc.searching.index import About, write_index
-
-pytest.importorskip("faiss")
+from mkgc.searching.index import About, ImageIndex, write_index
+from mkgc.searching.searcher import Searcher
+from tests.searching.server import Server, serving
 
 NAMES = {"red": "红", "green": "绿", "blue": "蓝"}
 
@@ -48,8 +49,6 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> Colours:
     one = Colours()
     fakes: dict[str, Any] = {"other": Colours("07e12")}
     monkeypatch.setattr(module, "open_encoder", lambda path, *_, **__: fakes.get(Path(path).name, one))
-    from mkgc.searching import searcher
-
     monkeypatch.setattr(searcher, "open_encoder", module.open_encoder)
     return one
 
@@ -89,3 +88,11 @@ def write_found(folder: Path, colours: Colours) -> Path:
     write_index(target, about, made.files, made.vectors, None)
     discard(target)
     return target
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over them, of which some may have gone."""
+    folder, colours = write_images(tmp_path_factory.mktemp("served")), Colours()
+    with serving(Searcher(ImageIndex(write_found(folder, colours)), colours, folder)) as server:
+        yield server

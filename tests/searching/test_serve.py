@@ -6,51 +6,16 @@ import re
 import socket
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
-from mkgc.searching.index import ImageIndex
-from mkgc.searching.searcher import Searcher
 from tests.conftest import said
-from tests.searching.conftest import Colours, write_found, write_images
-
-uvicorn = pytest.importorskip("uvicorn")
-pytest.importorskip("fastapi")
-
-from mkgc.searching.app import create_app  # noqa: E402
-from mkgc.searching.service import Service  # noqa: E402
-
-LIMIT = 100_000
-
-
-class Server(httpx.Client):
-    """A client of a server over coloured squares, which takes bodies of 100 kB."""
-
-    def __init__(self, address: str, colours: Colours, folder: Path) -> None:
-        super().__init__(base_url=address, trust_env=False)
-        self.colours, self.folder = colours, folder
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder, colours = write_images(tmp_path_factory.mktemp("served")), Colours()
-    service = Service(Searcher(ImageIndex(write_found(folder, colours)), colours, folder))
-    app = create_app(service, 4, LIMIT, {"127.0.0.1"})
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        with Server(f"http://127.0.0.1:{listening.getsockname()[1]}", colours, folder) as client:
-            yield client
-        server.should_exit = True
-        thread.join()
-    service.close()
+from tests.searching.server import LIMIT, Server, shown
 
 
 def png(colour: tuple[int, int, int], side: int = 8) -> bytes:
@@ -68,10 +33,6 @@ def bomb(side: int) -> bytes:
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" * 10_000)), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def shown(page: str) -> list[str]:
-    return re.findall(r'<img src="/images/\d+\?small=true" alt="([^"]*)"', page)
 
 
 def test_a_text_finds_images_on_the_page(served: Server) -> None:
@@ -263,7 +224,7 @@ def test_an_image_removed_after_indexing_leaves_its_place_empty(served: Server) 
 
 @pytest.mark.slow
 def test_two_hundred_questions_at_once_are_answered_together(served: Server) -> None:
-    served.colours.batches.clear()
+    served.encoder.batches.clear()
 
     async def ask_all() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=None)
@@ -276,15 +237,15 @@ def test_two_hundred_questions_at_once_are_answered_together(served: Server) -> 
     assert [answer.status_code for answer in answers] == [200] * 200
     for i, answer in enumerate(answers):
         assert answer.json()["results"][0]["image"].startswith(("red", "green", "inner/蓝")[i % 3])
-    assert sum(served.colours.batches) == 200
-    assert max(served.colours.batches) <= 32
+    assert sum(served.encoder.batches) == 200
+    assert max(served.encoder.batches) <= 32
 
 
 def test_a_bug_in_the_model_is_an_answer_and_the_next_question_too(
     served: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(served.colours, "embed_texts", lambda texts: 1 / 0)
+        patch.setattr(served.encoder, "embed_texts", lambda texts: 1 / 0)
         once = {"Connection": "close"}
         assert served.get("/api/search", params={"text": "red"}, headers=once).status_code == 500
     assert served.get("/api/search", params={"text": "red"}).status_code == 200
