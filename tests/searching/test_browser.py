@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Dialog, Page, sync_playwright
 
 from mkgc.searching.index import ImageIndex
 from mkgc.searching.searcher import Searcher
@@ -32,12 +32,17 @@ def page(server: Server) -> Iterator[Page]:
     if chromium is None:
         pytest.skip("Debian's chromium is not installed")
     said: list[str] = []
+
+    def dismissed(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         one = browser.new_page(base_url=server.address, locale="zh-CN")
         one.on("console", lambda message: said.append(message.text))
         one.on("pageerror", lambda error: said.append(str(error)))
-        one.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        one.on("dialog", dismissed)
         yield one
         browser.close()
     assert [line for line in said if not line.startswith("Failed to load resource")] == []
