@@ -38,10 +38,9 @@ def load_images(
     coverage = Coverage(tuple(rows))
     check_minimum(coverage, settings.min_image_coverage)
     if settings.bad_images == "skip":
-        limited = {s: [e for e in part if not _broken(e.images, store)] for s, part in limited.items()}
-    for split, part in limited.items():
-        if not part:
-            raise DataError(f"no example of {split} is left: all have a broken image, and data.bad_images=skip")
+        limited = {s: _skipped(s, part, store) for s, part in limited.items()}
+    if empty := next((split for split, part in limited.items() if not part), None):
+        raise DataError(f"there is no example of {empty}")
     return limited, store, coverage
 
 
@@ -121,6 +120,16 @@ def _ordered(files: Sequence[Path], seed: int | None) -> tuple[Path, ...]:
         ).digest()
 
     return tuple(sorted(files, key=drawn))
+
+
+def _skipped(split: str, examples: Sequence[Example], store: LoadedImages) -> list[Example]:
+    """The examples whose images can all be used."""
+    left = [example for example in examples if not _broken(example.images, store)]
+    if not left:
+        used = (path for example in examples for paths in example.images.values() for path in paths)
+        first = next((f", as {store.problems[path]}" for path in used if path in store.problems), "")
+        raise DataError(f"no example of {split} is left: each has an image that cannot be used{first}")
+    return left
 
 
 def _count(split: str, images: Sequence[ImagePaths], store: LoadedImages, settings: DataSettings) -> list[Row]:

@@ -93,10 +93,10 @@ class CaptionSource(DataSource):
         return {"pairs": len(pairs), "captions": len(texts), "images": len(images)}
 
     def _compared(self) -> dict[str, dict[str, list[Hashable]]]:
-        """Keys by which pairs are compared: their captions, their images, and both."""
+        """Keys by which pairs are compared: their images, which no two splits share, their captions, and both."""
         keys: dict[str, Callable[[CaptionExample], Hashable]] = {
-            "text": lambda e: e.text,
             "image": lambda e: e.image,
+            "text": lambda e: e.text,
             "pair": lambda e: (e.text, e.image),
         }
         return {name: {s: [key(e) for e in part] for s, part in self.splits.items()} for name, key in keys.items()}
