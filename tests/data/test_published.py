@@ -20,6 +20,7 @@ from tasks.mner.source import TaggedSource
 from tasks.mre import mnre
 from tasks.mre.source import RelationSource
 from tasks.relation_classification.source import LinkedSource
+from tasks.retrieval.source import CaptionSource
 from tests.conftest import composed
 
 PAPER = {"image": 224, "crops": 128, "objects": 64}
@@ -39,6 +40,16 @@ CONFIGURED = [
     ("entity_typing", "klmo_typing", TypingSource.formats, None, {}, 256),
     ("relation_classification", "ipre", LinkedSource.formats, None, {}, 128),
     ("relation_classification", "ipre_subset", LinkedSource.formats, "ipre_subset", {}, 128),
+    ("retrieval", "flickr8k_cn", CaptionSource.formats, "flickr8k_cn", {"image": 224}, 52),
+    ("retrieval", "flickr30k_cn", CaptionSource.formats, "flickr30k_cn", {"image": 224}, 52),
+    ("retrieval", "coco_cn", CaptionSource.formats, "coco_cn", {"image": 224}, 52),
+    ("retrieval", "coco_cn_ext", CaptionSource.formats, "coco_cn_ext", {"image": 224}, 52),
+    ("retrieval", "chinese_clip", CaptionSource.formats, None, {"image": 224}, 52),
+    ("retrieval", "captions", CaptionSource.formats, None, {"image": 224}, 128),
+    ("retrieval", "jsonl", CaptionSource.formats, None, {"image": 224}, 128),
+    ("retrieval", "emoji_zh", CaptionSource.formats, "emoji_zh", {"image": 64}, 52),
+    ("retrieval", "tuxpaint", CaptionSource.formats, "tuxpaint", {"image": 224}, 52),
+    ("retrieval", "flags", CaptionSource.formats, "flags", {"image": 96}, 52),
     ("mre", "jsonl", RelationSource.formats, None, {"image": 224}, 128),
     ("mner", "jsonl", TaggedSource.formats, None, {"image": 224}, 128),
 ]
