@@ -36,11 +36,27 @@ if TYPE_CHECKING:
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
-    """One training run; leaves ``best.ckpt``, ``metrics.json`` and ``config.yaml`` in ``folder``.
+    """One training run, or one after the other where there are stages; the last one lies in ``folder``.
 
     Returns:
-        The figures that ``metrics.json`` holds.
+        The figures that its ``metrics.json`` holds.
     """
+    from mkgc.training.stages import plan_stages
+
+    _check(config)
+    stages = plan_stages(config, folder)
+    for stage in stages:
+        _check(stage.config)
+        _placed(stage.config, stage.folder)
+    for stage in stages:
+        if stage.number and is_first():
+            say(f"stage {stage.number}, into {stage.folder}")
+        figures = _train(stage.config, stage.folder, config if stage is stages[-1] else stage.config)
+    return figures
+
+
+def _train(config: DictConfig, folder: Path, written: DictConfig) -> dict[str, Any]:
+    """Leaves ``best.ckpt``, ``metrics.json`` and the settings as they are ``written`` in ``folder``."""
     import pytorch_lightning as pl
     import torch
 
@@ -53,7 +69,6 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     from mkgc.training.trainer import compile_task, logged, telling_the_way_on
 
     made_by = provenance()
-    _check(config)
     settings = _placed(config, folder)
     config = shortened(settings) if settings.smoke else settings
     trainer = build_trainer(config, folder)
@@ -70,7 +85,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if config.trainer.compile:
         compile_task(task)
     if trainer.is_global_zero:
-        _claim(run, settings)
+        _claim(run, written)
         dataset.show()
         for note in notes:
             say(note)

@@ -44,6 +44,7 @@ TRAIN: Keys = SWEEP | {
     "backbone.inputs": list[Literal["text", "characters", "distances", "images", "scene", "triples", "knowledge"]],
     "task.name": str,
     "task.epochs": Count,
+    "task.stages": list[Count],
     "task.vocab_size": Count,
     "low_resource.shots": str,
     "low_resource.fraction": str,

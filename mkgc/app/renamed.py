@@ -27,7 +27,6 @@ KEYS = {
     "size.trained": "size.trainable_layers",
     "tags": "released.tags",
     "task.model.readout": "task.model.pooling",
-    "task.stages": "task.model.stages",
 }
 """An entry stands for all keys below it, too."""
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mkgc.errors import DataError
 from mkgc.reports.saved import Run, read_run
-from mkgc.training.run import FIGURES, REPLACED
+from mkgc.training.run import FIGURES, REPLACED, STAGES
 
-STRANGE = (REPLACED, "wandb")
+STRANGE = (REPLACED, STAGES, "wandb")
 """Folders within a run's, in which files of the same names are others'."""
 
 NUMBER = re.compile(r"\d+(?=_|$)")

@@ -12,7 +12,7 @@ from typing import Any
 
 from mkgc.app.sealed import intact
 from mkgc.errors import DataError
-from mkgc.reports.found import NUMBER
+from mkgc.reports.found import NUMBER, STRANGE
 from mkgc.reports.saved import read_run, read_settings
 from mkgc.sweeps.digest import settings_digest
 from mkgc.training.run import LAST, OUTPUTS, Run
@@ -102,6 +102,6 @@ def free_name(name: str, taken: Collection[str]) -> str:
 def _below(folder: Path, name: str) -> Iterator[Path]:
     """The files of a name in the folders of runs: not the sweep's own, nor what was put aside or is hidden."""
     for root, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        folders[:] = sorted(one for one in folders if not one.startswith(".") and one not in STRANGE)
         if name in files and Path(root) != folder:
             yield Path(root) / name

@@ -40,6 +40,9 @@ OUTPUTS = (*FIGURES, ERRORS, BEST, LAST, "curves", "wandb", LOG, FAILED, "config
 REPLACED = ".replaced"
 """The folder, within a run's, to which what an earlier run left is moved."""
 
+STAGES = "stages"
+"""The folder, within a run's, of the runs of its earlier stages, by their numbers."""
+
 
 AGAIN = """\
 # The settings of a run. To run it once more: python -m mkgc.train --config-dir DIR --config-name config
