@@ -30,7 +30,7 @@ def finished(folder: Path, *names: str) -> None:
 
 def shown(stages: list[Stage], folder: Path) -> list[tuple[str, Any, Any]]:
     places = ((stage.folder, stage.config.weights, stage.config.resume) for stage in stages)
-    return [tuple(None if one is None else str(one).removeprefix(f"{folder}/") for one in each) for each in places]  # type: ignore[misc]
+    return [tuple(None if one is None else str(one).removeprefix(f"{folder}/") for one in each) for each in places]
 
 
 BOTH = "task.stages=[1,2]"
