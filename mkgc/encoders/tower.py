@@ -89,8 +89,7 @@ class Tower:
         return self.project(pooled(encoder, encoder.run(stream, self.lower.count), self.pooling))
 
     def _in_chunks(self, encode: Callable[[Any], Tensor], x: Stream | Read, chunk: int | None) -> Float[Tensor, "n D"]:
-        size = _size(x)
-        if chunk is None or size <= chunk:
+        if chunk is None or (size := _size(x)) <= chunk:
             return encode(x)
         parts = (_part(x, start, min(start + chunk, size)) for start in range(0, size, chunk))
         if not torch.is_grad_enabled():

@@ -55,7 +55,7 @@ def at_least_one(pixels: Shaped[Tensor, "P 3 S S"]) -> Shaped[Tensor, "p 3 S S"]
     No slot shows it. It lets everything that images go through take part in each step, with a gradient of zero:
     processes that train together wait for the gradients of all parameters.
     """
-    return pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
+    return pixels if pixels.shape[0] else pixels.new_zeros(1, *pixels.shape[1:])
 
 
 def unpack(tokens: Float[Tensor, "p n W"], slots: Tensor) -> tuple[Float[Tensor, "B V W"], Bool[Tensor, "B V"]]:
@@ -101,7 +101,7 @@ class VisionEncoder(Encoder):
         patches = [self._patches(at_least_one(group.pixels)) for group in groups]
         laid = [unpack(part[:, prefixes:], group.slots) for part, group in zip(patches, groups, strict=True)]
         tokens, seen = (torch.cat(parts, 1) for parts in zip(*laid, strict=True))
-        prefix = patches[0][:1, :prefixes].expand(len(tokens), -1, -1)  # the same for every image: it depends on none
+        prefix = patches[0][:1, :prefixes].expand(tokens.shape[0], -1, -1)  # the same for every image: it depends on none
         states = torch.cat([prefix, tokens], 1)
         mask = torch.cat([seen.any(1, keepdim=True).expand(-1, prefixes), seen], 1)
         missing = 0 if states.shape[1] else 1
