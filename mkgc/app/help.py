@@ -17,6 +17,7 @@ VERBS = (
     "evaluate",
     "predict",
     "explain",
+    "export",
     "index",
     "search",
     "serve",

@@ -144,6 +144,7 @@ SERVE: Keys = {
     "upload_mb": Positive,
     "device": str,
 }
+EXPORT: Keys = {"checkpoint": str, "output": str, "trusted": list[str]}
 REPORT: Keys = {
     "runs": str | list[str] | None,
     "table": str | list[str] | None,

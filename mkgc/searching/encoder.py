@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mkgc.errors import ConfigError, DataError
+from mkgc.exported.manifest import is_export
+from mkgc.exported.runner import ExportedTowers
 from mkgc.images.decode import Fit
 from mkgc.searching.vectors import Rows
 
@@ -74,12 +76,16 @@ class TaskEncoder:
 def open_encoder(
     checkpoint: Path | str, device: str = "cpu", trusted: Iterable[str] = (), batch_size: int = 32
 ) -> SearchEncoder:
-    """The encoder of a checkpoint or of the folder of a run.
+    """The encoder of a checkpoint, of the folder of a run, or of one that `mkgc.export` wrote, which needs no torch.
 
     Raises:
         CheckpointError: There is none, or it is damaged.
         ConfigError: Its task has no vectors to search by, or there is no such device.
     """
+    if is_export(checkpoint):
+        if device not in ("cpu", "auto"):
+            raise ConfigError(f"device={device}: exported towers run on the CPU; leave it out, or give the checkpoint")
+        return ExportedTowers(checkpoint, batch_size)
     from mkgc.inference import load
 
     return TaskEncoder(load(checkpoint, device, trusted=trusted).task, batch_size)

@@ -1,0 +1,1 @@
+"""Two towers as ONNX files: their export, and what runs them without torch."""
