@@ -15,6 +15,7 @@ $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(RUN) --constraint constraints.txt \
 		-e '.[dev,tensorboard]'
+	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --constraint constraints.txt --no-deps cn-clip  # pins an old lmdb
 	@touch $@
 
 install: $(VENV)/.ready  ## create .venv and install the project with its tools

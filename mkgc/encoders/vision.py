@@ -101,7 +101,9 @@ class VisionEncoder(Encoder):
         patches = [self._patches(at_least_one(group.pixels)) for group in groups]
         laid = [unpack(part[:, prefixes:], group.slots) for part, group in zip(patches, groups, strict=True)]
         tokens, seen = (torch.cat(parts, 1) for parts in zip(*laid, strict=True))
-        prefix = patches[0][:1, :prefixes].expand(tokens.shape[0], -1, -1)  # the same for every image: it depends on none
+        prefix = patches[0][:1, :prefixes].expand(
+            tokens.shape[0], -1, -1
+        )  # the same for every image: it depends on none
         states = torch.cat([prefix, tokens], 1)
         mask = torch.cat([seen.any(1, keepdim=True).expand(-1, prefixes), seen], 1)
         missing = 0 if states.shape[1] else 1

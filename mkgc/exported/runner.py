@@ -58,7 +58,9 @@ class ExportedTowers:
         try:
             return Tokenizer.from_state(self._manifest.tokenizer)
         except Exception as error:  # damaged contents raise nearly anything
-            raise CheckpointError(f"the tokeniser in '{self._folder}' is damaged: export the checkpoint again") from error
+            raise CheckpointError(
+                f"the tokeniser in '{self._folder}' is damaged: export the checkpoint again"
+            ) from error
 
     @cached_property
     def _text(self) -> Any:
@@ -79,7 +81,9 @@ class ExportedTowers:
         try:
             runtime = import_module("onnxruntime")
         except ImportError as error:
-            raise ConfigError("exported towers need onnxruntime, which is not installed: pip install mkgc[onnx]") from error
+            raise ConfigError(
+                "exported towers need onnxruntime, which is not installed: pip install mkgc[onnx]"
+            ) from error
         return runtime.InferenceSession(str(self._folder / name), providers=["CPUExecutionProvider"])
 
 

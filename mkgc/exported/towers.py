@@ -89,7 +89,7 @@ def _check(task: Any) -> None:
         try:
             __import__(package)
         except ImportError as error:
-            raise ConfigError(f"an export needs {package}, which is not installed: pip install mkgc[onnx]") from error
+            raise ConfigError(f"an export needs {package}, which is not there: pip install mkgc[onnx]") from error
 
 
 def _write(task: Any, digest: str, folder: Path) -> None:
