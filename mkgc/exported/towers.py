@@ -83,7 +83,7 @@ def _check(task: Any) -> None:
         raise ConfigError(
             f"there are no two towers to export in this checkpoint: its backbone is a {type(backbone).__name__}"
         )
-    if not isinstance(task, EmbeddingTask) or len(task.processor.settings.images) != 1:
+    if len(task.processor.settings.images) != 1 or not isinstance(task, EmbeddingTask):
         raise ConfigError(f"{type(task).__name__} gives texts and images no vectors of one space to be exported")
     for package in ("onnxscript", "onnxruntime"):
         try:
