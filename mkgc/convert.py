@@ -1,8 +1,8 @@
 """`python -m mkgc.convert task=NAME input=FILE output=OUT.ckpt …`: released weights as a checkpoint.
 
-They are those of MKGformer, or, of a task that pretrains with a graph, of KLMo.
+They are those of MKGformer, or, of a task that pretrains with a graph, of KLMo; of retrieval, Chinese-CLIP's.
 
-All sizes are read off the names and shapes; only the number of heads cannot be.
+All sizes are read off the names and shapes; only the number of heads cannot be, of MKGformer and KLMo.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mkgc.data.processor import Processor
+    from mkgc.released.chinese_clip import ReleasedTowers
     from mkgc.released.conversion import ReleasedTask
     from mkgc.released.klmo_conversion import ReleasedPretraining
     from mkgc.training.task import Task
@@ -43,15 +44,45 @@ def convert(config: DictConfig) -> str:
     """
     from hydra.utils import instantiate
 
-    from mkgc.released.conversion import ReleasedTask
     from mkgc.training.checkpoint import save
 
     check_output(config.output, Path(config.input))
     released = instantiate(config.released)
-    state = _read(config, released)
-    build = _mkgformer if isinstance(released, ReleasedTask) else _klmo
-    save(build(config, released, state), config.output)
+    save(_built(config, released), config.output)
     return str(released.system)
+
+
+def _built(config: DictConfig, released: ReleasedTask | ReleasedPretraining | ReleasedTowers) -> Task:
+    """The network of the configured task, with the released weights."""
+    from mkgc.released.chinese_clip import ReleasedTowers
+    from mkgc.released.conversion import ReleasedTask
+
+    if isinstance(released, ReleasedTowers):
+        return _chinese_clip(config, released)
+    state = _read(config, released)
+    if isinstance(released, ReleasedTask):
+        return _mkgformer(config, released, state)
+    return _klmo(config, released, state)
+
+
+def _chinese_clip(config: DictConfig, released: ReleasedTowers) -> Task:
+    """Both towers, which their configuration reads, and what they were trained to read."""
+    from mkgc.data.dataset import read_dataset
+    from mkgc.training.checkpoint import build_task
+
+    place = {"weights": config.input}
+    tokens = {
+        "_target_": "mkgc.released.chinese_clip.tokens",
+        "_partial_": True,
+        **place,
+        "vocabulary": config.tokenizer,
+    }
+    config.size = {"lr": config.size.lr, "tokenizer": tokens}
+    config.backbone = released.backbone(config.input)
+    OmegaConf.update(config, "data.images", {"image": released.image_size(config.input)}, merge=False)
+    dataset = read_dataset(config)
+    dataset.show()
+    return build_task(config, dataset.processor)
 
 
 def _mkgformer(config: DictConfig, released: ReleasedTask, state: Mapping[str, Tensor]) -> Task:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -65,6 +65,31 @@ class ChineseCLIP:
         return without_prefix(self.state, f"{name}.")
 
 
+class ReleasedTowers:
+    """What `mkgc.convert` makes a checkpoint of: its backbone's configuration reads all of it."""
+
+    system: ClassVar[str] = "Chinese-CLIP"
+
+    def image_size(self, weights: str) -> int:
+        """The pixels of a side that the vision encoder has positions for.
+
+        Raises:
+            CheckpointError: There are no such weights.
+        """
+        return int(ChineseCLIP.of(weights).vision["img_size"])
+
+    def backbone(self, weights: str) -> dict[str, Any]:
+        """The configuration of both towers, as `conf/backbone/chinese_clip.yaml` has it."""
+        parts = {"text": "text_tower", "vision": "vision_tower", "space": "space"}
+        return {
+            "_target_": "mkgc.models.dual_encoder.DualEncoder",
+            "inputs": ["text", "images"],
+            "dim": None,
+            "lock_projections": True,
+            **{key: {"_target_": f"{__name__}.{name}", "weights": weights} for key, name in parts.items()},
+        }
+
+
 def text_tower(weights: str, dropout: PartialShare | None = None, vocabulary: int | None = None) -> TextEncoder:
     """The text encoder; ``vocabulary`` is the number of the tokeniser's pieces.
 
@@ -109,19 +134,20 @@ def space(weights: str) -> dict[str, Tensor]:
 
 
 def tokens(texts: Iterable[str], weights: str, vocabulary: str | None = None) -> Tokenizer:
-    """The tokeniser of a folder, or with a ``vocabulary`` (``vocab.txt``), that of its word pieces.
+    """The tokeniser beside the weights, or of a ``vocabulary``: word pieces (``vocab.txt``), a folder or a hub name.
 
     Raises:
         ConfigError: There is none.
     """
-    if vocabulary is None and Path(weights).is_dir():
-        return pretrained(texts, weights)
-    if vocabulary is None or not Path(vocabulary).is_file():
+    if vocabulary is None and not Path(weights).is_dir():
         raise ConfigError(
-            "a file of cn_clip has no tokeniser, and none is "
-            f"{'named' if vocabulary is None else f'at {vocabulary!r}'}: give its word pieces, vocab.txt of "
-            "the package cn-clip (size.tokenizer.vocabulary=…/cn_clip/clip/vocab.txt)"
+            f"'{weights}' has no tokeniser beside it: give the word pieces, vocab.txt of the package cn-clip "
+            "(size.tokenizer.vocabulary=…/cn_clip/clip/vocab.txt)"
         )
+    if vocabulary is None or Path(vocabulary).suffix != ".txt":
+        return pretrained(texts, vocabulary or weights)
+    if not Path(vocabulary).is_file():
+        raise ConfigError(f"no word pieces at '{vocabulary}'")
     from transformers import BertTokenizer
 
     loaded = BertTokenizer(vocab=vocabulary)

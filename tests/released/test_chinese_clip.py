@@ -19,6 +19,7 @@ from mkgc.encoders.resnet import ResNetEncoder
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.models.dual_encoder import DualEncoder
 from mkgc.released import chinese_clip
+from mkgc.training.checkpoint import open_trained
 from mkgc.training.trust import Trust
 from tests.conftest import composed
 
@@ -208,9 +209,26 @@ def test_a_folder_without_weights_or_words_and_a_file_without_word_pieces_are_sa
         chinese_clip.vision_tower(str(tmp_path))
     with pytest.raises(CheckpointError, match="no file of weights at"):
         chinese_clip.vision_tower(str(tmp_path / "none.pt"))
-    with pytest.raises(ConfigError, match="size.tokenizer.vocabulary"):
+    with pytest.raises(ConfigError, match="size.tokenizer.vocabulary=|no tokeniser beside it"):
         chinese_clip.tokens([], str(tmp_path / "clip_cn.pt"))
     of_transformers(tmp_path)
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"no config\.json that can be read"):
         chinese_clip.text_tower(str(tmp_path))
+
+
+def test_released_weights_become_a_checkpoint_of_retrieval(
+    captions_root: Path, texts: Text, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    theirs = of_cn_clip(tmp_path / "clip_cn.pt")
+    (tmp_path / "vocab.txt").write_text("\n".join(PIECES), encoding="utf-8")
+    files = f"input={tmp_path}/clip_cn.pt", f"output={tmp_path}/ours.ckpt", f"tokenizer={tmp_path}/vocab.txt"
+    data = "data=jsonl", f"data.root={captions_root}", "data.max_length=16"
+    code, out, err = run("convert", "task=retrieval", *files, *data)
+    assert (code, err) == (0, "")
+    assert "converted: retrieval of the released Chinese-CLIP" in out
+    (tmp_path / "clip_cn.pt").unlink()
+    model, _ = open_trained(tmp_path / "ours.ckpt")
+    assert model.processor.settings.images == {"image": 32}
+    backbone = model.backbone
+    check_same(backbone, texts, pictures(32), lambda text: theirs.encode_text(text.ids), theirs.encode_image)
