@@ -121,8 +121,8 @@ def test_the_console_script_lists_its_verbs(
     with pytest.raises(SystemExit, match="2"):
         __main__.main()
     assert (
-        "no command 'trian'; choose train, evaluate, predict, explain, check, prepare, convert, report"
-        in capsys.readouterr().out
+        "no command 'trian'; choose train, evaluate, predict, explain, export, index, search, serve, check, prepare, "
+        "convert, report" in capsys.readouterr().out
     )
 
 
