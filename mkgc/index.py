@@ -43,7 +43,6 @@ def index(config: DictConfig) -> dict[str, Any]:
     check_keys(config, INDEX)
     root, target = Path(config.images), Path(config.output)
     check_output_folder(config.output)
-    from mkgc.app.devices import find_device
     from mkgc.searching.building import build, discard
     from mkgc.searching.encoder import open_encoder
     from mkgc.searching.folder import list_images
@@ -51,7 +50,6 @@ def index(config: DictConfig) -> dict[str, Any]:
     from mkgc.searching.vectors import index_rows, load_faiss, recall
 
     load_faiss("an index of images")
-    find_device(config.device)
     files = list_images(root, besides=target)
     encoder = open_encoder(config.checkpoint, config.device, config.trusted, config.batch_size)
     _check_target(target, root, encoder.digest, config.checkpoint)

@@ -175,7 +175,6 @@ def test_a_changed_bit_is_one_line(run: Run, indexed: Path) -> None:
         (["output=run/best.ckpt"], "run/best.ckpt is a file, and a folder is wanted"),
         (["kind=best"], "kind=best"),
         (["batch_size=0"], "batch_size=0"),
-        (["device=abacus"], "abacus"),
     ],
 )
 def test_what_cannot_be_indexed_is_one_line(
