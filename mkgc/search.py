@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from mkgc.app.command import exit_on_user_error, require, require_one, run
 from mkgc.app.config import check_keys
-from mkgc.app.files import check_output, only_contents, write_json
+from mkgc.app.files import check_output, json_text, only_contents, write_whole
 from mkgc.app.keys import SEARCH
 from mkgc.app.overrides import in_quotes
 from mkgc.app.packages import CONF
@@ -50,7 +50,7 @@ def search(config: DictConfig) -> dict[str, Any]:
 
         draw_sheet(query if by_text else f"like {query}", answer["results"], Path(config.sheet))
     if config.output is not None:
-        write_json(Path(config.output), answer)
+        write_whole(Path(config.output), json_text(answer, ensure_ascii=False, indent=2) + "\n")
     return answer
 
 

@@ -25,7 +25,7 @@ from mkgc.searching.words import WORDS, choose
 STATUS = {"busy": 503, "nothing": 404, "large": 413}
 """HTTP's number for the code of a problem; 400 for others."""
 
-CODES = {404: "nothing", 405: "nothing", 413: "large"}
+CODES = {404: "nothing", 405: "nothing", 413: "large", 503: "busy"}
 """The code of a problem for HTTP's number of it."""
 
 
@@ -46,8 +46,8 @@ def create_app(service: Service, top_k: int, most_bytes: int, hosts: Collection[
 def _add_page(app: FastAPI, service: Service, top_k: int) -> None:
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def page(request: Request, q: Annotated[str, Query()] = "") -> HTMLResponse:
-        found = answered(await service.by_text(q, top_k)).results if "q" in request.query_params else None
-        return _page(request, found=found, text=q)
+        hits = await service.by_text(q, top_k) if "q" in request.query_params else None
+        return _page(request, found=hits and answered(service, hits).results, text=q)
 
     @app.post("/", response_class=HTMLResponse, include_in_schema=False)
     async def page_by_image(request: Request, image: Annotated[UploadFile, Form()]) -> HTMLResponse:
@@ -56,7 +56,7 @@ def _add_page(app: FastAPI, service: Service, top_k: int) -> None:
             raise QueryError("upload_none", "no file was chosen")
         hits, pixels = await service.by_image(content, top_k)
         seen = base64.b64encode(jpeg(Image.fromarray(pixels.transpose(1, 2, 0)))).decode()
-        return _page(request, found=answered(hits).results, seen=f"data:image/jpeg;base64,{seen}")
+        return _page(request, found=answered(service, hits).results, seen=f"data:image/jpeg;base64,{seen}")
 
     @app.get("/images/{number}")
     async def image(number: int, small: bool = False) -> Response:

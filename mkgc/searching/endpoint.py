@@ -32,7 +32,8 @@ class Found(BaseModel):
     rank: int = Field(description="1 for the best")
     score: float = Field(description="cosine similarity, between -1 and 1")
     image: str = Field(description="its name below the folder of images")
-    url: str = Field(description="where a JPEG of it is served; it may have gone since it was indexed")
+    url: str = Field(description="where a JPEG of it is served")
+    missing: bool = Field(description="whether it has gone since it was indexed")
 
 
 class Answer(BaseModel):
@@ -62,7 +63,7 @@ def endpoint(service: Service, top_k: int) -> APIRouter:
     @router.post("/search")
     async def search(question: Question) -> Answer:
         """The images nearest to a text."""
-        return answered(await service.by_text(question.text, question.top_k or top_k))
+        return answered(service, await service.by_text(question.text, question.top_k or top_k))
 
     @router.get("/search")
     async def search_by_address(text: Annotated[Text, Query()], top_k: Annotated[TopK, Query()] = top_k) -> Answer:
@@ -75,7 +76,7 @@ def endpoint(service: Service, top_k: int) -> APIRouter:
     ) -> Answer:
         """The images nearest to an image."""
         hits, _ = await service.by_image(await image.read(), top_k or MOST)
-        return answered(hits)
+        return answered(service, hits)
 
     @router.get("/index")
     async def index() -> State:
@@ -85,14 +86,15 @@ def endpoint(service: Service, top_k: int) -> APIRouter:
     return router
 
 
-def answered(hits: Sequence[Hit]) -> Answer:
+def answered(service: Service, hits: Sequence[Hit]) -> Answer:
     """Found images in the form of the endpoint."""
-    return Answer(
-        results=[
-            Found(rank=rank, score=round(hit.score, 6), image=printed(hit.name), url=f"/images/{hit.number}")
-            for rank, hit in enumerate(hits, start=1)
-        ]
-    )
+    return Answer(results=[_found(service, rank, hit) for rank, hit in enumerate(hits, start=1)])
+
+
+def _found(service: Service, rank: int, hit: Hit) -> Found:
+    missing = not service.searcher.path(hit.number).is_file()
+    name, url = printed(hit.name), f"/images/{hit.number}"
+    return Found(rank=rank, score=round(hit.score, 6), image=name, url=url, missing=missing)
 
 
 def printed(name: str) -> str:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -56,28 +58,37 @@ def test_the_content_tells_an_image_and_broken_ones_are_reported(run: Run, colou
     assert "no suffix" in names(folder.parent / "found")
 
 
-def test_what_was_done_before_a_kill_is_not_done_again(
-    run: Run, colours: Colours, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(building, "CHUNK", 2)
-    embed = colours.embed_images
+KILLED = """
+import os, signal, sys
+import numpy as np
+from mkgc.searching import building, encoder
+from tests.searching.conftest import Colours
 
-    def killed(pixels: np.ndarray) -> np.ndarray:
-        if colours.images >= 4:
-            os._exit(9)
-        return embed(pixels)
+class Killed(Colours):
+    def embed_images(self, pixels):
+        if self.images >= 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed_images(pixels)
 
-    monkeypatch.setattr(colours, "embed_images", killed)
-    if (child := os.fork()) == 0:
-        run(*COMMAND)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+building.CHUNK = 2
+encoder.open_encoder = lambda *_, **__: Killed()
+from mkgc.index import main
+sys.argv[1:] = ["checkpoint=run", "images=images", "output=found"]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_what_was_done_before_a_kill_is_not_done_again(run: Run, colours: Colours, folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=folder.parent, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
     log = folder.parent / "found" / "building" / "images.jsonl"
     with log.open("ab") as file:
         file.write(b'["half a li')
     with (log.parent / "vectors.f32").open("ab") as file:
         file.write(b"\0" * 20)
     assert "the index is not finished" in said(run("search", "index=found", "text=red")[2])
-    monkeypatch.setattr(colours, "embed_images", embed)
     assert run(*COMMAND)[0] == 0
     assert colours.images == 2
     whole = ImageIndex(folder.parent / "found")

@@ -14,6 +14,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from mkgc.images.decode import KINDS
+from mkgc.reports.pages import render
+from mkgc.searching import guard
+from mkgc.searching.endpoint import Found, printed
+from mkgc.searching.words import CHINESE, ENGLISH, WORDS
 from tests.conftest import said
 from tests.searching.server import LIMIT, Server, shown
 
@@ -24,12 +29,13 @@ def png(colour: tuple[int, int, int], side: int = 8) -> bytes:
     return out.getvalue()
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A part of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def bomb(side: int) -> bytes:
     """A PNG of a few hundred bytes whose header says that it has so many pixels a side."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0" * 10_000)), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
@@ -75,9 +81,6 @@ def test_the_page_speaks_chinese_and_english(
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    from mkgc.images.decode import KINDS
-    from mkgc.searching.words import CHINESE, ENGLISH
-
     assert ENGLISH.keys() == CHINESE.keys()
     assert {f"image {kind}" for kind in KINDS if kind != "missing"} <= ENGLISH.keys()
 
@@ -159,6 +162,30 @@ def test_hostile_uploads_are_refused(served: Server, content: bytes, status: int
     assert served.get("/api/index").status_code == 200
 
 
+def test_a_picture_whose_text_unpacks_to_a_hundred_megabytes_is_refused(served: Server) -> None:
+    text = zlib.compress(b"\0" * 70_000_000)
+    picture = png((1, 2, 3))
+    hostile = picture[:33] + chunk(b"zTXt", b"a\0\0" + text) + picture[33:]
+    answer = served.post("/api/search/image", files={"image": ("a.png", hostile)})
+    assert (answer.status_code, "truncated" in answer.text) == (400, True)
+
+
+def test_a_crowd_of_uploads_is_told_to_wait_while_texts_are_answered(
+    served: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "UPLOADS", 0)
+    answer = served.post("/api/search/image", files={"image": ("a.png", png((1, 2, 3)))})
+    assert (answer.status_code, answer.json()) == (503, {"error": "Too many questions at once: ask again in a moment."})
+    assert served.get("/api/search", params={"text": "red"}).status_code == 200
+
+
+def test_an_address_of_two_hundred_thousand_signs_is_refused(served: Server) -> None:
+    with socket.create_connection(("127.0.0.1", served.base_url.port)) as connection:
+        connection.sendall(b"GET /?q=" + b"x" * 100_000)
+        assert connection.recv(20).startswith(b"HTTP/1.1 400")
+    assert served.get("/api/index").status_code == 200
+
+
 def test_a_form_without_a_file_and_with_many_is_refused(served: Server) -> None:
     empty = served.post("/", files={"image": ("", b"")})
     assert empty.status_code in (400, 422)
@@ -179,12 +206,8 @@ def test_what_is_typed_and_what_files_are_called_is_escaped(served: Server) -> N
 
 
 def test_names_of_files_are_escaped() -> None:
-    from mkgc.reports.pages import render
-    from mkgc.searching.endpoint import answered
-    from mkgc.searching.searcher import Hit
-    from mkgc.searching.words import WORDS
-
-    found = answered([Hit(0, '"><img src=x onerror=alert(1)>\u202e.png', 0.5), Hit(1, "\udcff.png", 0.1)]).results
+    names = ('"><img src=x onerror=alert(1)>\u202e.png', "\udcff.png")
+    found = [Found(rank=1, score=0.5, image=printed(name), url="/images/0", missing=False) for name in names]
     values = {"text": "", "seen": None, "problem": None, "count": 1, "longest": 9, "found": found}
     page = render("search.html", language="en", words=WORDS["en"], **values)
     assert "<img src=x" not in page
@@ -218,8 +241,12 @@ def test_an_image_removed_after_indexing_leaves_its_place_empty(served: Server) 
     (served.folder / "green-200.png").unlink()
     (served.folder / "green-250.png").write_text("<script>")
     answer = served.get("/api/search", params={"text": "green", "top_k": 2}).json()
-    assert len(answer["results"]) == 2
+    assert {one["image"]: one["missing"] for one in answer["results"]} == {
+        "green-200.png": True,
+        "green-250.png": False,
+    }
     assert [served.get(one["url"]).status_code for one in answer["results"]] == [404, 404]
+    assert "This image is no longer there." in served.get("/", params={"q": "green"}).text
 
 
 @pytest.mark.slow
