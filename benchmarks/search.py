@@ -34,14 +34,13 @@ def main() -> None:
     """One of the three."""
     match sys.argv[1:]:
         case ["vectors", *sizes]:
-            rows = [row for size in map(int, sizes or SIZES) for row in vectors(size)]
-            head = ("images", "index", "p50, ms", "p99, ms", "recall of images", "of texts", "built in, s")
-            _fill("vectors", head, rows)
+            head = ["images", "index", "p50, ms", "p99, ms", "recall of images", "of texts", "built in, s"]
+            _fill("vectors", head, [row for size in map(int, sizes or SIZES) for row in vectors(size)])
         case ["images", checkpoint, folder]:
-            head = ("images", "decoded alone, a second", "indexed, a second", "of that the model alone, a second")
+            head = ["images", "decoded alone, a second", "indexed, a second", "the model alone, a second"]
             _fill("images", head, [images(Path(checkpoint), Path(folder))])
         case ["load", index]:
-            _fill("load", ("asked", "answered in a second", "p50, ms", "p99, ms"), load(Path(index)))
+            _fill("load", ["asked", "answered in a second", "p50, ms", "p99, ms"], load(Path(index)))
         case _:
             raise SystemExit(__doc__)
 
