@@ -15,7 +15,7 @@ from typing import Any
 from mkgc.data.formats import fields, jsonl
 from mkgc.data.formats.converted import Placed
 from mkgc.data.formats.filenames import encode
-from mkgc.data.formats.lmdb_values import lmdb_file, opened, value
+from mkgc.data.formats.lmdb_values import lmdb_file, read_values
 from mkgc.data.formats.plain_pickle import read_plain
 from mkgc.data.formats.text_files import find, read_lines
 from mkgc.errors import DataError
@@ -77,11 +77,9 @@ def _of_table(path: Path) -> Iterator[Encoded]:
 
 
 def _of_database(path: Path) -> Iterator[Encoded]:
-    with opened(path) as transaction:
-        for key, text in transaction.cursor():
-            name = bytes(key).decode("utf-8", "replace")
-            if name != NUMBER_OF_IMAGES:
-                yield Encoded(name, bytes(text).decode("ascii", "replace"), f"{path}: {name}")
+    for key, text in read_values(path):
+        if key != NUMBER_OF_IMAGES:
+            yield Encoded(key, text.decode("ascii", "replace"), f"{path}: {key}")
 
 
 def _of_texts(path: Path, folder: str) -> Iterator[Placed]:
@@ -100,18 +98,19 @@ def _of_texts(path: Path, folder: str) -> Iterator[Placed]:
 
 def _of_pairs(path: Path, folder: str) -> Iterator[Placed]:
     """The texts of a database of pairs: pairs of one text are one record."""
+    values = dict(read_values(path))
+    counted = values.get(NUMBER_OF_PAIRS, b"")
+    if not counted.isdigit():
+        raise DataError(f"'{NUMBER_OF_PAIRS}' must be a number, not {counted!r:.40}", path)
     texts: dict[Any, tuple[str, list[Any], str]] = {}
-    with opened(path) as transaction:
-        counted = value(transaction, NUMBER_OF_PAIRS, path)
-        if not counted.isdigit():
-            raise DataError(f"'{NUMBER_OF_PAIRS}' must be a number, not {counted!r:.40}", path)
-        for number in range(int(counted)):
-            place = f"{path}: {number}"
-            image, name, text = _pair(value(transaction, str(number), path), place)
-            known, images, _ = texts.setdefault(name, (text, [], place))
-            if known != text:
-                raise DataError(f"the id '{name!s:.40}' is that of another text, too ({texts[name][2]})", place)
-            images.append(image)
+    for key in map(str, range(int(counted))):
+        if key not in values:
+            raise DataError(f"there is no pair {key} of {int(counted):,}", path)
+        image, name, text = _pair(values[key], place := f"{path}: {key}")
+        known, images, first = texts.setdefault(name, (text, [], place))
+        if known != text:
+            raise DataError(f"the id '{name!s:.40}' is that of another text, too ({first})", place)
+        images.append(image)
     for name, (text, images, place) in texts.items():
         yield _record(name, text, images, folder), place
 

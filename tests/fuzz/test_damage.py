@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import random
 import tarfile
 import zipfile
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from mkgc.data.context import read_context
 from mkgc.data.formats import feature_tables, tsv
 from mkgc.data.knowledge_settings import KnowledgeSettings
 from mkgc.data.node_vectors import read_node_vectors
+from mkgc.data.settings import DataSettings
 from mkgc.images.store import SizedStore
 from mkgc.released.weights import read_tensors
 from mkgc.reports.errors import report_errors
@@ -32,6 +35,7 @@ from mkgc.tools import archive
 from mkgc.training.checkpoint import read
 from tasks.mner import twitter
 from tasks.mre import mnre
+from tasks.retrieval.source import CaptionSource
 from tests.fuzz.limits import failures
 from tests.test_report import finished, ranked
 
@@ -180,6 +184,52 @@ def stored(path: Path) -> None:
     path.with_suffix(".bin").write_bytes(bytes(4 * 3 * 8 * 8))
 
 
+def of_captions(path: Path) -> None:
+    rows = [{"id": str(i), "texts": {"zh": [f"狗{i}"], "en": ["dog"]}, "image": f"{i}.png"} for i in range(9)]
+    path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+
+
+def of_emoji(path: Path) -> None:
+    row = {"zh": "狗", "en": "dog", "zh_keywords": ["狗"], "en_keywords": ["pet"]}
+    rows = ({"id": f"{i}", "image": f"{i}.png"} | row for i in range(9))
+    path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+
+
+def of_flags(path: Path) -> None:
+    path.write_text("cca2\tname_en\tname_zh\n" + "".join(f"f{i}\tFlag {i}\t旗{i}\n" for i in range(9)))
+
+
+def of_flickr8k(path: Path) -> None:
+    path.write_text("".join(f"{i}.jpg#zhc#{n} 一只狗\n" for i in range(3) for n in range(3)))
+    for i, split in enumerate(("train", "val", "test")):
+        path.with_name(f"flickr8k{split}.txt").write_text(f"{i}\n")
+
+
+def of_texts(path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        rows = (f'{{"text_id": {i}, "text": "狗", "image_ids": [{i}]}}\n' for i in range(5))
+        path.with_name(f"{split}_texts.jsonl").write_text("".join(rows))
+
+
+def of_base64(path: Path) -> None:
+    of_texts(path)
+    path.write_text("".join(f"{i}\tUE5H{i}A==\n" for i in range(5)))
+
+
+def of_pairs(path: Path) -> None:
+    of_texts(path.parents[3] / "x")
+    (path.parents[3] / "train_texts.jsonl").unlink()
+    with lmdb.open(str(path.parent), map_size=1 << 20) as environment, environment.begin(write=True) as transaction:
+        for i in range(90):
+            transaction.put(str(i).encode(), pickle.dumps((i, i, "一只狗" * 5)))
+        transaction.put(b"num_samples", b"90")
+
+
+def captions_at(root: Path, form: str) -> None:
+    drawn = form in CaptionSource.drawn_formats
+    CaptionSource(DataSettings(str(root), format=form, split={"dev": 0.3, "test": 0.3, "seed": 0} if drawn else None))
+
+
 KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]] = {
     "zip": ("in/a.zip", zipped, lambda path: archive.unpack(path, path.parents[1] / "out")),
     "tar": ("in/a.tar.gz", tarred, lambda path: archive.unpack(path, path.parents[1] / "out")),
@@ -207,6 +257,13 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "mnre": ("txt/ours_train.txt", of_relations, relations_at),
     "twitter": ("train.txt", of_tags, lambda path: twitter.read(path.parent, "train", ())),
     "index": ("store/8.jsonl", stored, lambda path: SizedStore(path.parent, 8, path.parent).pixels()),
+    "captions": ("captions.jsonl", of_captions, lambda path: captions_at(path.parent, "captions")),
+    "emoji": ("emoji.jsonl", of_emoji, lambda path: captions_at(path.parent, "emoji_zh_keywords")),
+    "flags": ("countries.tsv", of_flags, lambda path: captions_at(path.parent, "flags")),
+    "flickr8k": ("flickr8kzhc.caption.txt", of_flickr8k, lambda path: captions_at(path.parent, "flickr8k_cn")),
+    "texts": ("train_texts.jsonl", of_texts, lambda path: captions_at(path.parent, "chinese_clip")),
+    "base64": ("train_imgs.tsv", of_base64, lambda path: captions_at(path.parent, "chinese_clip")),
+    "lmdb": ("lmdb/train/pairs/data.mdb", of_pairs, lambda path: captions_at(path.parents[3], "chinese_clip")),
     "figures": ("runs/one/metrics.json", run_at, exit_on_user_error),
     "settings": ("runs/one/config.yaml", run_at, exit_on_user_error),
     "curves": ("runs/one/curves/metrics.csv", curve_at, curves_of),

@@ -112,13 +112,14 @@ def test_coco_has_one_or_two_captions_an_image(tmp_path: Path) -> None:
 
 def test_flickr8k_cn_holds_what_was_published(real: Callable[[str], Path]) -> None:
     root = real("retrieval") / "flickr8k-cn"
-    read = source(root, "flickr8k_cn")
-    assert tuple(map(len, read.splits.values())) == PUBLISHED["flickr8k_cn"].counts["pairs"]
-    images = [len({pair.image for pair in part}) for part in read.splits.values()]
-    assert tuple(images) == PUBLISHED["flickr8k_cn"].counts["images"]
-    assert read.notes == ()
-    train = read.splits["train"]
-    assert (len({(p.text, p.image) for p in train}), len({p.text for p in train})) == (28_523, 22_775)
+    notes: list[Any] = []
+    read = {split: [record for record, _ in flickr8k(root, split, notes)] for split in ("train", "dev", "test")}
+    published = PUBLISHED["flickr8k_cn"].counts
+    assert tuple(map(len, read.values())) == published["pairs"]
+    assert tuple(len({one["image"] for one in part}) for part in read.values()) == published["images"]
+    assert notes == []
+    different = {(one["text"], one["image"]) for one in read["train"]}
+    assert (len(different), len({text for text, _ in different})) == (28_523, 22_775)
     translated = [record for record, _ in flickr8k(root, "test", [], translated=True)]
     assert len(translated) == len({record["id"] for record in translated}) == 5000
 

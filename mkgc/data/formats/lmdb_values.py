@@ -1,16 +1,18 @@
-"""Values of LMDB databases by their keys; databases that were cut short are refused before they are read."""
+"""Keys and values of LMDB databases, read by another process: a damaged database may end that, and is then refused."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO
 
+from mkgc.data.formats.lmdb_dump import LENGTH, NOT_INSTALLED, REFUSED
 from mkgc.errors import ConfigError, DataError
 
 FILE = "data.mdb"
+PROGRAM = Path(__file__).with_name("lmdb_dump.py")
 
 
 def lmdb_file(folder: Path) -> Path | None:
@@ -18,42 +20,44 @@ def lmdb_file(folder: Path) -> Path | None:
     return path if (path := folder / FILE).is_file() else None
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """A transaction that reads the database of a file.
+def read_values(path: Path) -> Iterator[tuple[str, bytes]]:
+    """All keys and values of a database's file, in the order of the keys.
 
     Raises:
         ConfigError: LMDB is not installed.
-        DataError: The file is no database, or was cut short: its pages are mapped, and a missing one would end the
-            process.
+        DataError: The file is no database, was cut short, or is damaged.
     """
-    try:
-        lmdb = import_module("lmdb")
-    except ImportError as error:
-        raise ConfigError(f"'{path}' needs LMDB, which is not installed: pip install mkgc[lmdb]") from error
-    try:
-        environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
-    except lmdb.Error as error:
-        raise DataError(f"is no LMDB: {error}", path) from None
-    try:
-        whole = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-        if path.stat().st_size < whole:
-            raise DataError(f"was cut short: {path.stat().st_size:,} bytes instead of {whole:,}", path)
-        with environment.begin(buffers=True) as transaction:
-            yield transaction
-    except lmdb.Error as error:
-        raise DataError(f"is damaged: {error}", path) from None
-    finally:
-        environment.close()
+    left = path.stat().st_size  # values lie in the file, each once: more of them go in a circle
+    command = [sys.executable, "-P", str(PROGRAM), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stderr is not None
+        try:
+            while (key := _part(reader.stdout, left)) is not None and (value := _part(reader.stdout, left)) is not None:
+                left -= len(key) + len(value)
+                yield key.decode("utf-8", "replace"), value
+            said = reader.stderr.read().decode("utf-8", "replace").strip()
+        except OverflowError:
+            raise DataError("is damaged: it holds more than its own size", path) from None
+        finally:
+            reader.kill()  # it may still be writing what nobody wants any longer
+    if reader.returncode == NOT_INSTALLED:
+        raise ConfigError(f"'{path}' needs LMDB, which is not installed: pip install mkgc[lmdb]")
+    if reader.returncode:
+        raise DataError(said if reader.returncode == REFUSED else "is damaged: reading it ended the process", path)
 
 
-def value(transaction: Any, key: str, path: Path) -> bytes:
-    """The value of a key.
+def _part(stream: IO[bytes], most: int) -> bytes | None:
+    """A key or a value; None at the end of the stream, or where it breaks off.
 
     Raises:
-        DataError: There is none.
+        OverflowError: It has more bytes than there may be.
     """
-    found = transaction.get(key.encode())
-    if found is None:
-        raise DataError(f"has no key '{key}'", path)
-    return bytes(found)
+    length = stream.read(LENGTH.size)
+    if len(length) < LENGTH.size:
+        return None
+    (count,) = LENGTH.unpack(length)
+    if count > most:
+        raise OverflowError
+    part = stream.read(count)
+    return part if len(part) == count else None
