@@ -16,6 +16,7 @@ from tasks.link_prediction.link_query import parse_query
 from tasks.mner import example as mner
 from tasks.mre import example as mre
 from tasks.relation_classification import example as linked
+from tasks.retrieval.example import parse_pairs
 from tests.fuzz.limits import failures
 
 WORDS = (
@@ -80,6 +81,7 @@ WHOLE = (
     {"text": "Ada, Bob! 罗马", "spans": [{"char": [10, 12], "type": "LOC"}]},
     {"text": "Ada met Bob", "mention": "Ada", "types": ["PER"], "entities": [{"char": [0, 3], "id": "ada"}]},
     {"text": "Ada met Bob", "head": "Ada", "tail": "Bob", "relation": "knows", "bag": "1", "entities": []},
+    {"texts": ["Ada in Rome", "罗马"], "image": ["a.png", "b.png"]},
     {"head": "e1", "relation": "near"},
     {"head": {"name": "Nu", "description": "a thing", "images": ["a.png"]}, "tail": "e2"},
 )
@@ -91,6 +93,7 @@ PARSERS = (
     mner.parse_labelled,
     typing.parse_labelled,
     linked.parse_labelled,
+    parse_pairs,
 )
 
 
