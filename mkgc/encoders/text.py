@@ -32,7 +32,8 @@ WORDED = ("model_type", "hidden_act", "position_embedding_type", "dtype")
 class TextEncoder(Encoder):
     """T-Encoder: embeddings, then post-norm layers; fusions take the last ones over.
 
-    With ``feature_dim``, texts may bring so many features a token, whose projection is added to the embeddings.
+    With ``feature_dim``, texts may bring so many features a token, whose projection is added to the embeddings. It has
+    no bias, so that a token whose features are all 0 is read as one without.
 
     Raises:
         ConfigError: The model is not of the BERT family.
@@ -51,11 +52,9 @@ class TextEncoder(Encoder):
         self.embeddings = model.embeddings
         self.layers = nn.ModuleList(TextLayer(block) for block in layers)
         self.width: int = model.config.hidden_size
-        self.feature_dim = feature_dim
+        self.feature_dim: int | None = None
         if feature_dim is not None:
-            self.project_features = nn.Linear(feature_dim, model.embeddings.word_embeddings.embedding_dim)
-            nn.init.normal_(self.project_features.weight, std=model.config.initializer_range)
-            nn.init.zeros_(self.project_features.bias)
+            self.add_features(feature_dim)
 
     @property
     def words(self) -> nn.Embedding | ExtendedEmbedding:
@@ -68,6 +67,19 @@ class TextEncoder(Encoder):
             raise ConfigError("the text encoder has been given new tokens already")
         self.embeddings.word_embeddings = extended = ExtendedEmbedding(self.words, new_tokens)
         return extended
+
+    def add_features(self, dim: int) -> None:
+        """Lets texts bring so many features a token, if they do not yet.
+
+        Raises:
+            ConfigError: They bring another number of them.
+        """
+        if self.feature_dim not in (None, dim):
+            raise ConfigError(f"the text encoder reads {self.feature_dim} features a token, and is given {dim}")
+        if self.feature_dim is None:
+            self.project_features = nn.Linear(dim, self.words.weight.shape[1], bias=False)
+            nn.init.normal_(self.project_features.weight, std=self.config.initializer_range)
+            self.feature_dim = dim
 
     @property
     def learns_tokens(self) -> bool:

@@ -53,7 +53,7 @@ def embedded(model: TextEncoder, ids: Any, segments: Any, positions: Any, featur
         out[b, t] = parts.word_embeddings.weight[ids[b, t]] + parts.token_type_embeddings.weight[segments[b, t]]
         out[b, t] += parts.position_embeddings.weight[first + positions[b, t]]
         if features is not None:
-            out[b, t] += model.project_features.weight @ features[b, t] + model.project_features.bias
+            out[b, t] += model.project_features.weight @ features[b, t]
     return parts.LayerNorm(out)
 
 
