@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError, DataError
 from mkgc.images import unpacked
 from tasks.retrieval.source import CaptionSource
+from tests.conftest import TINY, said
 
 TEXTS = [
     {"text_id": 7, "text": "一只红狗", "image_ids": [1]},
@@ -208,3 +210,23 @@ def test_unpacking_leaves_all_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "there" / "train").mkdir()
     with pytest.raises(DataError, match="was not unpacked from source: move it away"):
         unpacked.unpack_images(tmp_path / "there" / "train", tmp_path / "source", images)
+
+
+def test_check_counts_what_is_there_and_names_what_is_broken(run: Callable[..., Any], tmp_path: Path) -> None:
+    lines = f"2\t{base64.b64encode(IMAGES['2']).decode()}\n1\t!\n3\t{base64.b64encode(IMAGES['1']).decode()}\n"
+    words = ["task=retrieval", "data=chinese_clip", f"data.root={text_files(tmp_path, lines=lines)}"]
+    code, out, err = run("check", *words, *TINY, "output=out")
+    findings = {one["text"] for one in json.loads((tmp_path / "out" / "report.json").read_text())["findings"]}
+    assert (code, err) == (0, "")
+    broken = "images that cannot be unpacked, and are missing: "
+    assert any(one.startswith(f"{broken}{tmp_path}/train_imgs.tsv:2 (image 1): is no base64") for one in findings)
+    assert "images that no caption names: 3 (unpacked/dev/3.png, unpacked/test/3.png, unpacked/train/3.png)" in findings
+    assert "2 of 3 pairs of train are left out: their image cannot be used" in findings
+    assert "Counts" in out
+
+
+def test_what_cannot_be_used_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
+    text_files(tmp_path, [TEXTS[0], {"text_id": 9, "text": "无图", "image_ids": []}])
+    code, out, err = run("check", "task=retrieval", "data=chinese_clip", f"data.root={tmp_path}", *TINY)
+    assert (code, out) == (2, "")
+    assert said(err) == f"{tmp_path}/train_texts.jsonl:2: the text 9 has no image: 'image_ids' is empty"
