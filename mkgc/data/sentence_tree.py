@@ -1,0 +1,180 @@
+"""Sentence trees: a text with the neighbours of its words, as branches behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from mkgc.batch import Text
+from mkgc.data.processor import pad, text_batch
+from mkgc.data.tokens import Tokenizer
+from mkgc.data.word_graph import NO_WORD, Adjacency, WordGraph
+
+Numbers = Int[np.ndarray, " T"]
+
+
+@dataclass(frozen=True)
+class SentenceTree:
+    """The pieces of a text and of what its words' neighbours are called, in the order in which they are read.
+
+    ``positions`` are soft: the sentence counts on, and a branch goes on from the last piece of its word. ``owner`` is
+    the number of the word that a piece is of, or whose branch it is in; ``branch`` is 0 in the sentence, and in a
+    branch its number among those of its word, from 1 on. ``node`` is the word of the graph whose images a piece
+    shows, -1 where there is none. ``cut`` counts the characters of the text that are not read.
+    """
+
+    ids: Numbers
+    positions: Numbers
+    owner: Numbers
+    branch: Numbers
+    node: Numbers
+    cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class _Pieces(NamedTuple):
+    """Pieces in columns: id, position, owner, branch, node."""
+
+    ids: Numbers
+    positions: Numbers
+    owner: Numbers
+    branch: Numbers
+    node: Numbers
+
+
+class TreeBuilder:
+    """Builds sentence trees of texts: ``[CLS]``, the text's characters with branches, ``[SEP]``.
+
+    Words of the graph are found in the text (:meth:`WordGraph.segment`), and their neighbours put behind them.
+    Words and names are spelled: each character is tokenised by itself. What is longer than ``max_length`` is cut at its
+    end, where a word or a branch ends, and ``[SEP]`` stays.
+
+    Source: K-BERT (Liu et al., 2020), section 3.2; PKG-Bert's released code, which takes the neighbours from an
+    unordered set, and cuts ``[SEP]`` off, too.
+    """
+
+    def __init__(self, graph: WordGraph, tokenizer: Tokenizer, max_length: int) -> None:
+        self.graph, self.tokenizer, self.max_length = graph, tokenizer, max_length
+        self._spelled: dict[str, list[int]] = {}
+        illustrated = graph.images.counts > 0
+        self._node = np.where(illustrated, np.arange(len(graph.words)), NO_WORD)
+        self._branches, self._offsets = self._spell_branches(graph.edges)
+
+    def build(self, text: str) -> SentenceTree:
+        """The tree of a text; white space is passed over."""
+        ids, owner, words = [self.tokenizer.start], [0], [NO_WORD]
+        segments = [one for one in self.graph.segment(text) if not text[one.start : one.end].isspace()]
+        spelled = self._spell(text)
+        for start, end, word in segments:
+            pieces = [piece for letter in spelled[start:end] for piece in letter]
+            ids += pieces
+            owner += [len(words)] * len(pieces)
+            words.append(word)
+        whole = _grow(np.array(ids), np.array(owner), np.array(words), self._node, self._branches, self._offsets)
+        room = self.max_length - 1
+        kept = len(whole.ids) if len(whole.ids) <= room else _last_end(whole, room)
+        tree = _Pieces(*(column[:kept] for column in whole))
+        read = int(tree.owner[-1])
+        cut = 0 if kept == len(whole.ids) else sum(end - start for start, end, _ in segments[read:])
+        last = int((tree.branch == 0).sum())
+        stop = _Pieces(*np.array([[self.tokenizer.stop], [last], [len(words)], [0], [NO_WORD]]))
+        done = _Pieces(*(np.concatenate(pair) for pair in zip(tree, stop, strict=True)))
+        return SentenceTree(done.ids, done.positions, done.owner, done.branch, done.node, cut)
+
+    def _spell(self, text: str) -> list[list[int]]:
+        """The pieces of each character."""
+        if new := [letter for letter in dict.fromkeys(text) if letter not in self._spelled]:
+            self._spelled.update(zip(new, self.tokenizer.pieces(new), strict=True))
+        return [self._spelled[letter] for letter in text]
+
+    def _spell_branches(self, edges: Adjacency) -> tuple[_Pieces, Int[np.ndarray, " n"]]:
+        """The pieces of all words' branches, word by word, and where those of each word begin.
+
+        Their positions are steps from the word's last piece, and their owner is not known.
+        """
+        names = [[piece for letter in self._spell(word) for piece in letter] for word in self.graph.words]
+        rows, offsets = [], [0]
+        for word in range(len(self.graph.words)):
+            for number, end in enumerate(edges.of(word).tolist(), start=1):
+                rows += [(piece, step, 0, number, self._node[end]) for step, piece in enumerate(names[end], start=1)]
+            offsets.append(len(rows))
+        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        return _Pieces(*table.T), np.array(offsets)
+
+
+def _grow(
+    ids: Numbers,
+    owner: Numbers,
+    words: Int[np.ndarray, " W"],
+    nodes: Int[np.ndarray, " N"],
+    branches: _Pieces,
+    offsets: Int[np.ndarray, " n"],
+) -> _Pieces:
+    """The pieces of a sentence, of which ``owner`` has the word of each, with the branches of its words behind them.
+
+    ``words`` are the numbers in the graph of the sentence's words; ``offsets`` say which branches those of the graph
+    have, ``nodes`` which of them have images.
+    """
+    known = np.flatnonzero(words >= 0)
+    starts, stops = offsets[words[known]], offsets[words[known] + 1]
+    sizes = stops - starts
+    taken = np.repeat(starts - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
+    hanging = np.repeat(known, sizes)
+    last = np.searchsorted(owner, known, "right") - 1
+    node = np.full(len(words), NO_WORD)
+    node[known] = nodes[words[known]]
+    sentence = _Pieces(ids, np.arange(len(ids)), owner, np.zeros_like(owner), node[owner])
+    grown = _Pieces(
+        branches.ids[taken],
+        np.repeat(last, sizes) + branches.positions[taken],
+        hanging,
+        branches.branch[taken],
+        branches.node[taken],
+    )
+    # Stable: of one owner the word comes first, then its branches as they are.
+    order = np.argsort(np.concatenate([owner, hanging]), kind="stable")
+    return _Pieces(*(np.concatenate(pair)[order] for pair in zip(sentence, grown, strict=True)))
+
+
+def _last_end(tree: _Pieces, room: int) -> int:
+    """How many of the first ``room`` pieces are of whole words and branches; all, where none but the mark is."""
+    begins = (np.diff(tree.owner) != 0) | (np.diff(tree.branch) != 0)
+    ends = np.flatnonzero(begins) + 1
+    return int(max((end for end in ends.tolist() if 1 < end <= room), default=room))
+
+
+def visible_pairs(
+    owner: Int[Tensor, "B T"], branch: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+) -> Bool[Tensor, "B T T"]:
+    """The visible matrix: which pieces see each other.
+
+    Those of the sentence see each other and the branches of their own word; those of a branch see their branch and
+    their word. Padding is seen by none, and sees the sentence, so that its rows are no special case of attention.
+    """
+    sentence = branch == 0
+    one_word = owner[:, :, None] == owner[:, None]
+    one_branch = branch[:, :, None] == branch[:, None]
+    both = sentence[:, :, None] & sentence[:, None]
+    either = sentence[:, :, None] | sentence[:, None]
+    return (both | one_word & (one_branch | either)) & mask[:, None]
+
+
+def collate_trees(trees: Sequence[SentenceTree], pad_id: int, least: int = 0) -> Text:
+    """Trees as one batch with soft positions and a visible matrix, padded to the longest, at least to ``least``."""
+    text = text_batch([tree.ids.tolist() for tree in trees], pad_id, least)
+    columns = ([getattr(tree, name).tolist() for tree in trees] for name in ("positions", "owner", "branch"))
+    positions, owner, branch = (pad(rows, 0, text.ids.shape[1]) for rows in columns)
+    visible = visible_pairs(owner, branch, text.mask)
+    return Text(text.ids, text.mask, text.segments, positions=positions, visible=visible)
+
+
+def tree_nodes(trees: Iterable[SentenceTree], width: int) -> Int[Tensor, "B T"]:
+    """The word of the graph whose images each piece of a batch shows, -1 where there is none."""
+    return pad([tree.node.tolist() for tree in trees], NO_WORD, width)
