@@ -12,15 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mkgc.batch import Images, Knowledge, Part, Text
+from mkgc.data.hidden import HiddenPieces
 from tasks.knowledge_pretraining.features import Shown
-
-
-@dataclass(frozen=True)
-class HiddenPieces(Part):
-    """The places of hidden pieces, counted through all texts of the batch, and what they are."""
-
-    places: Int[Tensor, " K"]
-    targets: Int[Tensor, " K"]
 
 
 @dataclass(frozen=True)
@@ -70,13 +63,6 @@ def collate_spans(shown: Sequence[Shown]) -> Int[Tensor, "B M 2"]:
     """The spans of all mentions, padded to the sentence with the most, and at least to one."""
     most = max(1, *(len(one.spans) for one in shown))
     return torch.tensor([[*one.spans, *[(0, 0)] * (most - len(one.spans))] for one in shown])
-
-
-def collate_hidden(shown: Sequence[Shown], width: int) -> HiddenPieces:
-    """The hidden pieces of texts that are padded to a width."""
-    rows = [(row * width + place, piece) for row, one in enumerate(shown) for place, piece in one.targets.items()]
-    places, targets = torch.tensor(rows, dtype=torch.long).view(-1, 2).T
-    return HiddenPieces(places, targets)
 
 
 def collate_linked(shown: Sequence[Shown], most: int, own: bool) -> LinkedMentions:

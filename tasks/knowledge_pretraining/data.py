@@ -17,6 +17,7 @@ from mkgc.data.context import KnowledgeContext
 from mkgc.data.corpus import Corpus
 from mkgc.data.cutting import check_room, cut_words, describe_cut
 from mkgc.data.dataset import Dataset
+from mkgc.data.hidden import Draw, collate_hidden
 from mkgc.data.knowledge import piece_span
 from mkgc.data.masking import WordMasking, word_units
 from mkgc.data.processor import text_batch
@@ -30,7 +31,7 @@ from mkgc.images.loaded import LoadedImages
 from mkgc.training.samplers import epoch_of
 from tasks.knowledge_pretraining import batch
 from tasks.knowledge_pretraining.batch import PretrainingBatch
-from tasks.knowledge_pretraining.drawing import Draw, Drawing
+from tasks.knowledge_pretraining.drawing import Drawing
 from tasks.knowledge_pretraining.example import CorpusExample, parse_asked
 from tasks.knowledge_pretraining.features import SentenceFeatures, Shown, show_drawn, show_whole
 from tasks.knowledge_pretraining.notes import note_corpus
@@ -144,7 +145,7 @@ class CorpusProcessor(SentenceProcessor):
             text=text,
             knowledge=None if graphs is None else batch.tie(graphs, shown),
             spans=spans,
-            hidden=batch.collate_hidden(shown, width),
+            hidden=collate_hidden([one.targets for one in shown], width),
             linked=batch.collate_linked(shown, spans.shape[1], self.own_candidates),
             related=batch.collate_related(shown, spans.shape[1], relations),
             replaced=batch.collate_replaced(shown, width),

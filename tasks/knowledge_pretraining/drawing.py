@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
 
 from mkgc.app.ranges import Natural, Share
-
-
-class Draw(NamedTuple):
-    """What a sentence's generator is made of: the same in whatever process, worker and batch it is read."""
-
-    seed: int
-    epoch: int
-    row: int
-
-    def generator(self) -> np.random.Generator:
-        return np.random.default_rng(self)
 
 
 @dataclass(frozen=True)

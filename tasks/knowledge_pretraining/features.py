@@ -10,9 +10,10 @@ import numpy as np
 
 from mkgc.data.cutting import Cut
 from mkgc.data.examples import ImagePaths, Span
+from mkgc.data.hidden import Draw
 from mkgc.data.knowledge import Subgraph
 from mkgc.data.masking import WordMasking
-from tasks.knowledge_pretraining.drawing import Draw, Drawing
+from tasks.knowledge_pretraining.drawing import Drawing
 from tasks.knowledge_pretraining.replacement import Replacement, drawn_mentions
 
 Pieces = Callable[[str], Sequence[int]]

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from mkgc.app.ranges import Count, NonNegative, PartialShare
 from mkgc.encoders.knowledge import KnowledgeEncoder
 from mkgc.errors import ConfigError
+from mkgc.heads.filled import fill_words, gather_words
 from mkgc.images.loaded import LoadedImages
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.nn.span_pooling import SpanPooling, span_mask
 from mkgc.nn.streams import MENTIONS
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
-from tasks.knowledge_pretraining.answers import fill_words, gather_words, link_mentions, relate_mentions
+from tasks.knowledge_pretraining.answers import link_mentions, relate_mentions
 from tasks.knowledge_pretraining.batch import PretrainingBatch
 from tasks.knowledge_pretraining.data import CorpusProcessor
 from tasks.knowledge_pretraining.metric import PretrainingFigures
@@ -167,7 +168,8 @@ class KnowledgePretraining(Task):
         answers: list[dict[str, Any]] = [{} for _ in batch.text.ids]
         names = self.processor.named()
         if "words" in scores:
-            fill_words(answers, scores["words"].float().softmax(-1), batch, names["word piece"])
+            probabilities, width = scores["words"].float().softmax(-1), batch.text.ids.shape[1]
+            fill_words(answers, probabilities, batch.hidden, width, names["word piece"])
         if "entity" in names:
             link_mentions(answers, scores, batch, names["entity"])
         if "relations" in scores:

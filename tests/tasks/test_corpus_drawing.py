@@ -13,6 +13,7 @@ import torch
 from mkgc.data.context import KnowledgeContext
 from mkgc.data.examples import Span
 from mkgc.data.formats.links import Link
+from mkgc.data.hidden import Draw
 from mkgc.data.knowledge_settings import KnowledgeSettings
 from mkgc.data.masking import WordMasking, word_units
 from mkgc.data.names import Names
@@ -20,7 +21,7 @@ from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.images.loaded import LoadedImages
 from tasks.knowledge_pretraining.data import CorpusProcessor
-from tasks.knowledge_pretraining.drawing import Draw, Drawing
+from tasks.knowledge_pretraining.drawing import Drawing
 from tasks.knowledge_pretraining.example import CorpusExample
 from tasks.knowledge_pretraining.replacement import Replacement, entity_types, script
 
