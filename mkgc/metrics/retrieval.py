@@ -133,7 +133,7 @@ class RetrievalRecall(Metric):
             EmptyMetricError: There was no pair.
             MetricError: A product is NaN.
         """
-        if not self.text_ids:
+        if len(self.text_ids) == 0:  # a list, or what several processes have as one tensor
             raise EmptyMetricError("nothing was ranked: the split has no pair of a caption and an image")
         found = gallery(*map(dim_zero_cat, (self.texts, self.images, self.text_ids, self.image_ids)))
         ranks = {
