@@ -90,6 +90,18 @@ def require_graph(task: Task, asked: str) -> GraphTask:
 
 
 @runtime_checkable
+class PromptedTask(Protocol):
+    """A task that classifies by sentences about classes, of which none needs to be learned."""
+
+    def use_templates(self, asked: str | Sequence[str]) -> None:
+        """Takes texts for names of classes from now on, in sentences of these templates, or of a language's.
+
+        Raises:
+            DataError: There are no such templates.
+        """
+
+
+@runtime_checkable
 class RankingTask(Protocol):
     """A task that answers with the best of some: ``top_k`` of them, or all of them (None)."""
 
