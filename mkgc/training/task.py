@@ -326,7 +326,8 @@ class Task(pl.LightningModule, ABC):
             is_head=lambda name: not name.startswith("backbone.") or ".new_tokens." in name,
             mixed="mixed" in self.trainer.precision,
         )
-        schedule = linear_schedule(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = linear_schedule(optimizer, steps, self.optim.warmup, self.optim.warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

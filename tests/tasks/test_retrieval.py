@@ -218,7 +218,7 @@ def test_a_run_learns_records_and_is_scored_again(run: Callable[..., Any], capti
     assert (figures["metric"], figures["mode"]) == ("mean_recall", "max")
     lines = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
     right = {line["text"]: line["rank"] <= 1 for line in lines}
-    assert sum(right.values()) / len(right) == pytest.approx(figures["test"]["text_to_image/R@1"])
+    assert sum(right.values()) / len(right) == pytest.approx(figures["test"]["t2i_R@1"])
     code, out, _ = run("evaluate", "checkpoint=run", "batch_size=3")
     assert f"test/mean_recall      {figures['test']['mean_recall']:.4f}" in out
     code, _, err = run("evaluate", "checkpoint=run", "templates=en")
