@@ -70,7 +70,8 @@ def _use_templates(task: Task, asked: Any) -> None:
 
     if not isinstance(task, PromptedTask):
         raise ConfigError(f"templates={asked}: this task's texts are no names of classes: leave it out")
-    task.use_templates(OmegaConf.to_object(asked) if OmegaConf.is_list(asked) else asked)
+    plain: Any = OmegaConf.to_object(asked) if OmegaConf.is_list(asked) else asked
+    task.use_templates(plain)
 
 
 def call(*overrides: calls.Given, **keys: Any) -> dict[str, float]:

@@ -53,7 +53,7 @@ def around(value: float, times: int) -> str:
     return f"tag(log, interval({value / times:.6g}, {value * times:.6g}))"
 
 
-def times(value: float, factor: float) -> float:
+def times(value: int | float, factor: int | float) -> int | float:
     """A number so many times as large: a whole one stays whole.
 
     >>> times(10, 2)
