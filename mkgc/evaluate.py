@@ -1,16 +1,16 @@
-"""`python -m mkgc.evaluate checkpoint=PATH`: the scores of a trained model on a split."""
+"""`python -m mkgc.evaluate checkpoint=PATH`: the scores of a trained model on a split, or of judged lists."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mkgc.app import calls
-from mkgc.app.command import exit_on_user_error, require, run
+from mkgc.app.command import exit_on_user_error, require_one, run
 from mkgc.app.config import check_keys
 from mkgc.app.files import check_output, only_contents, write_json
 from mkgc.app.keys import EVALUATE
@@ -18,9 +18,6 @@ from mkgc.app.packages import CONF
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
 from mkgc.training.run import checkpoint_file
-
-if TYPE_CHECKING:
-    from mkgc.training.task import Task
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
 """The files that a run leaves beside its best checkpoint; another split's figures must not take its place."""
@@ -41,8 +38,6 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
     device = find_device(config.device)
     task, trained = open_trained(config.checkpoint, Trust.of(config.trusted))
-    if config.templates is not None:
-        _use_templates(task, config.templates)
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
         trained.data.bad_images = config.bad_images
@@ -65,16 +60,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     return {key.split("/", 1)[1]: value for key, value in figures.items()}
 
 
-def _use_templates(task: Task, asked: Any) -> None:
-    from mkgc.training.task import PromptedTask
-
-    if not isinstance(task, PromptedTask):
-        raise ConfigError(f"templates={asked}: this task's texts are no names of classes: leave it out")
-    plain: Any = OmegaConf.to_object(asked) if OmegaConf.is_list(asked) else asked
-    task.use_templates(plain)
-
-
-def call(*overrides: calls.Given, **keys: Any) -> dict[str, float]:
+def call(*overrides: calls.Given, **keys: Any) -> dict[str, Any]:
     """Evaluates as the command does, ``mkgc.evaluate(checkpoint="best.ckpt", split="dev")``; prints what that prints.
 
     Raises:
@@ -83,9 +69,41 @@ def call(*overrides: calls.Given, **keys: Any) -> dict[str, float]:
     return calls.call("evaluate", _evaluated, overrides, keys)
 
 
-def _evaluated(config: DictConfig) -> dict[str, float]:
-    require(config, "checkpoint")
+def evaluate_judgements(config: DictConfig) -> dict[str, dict[str, float]]:
+    """Prints the table of systems whose lists have been judged, and writes its figures; these by system.
+
+    Raises:
+        MkgcError: A key is one of a checkpoint's evaluation, or the file is none of judgements.
+    """
+    from rich.console import Console
+
+    from mkgc.analysis.judged import judged_figures
+    from mkgc.data.formats.judgements import read_judgements
+    from mkgc.reports.console import show
+    from mkgc.reports.judged import judged_table
+
+    for key in ("root", "bad_images", "type_constraints", "smoke", "trusted"):
+        if config[key]:
+            raise ConfigError(f"{key}={config[key]} is for checkpoint=PATH, and not for judgements=FILE: leave it out")
+    path = Path(config.judgements)
+    if config.output is not None:
+        check_output(config.output, path)
+    lists = read_judgements(path)
+    figures = judged_figures(lists)
+    with only_contents(config.output):
+        show([judged_table(figures, lists.kind, path)], Console())
+    if config.output is not None:
+        write_json(Path(config.output), figures)
+    return figures
+
+
+def _evaluated(config: DictConfig) -> dict[str, Any]:
     check_keys(config, EVALUATE)
+    asked = require_one(config, "checkpoint", "judgements")
+    if asked is None:
+        raise ConfigError("give checkpoint=…, or judgements=FILE.csv")
+    if asked == "judgements":
+        return evaluate_judgements(config)
     if config.output is not None:
         checkpoint = checkpoint_file(config.checkpoint)
         check_output(config.output, *(checkpoint.with_name(name) for name in (checkpoint.name, *OWN_FILES)))

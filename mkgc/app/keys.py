@@ -73,7 +73,8 @@ PREPARE: Keys = READING | {
 }
 CONVERT: Keys = READING | {"input": str, "output": str, "tokenizer": str, "heads": Count}
 EVALUATE: Keys = {
-    "checkpoint": str,
+    "checkpoint": str | None,
+    "judgements": str | None,
     "trusted": list[str],
     "split": Literal["dev", "test"],
     "smoke": bool,
@@ -81,7 +82,6 @@ EVALUATE: Keys = {
     "bad_images": BadImages | None,
     "output": str | None,
     "type_constraints": TypeConstraints | None,
-    "templates": str | list[str] | None,
     "batch_size": Count,
     "device": str,
 }
