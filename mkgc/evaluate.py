@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mkgc.app import calls
 from mkgc.app.command import exit_on_user_error, require_one, run
@@ -18,6 +18,9 @@ from mkgc.app.packages import CONF
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
 from mkgc.training.run import checkpoint_file
+
+if TYPE_CHECKING:
+    from mkgc.training.task import Task
 
 OWN_FILES = ("last.ckpt", "metrics.json", "config.yaml")
 """The files that a run leaves beside its best checkpoint; another split's figures must not take its place."""
@@ -38,6 +41,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
     device = find_device(config.device)
     task, trained = open_trained(config.checkpoint, Trust.of(config.trusted))
+    if config.templates is not None:
+        _use_templates(task, config.templates)
     trained = found_again(trained, config.root)
     if config.bad_images is not None:
         trained.data.bad_images = config.bad_images
@@ -58,6 +63,15 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     run_split = trainer.test if config.split == "test" else trainer.validate
     figures = run_split(task, data, verbose=False)[0]
     return {key.split("/", 1)[1]: value for key, value in figures.items()}
+
+
+def _use_templates(task: Task, asked: Any) -> None:
+    from mkgc.training.task import PromptedTask
+
+    if not isinstance(task, PromptedTask):
+        raise ConfigError(f"templates={asked}: this task's texts are no names of classes: leave it out")
+    plain: Any = OmegaConf.to_object(asked) if OmegaConf.is_list(asked) else asked
+    task.use_templates(plain)
 
 
 def call(*overrides: calls.Given, **keys: Any) -> dict[str, Any]:
@@ -82,7 +96,7 @@ def evaluate_judgements(config: DictConfig) -> dict[str, dict[str, float]]:
     from mkgc.reports.console import show
     from mkgc.reports.judged import judged_table
 
-    for key in ("root", "bad_images", "type_constraints", "smoke", "trusted"):
+    for key in ("root", "bad_images", "type_constraints", "templates", "smoke", "trusted"):
         if config[key]:
             raise ConfigError(f"{key}={config[key]} is for checkpoint=PATH, and not for judgements=FILE: leave it out")
     path = Path(config.judgements)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mkgc.analysis.queries import Queries
 from tests.conftest import TINY
@@ -58,6 +59,24 @@ def test_two_processes_keep_every_ranked_query_once(kg_root: Path, tmp_path: Pat
     assert sorted(queries.table["side"].tolist()) == [0] * 12 + [1] * 12
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert queries.metrics()["mrr"] == pytest.approx(figures["test"]["mrr"], abs=1e-6)
+
+
+def test_two_processes_learn_from_pairs_what_one_does(captions_root: Path, tmp_path: Path) -> None:
+    """Each compares its pairs with the other's, so that a batch of two processes is one of twice as many pairs."""
+    plain = [f"size.text.config.{kind}_dropout_prob=0.0" for kind in ("hidden", "attention_probs")]
+    plain += ["optim.optimizer._target_=torch.optim.SGD", "optim.lr=0.1"]  # Adam's steps do not tell gradients' sizes
+    learned, figures = {}, {}
+    two = ("trainer.devices=2", "+trainer.strategy=ddp", "data.batch_size=4", "task.model.chunk=3")
+    for name, keys in (("two", two), ("one", ("data.batch_size=8",))):
+        data = ("data=jsonl", f"data.root={captions_root}", f"hydra.run.dir={name}")
+        done = started(tmp_path, *data, *plain, *keys, task="retrieval")
+        assert done.returncode == 0, done.stderr
+        learned[name] = torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"]
+        figures[name] = json.loads((tmp_path / name / "metrics.json").read_text())
+    for name, value in learned["one"].items():
+        near = {"rtol": 0, "atol": 1e-5}
+        torch.testing.assert_close(learned["two"][name], value, **near, msg=lambda said, name=name: f"{name}: {said}")
+    assert figures["two"]["test"] == pytest.approx(figures["one"]["test"], abs=1e-6)
 
 
 def test_a_sweep_leaves_a_folder_for_each_job(mre_root: Path, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ EVALUATE: Keys = {
     "bad_images": BadImages | None,
     "output": str | None,
     "type_constraints": TypeConstraints | None,
+    "templates": str | list[str] | None,
     "batch_size": Count,
     "device": str,
 }

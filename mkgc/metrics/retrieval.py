@@ -17,8 +17,6 @@ from mkgc.nn.full_products import full_products
 RECALLS = (1, 5, 10)
 """Ranks up to which a query counts as answered."""
 
-DIRECTIONS = ("text_to_image", "image_to_text")
-
 CHUNK = 1024
 """Queries that are compared with all candidates at once."""
 
@@ -98,7 +96,7 @@ class RetrievalRecall(Metric):
 
     Every caption of an image is right for it, and every image of a caption for that: a query is answered at rank k if
     one of its own stands there. Captions with the same words are one caption. ``mean_recall`` is the mean of the
-    recalls of both directions, ``text_to_image/mean_recall`` that of one.
+    recalls of both directions, called ``t2i_R@1`` (of texts' images) and so on, ``t2i/mean_recall`` that of one.
 
     Source: recall at k as of Karpathy and Fei-Fei (2015); the mean as of Chinese-CLIP (Yang et al., 2022).
     """
@@ -133,12 +131,12 @@ class RetrievalRecall(Metric):
             EmptyMetricError: There was no pair.
             MetricError: A product is NaN.
         """
-        if not self.text_ids:
+        if len(self.text_ids) == 0:  # a list, or what several processes have as one tensor
             raise EmptyMetricError("nothing was ranked: the split has no pair of a caption and an image")
         found = gallery(*map(dim_zero_cat, (self.texts, self.images, self.text_ids, self.image_ids)))
         ranks = {
-            "text_to_image": recall_ranks(found.texts, found.images, found.right),
-            "image_to_text": recall_ranks(found.images, found.texts, found.right.flip(1)),
+            "t2i": recall_ranks(found.texts, found.images, found.right),
+            "i2t": recall_ranks(found.images, found.texts, found.right.flip(1)),
         }
         return recalls(ranks)
 
@@ -146,13 +144,13 @@ class RetrievalRecall(Metric):
 def recalls(ranks: dict[str, Float[Tensor, " _"]]) -> dict[str, float]:
     """The measures of ranks in both directions.
 
-    >>> found = recalls({"text_to_image": torch.tensor([1.0, 7.0]), "image_to_text": torch.tensor([2.0])})
-    >>> found["text_to_image/R@1"], found["image_to_text/R@5"], found["text_to_image/mean_recall"]
+    >>> found = recalls({"t2i": torch.tensor([1.0, 7.0]), "i2t": torch.tensor([2.0])})
+    >>> found["t2i_R@1"], found["i2t_R@5"], found["t2i/mean_recall"]
     (0.5, 1.0, 0.6666666666666666)
     """
     out: dict[str, float] = {}
     for direction, rank in ranks.items():
-        found = {f"{direction}/R@{k}": float((rank <= k).double().mean()) for k in RECALLS}
+        found = {f"{direction}_R@{k}": float((rank <= k).double().mean()) for k in RECALLS}
         out |= found | {f"{direction}/mean_recall": sum(found.values()) / len(found), f"{direction}/count": len(rank)}
     means = [out[f"{direction}/mean_recall"] for direction in ranks]
     return {"mean_recall": sum(means) / len(means)} | out

@@ -53,6 +53,16 @@ def around(value: float, times: int) -> str:
     return f"tag(log, interval({value / times:.6g}, {value * times:.6g}))"
 
 
+def times(value: int | float, factor: int | float) -> int | float:
+    """A number so many times as large: a whole one stays whole.
+
+    >>> times(10, 2)
+    20
+    """
+    return value * factor
+
+
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("direction", direction, replace=True)
 OmegaConf.register_new_resolver("around", around, replace=True)
+OmegaConf.register_new_resolver("times", times, replace=True)

@@ -19,6 +19,7 @@ from mkgc.errors import ConfigError
 class Optim:
     """The optimiser and its rates: linear warm-up (a share of all steps), then linear decay to zero.
 
+    With ``warmup_steps`` the warm-up has so many steps instead, as far as there are more.
     ``optimizer`` is a class of :mod:`torch.optim`, with settings of its own where it is a partial.
     ``head_lr`` is the rate of what is not the backbone's (heads, CRF, new tokens); None gives it ``lr`` too.
 
@@ -31,6 +32,7 @@ class Optim:
     weight_decay: float = 0.01
     warmup: float = 0.06
     optimizer: Callable[..., Optimizer] = AdamW
+    warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr"):
@@ -41,6 +43,8 @@ class Optim:
             raise ConfigError(f"optim.weight_decay={self.weight_decay} must not be negative")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"optim.warmup={self.warmup} is a share of all steps: 0 <= warmup < 1")
+        if self.warmup_steps is not None and self.warmup_steps < 0:
+            raise ConfigError(f"optim.warmup_steps={self.warmup_steps} must not be negative")
         if not (isinstance(self.kind, type) and issubclass(self.kind, Optimizer)):
             raise ConfigError(
                 f"optim.optimizer={self.optimizer}: must name an optimiser, as _target_=torch.optim.AdamW"
@@ -100,8 +104,10 @@ def build_optimizer(
         raise ConfigError(f"optim.optimizer={optim.kind.__name__}: {' '.join(str(error).split())}") from error
 
 
-def linear_schedule(optimizer: Optimizer, total_steps: int, warmup: float) -> LambdaLR:
+def linear_schedule(optimizer: Optimizer, total_steps: int, warmup: float, warmup_steps: int | None = None) -> LambdaLR:
     """Rates that rise from zero over the first ``warmup`` share of the steps, then fall to zero at the last.
+
+    With ``warmup_steps``, they rise over so many steps instead.
 
     Raises:
         ConfigError: ``warmup`` is not in [0, 1), or there is no step.
@@ -114,4 +120,5 @@ def linear_schedule(optimizer: Optimizer, total_steps: int, warmup: float) -> La
         raise ConfigError(
             f"a schedule over {total_steps} steps: there must be at least one; check task.epochs and the data"
         )
-    return get_linear_schedule_with_warmup(optimizer, int(warmup * total_steps), total_steps)
+    first = int(warmup * total_steps) if warmup_steps is None else min(warmup_steps, total_steps - 1)
+    return get_linear_schedule_with_warmup(optimizer, first, total_steps)

@@ -90,6 +90,18 @@ def require_graph(task: Task, asked: str) -> GraphTask:
 
 
 @runtime_checkable
+class PromptedTask(Protocol):
+    """A task that classifies by sentences about classes, of which none needs to be learned."""
+
+    def use_templates(self, asked: str | Sequence[str]) -> None:
+        """Takes texts for names of classes from now on, in sentences of these templates, or of a language's.
+
+        Raises:
+            DataError: There are no such templates.
+        """
+
+
+@runtime_checkable
 class RankingTask(Protocol):
     """A task that answers with the best of some: ``top_k`` of them, or all of them (None)."""
 
@@ -314,7 +326,8 @@ class Task(pl.LightningModule, ABC):
             is_head=lambda name: not name.startswith("backbone.") or ".new_tokens." in name,
             mixed="mixed" in self.trainer.precision,
         )
-        schedule = linear_schedule(optimizer, int(self.trainer.estimated_stepping_batches), self.optim.warmup)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = linear_schedule(optimizer, steps, self.optim.warmup, self.optim.warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

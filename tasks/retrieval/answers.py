@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mkgc.nn.directions import directions_together
 from mkgc.nn.full_products import full_products
 from tasks.retrieval.question import Question
 
@@ -32,7 +32,7 @@ def answer(
     ``score`` is the cosine of two vectors, ``probability`` the share of a candidate among all that are ranked, at the
     temperature that was learned.
     """
-    texts = [together([prompts[ids] for ids in each]) for each in question.prompts]
+    texts = [directions_together(torch.stack([prompts[ids] for ids in each])) for each in question.prompts]
     usable = [(name, one) for name, one in zip(question.names, images, strict=True) if one is not None]
     if not texts or not question.names:
         vectors = texts or [one for _, one in usable]
@@ -46,11 +46,6 @@ def answer(
         return {"images": ranked("image", names, texts[0], torch.stack(candidates), scale, top_k)}
     what = NAMES[question.ranked]
     return {question.ranked: ranked(what, question.texts, candidates[0], torch.stack(texts), scale, top_k)}
-
-
-def together(vectors: Sequence[Float[Tensor, " D"]]) -> Float[Tensor, " D"]:
-    """The direction of the mean of some directions. Source: CLIP (Radford et al., 2021), section 3.1.4."""
-    return vectors[0] if len(vectors) == 1 else F.normalize(torch.stack([*vectors]).mean(0), dim=0)
 
 
 def ranked(

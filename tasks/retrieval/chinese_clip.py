@@ -28,6 +28,8 @@ NAMES = {"train": ("train",), "dev": ("valid", "dev", "val"), "test": ("test",)}
 UNPACKED = "unpacked"
 """The folder in which images become files, when they are first read."""
 
+UNPAIRED = "as in MUGE's test, whose pairs are not public: give a split in its place that has some"
+
 NUMBER_OF_PAIRS, NUMBER_OF_IMAGES = "num_samples", "num_images"
 """Keys of the databases that are no pair's and no image's."""
 
@@ -85,8 +87,7 @@ def _of_database(path: Path) -> Iterator[Encoded]:
 def _of_texts(path: Path, folder: str) -> Iterator[Placed]:
     texts, places = jsonl.require_records(jsonl.read_records(path))
     if not any(text.get("image_ids") for text in texts):
-        reason = "no text has an image (image_ids), as in MUGE's test, whose pairs are not public"
-        raise DataError(f"{reason}: give a split in its place that has some", path)
+        raise DataError(f"no text has an image (image_ids), {UNPAIRED}", path)
     for text, place in zip(texts, places, strict=True):
         name, images = fields.need(text, "text_id", place), fields.need(text, "image_ids", place)
         if not isinstance(images, list) or not all(isinstance(one, int | str) and f"{one}" for one in images):
@@ -102,6 +103,8 @@ def _of_pairs(path: Path, folder: str) -> Iterator[Placed]:
     counted = values.get(NUMBER_OF_PAIRS, b"")
     if not counted.isdigit():
         raise DataError(f"'{NUMBER_OF_PAIRS}' must be a number, not {counted!r:.40}", path)
+    if not int(counted):
+        raise DataError(f"there is no pair, {UNPAIRED}", path)
     texts: dict[Any, tuple[str, list[Any], str]] = {}
     for key in map(str, range(int(counted))):
         if key not in values:

@@ -26,22 +26,30 @@ from mkgc.inspect.report import Finding
 from tasks.retrieval.example import GROUP, CaptionExample
 from tasks.retrieval.question import Question, parse_question
 from tasks.retrieval.source import CaptionSource
+from tasks.retrieval.templates import SLOT, fill
 
 
 @dataclass(frozen=True)
 class CaptionFeatures:
-    """A pair: the caption's ids, and the numbers of caption and image, by which equal ones are known as such."""
+    """A pair: the caption's ids, and the numbers of caption and image, by which equal ones are known as such.
+
+    Where a caption is the name of a class, ``ids`` are those of its first sentence, ``others`` those of further ones.
+    """
 
     ids: tuple[int, ...]
     images: ImagePaths
     text_id: int = -1
     image_id: int = -1
     cut: Cut | None = None
+    others: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class RetrievalBatch(Part):
-    """Pairs, row by row a text and its image; rows of one text or of one image have its number."""
+    """Pairs, row by row a text and its image; rows of one text or of one image have its number.
+
+    Where captions are names of classes, ``text`` has the sentences of each, equally many, one after the other.
+    """
 
     text: Text
     images: tuple[Images, ...]
@@ -63,6 +71,7 @@ class RetrievalProcessor(Processor):
                 f"data.images={dict(settings.images)}: a pair has one image: give its size, {{{GROUP}: 224}}"
             )
         self.tokenizer, self.settings = tokenizer, settings
+        self.templates: tuple[str, ...] = (SLOT,)  # sentences that are made of each caption
 
     def encode_text(self, text: str) -> tuple[tuple[int, ...], Cut | None]:
         """The ids of a text between its marks, and what of it was cut at its end."""
@@ -72,16 +81,21 @@ class RetrievalProcessor(Processor):
 
     def encode(self, example: CaptionExample, text_id: int = -1, image_id: int = -1) -> CaptionFeatures:
         """The features of a pair, whose caption and image have these numbers."""
-        ids, cut = self.encode_text(example.text)
-        return CaptionFeatures(ids, example.images, text_id, image_id, cut)
+        encoded = [self.encode_text(sentence) for sentence in fill(self.templates, example.text)]
+        (ids, *others), cuts = zip(*encoded, strict=True)
+        cut = next((one for one in cuts if one is not None), None)
+        return CaptionFeatures(ids, example.images, text_id, image_id, cut, tuple(others))
 
     def texts_of(self, rows: Sequence[Sequence[int]]) -> Text:
         """A batch of the ids of texts."""
         return text_batch(rows, self.tokenizer.pad, self.settings.least_length)
 
+    def readings(self, features: Sequence[CaptionFeatures]) -> Iterable[Sequence[int]]:
+        return (ids for item in features for ids in (item.ids, *item.others))
+
     def collate(self, features: Sequence[CaptionFeatures], store: LoadedImages) -> RetrievalBatch:
         return RetrievalBatch(
-            self.texts_of([item.ids for item in features]),
+            self.texts_of([*self.readings(features)]),
             image_batch([item.images for item in features], self.settings.images, 1, store),
             torch.tensor([item.text_id for item in features]),
             torch.tensor([item.image_id for item in features]),

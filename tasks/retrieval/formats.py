@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from mkgc.data.split import WHOLE, split_rows
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.equal import first_equal
 from mkgc.inspect.report import Finding
+from mkgc.terminal import plural
 from tasks.retrieval.example import GROUP, CaptionExample, parse_pairs
 
 Splits = Mapping[str, Sequence[CaptionExample]]
@@ -61,39 +62,54 @@ def _records(path: Path) -> Iterable[Placed]:
 
 
 def _pairs(form: CaptionFormat, settings: DataSettings, split: str, notes: list[Finding]) -> list[CaptionExample]:
-    root, ids = Path(settings.root), dict[str, str]()
-    pairs: list[CaptionExample] = []
-    languages: set[str] = set()
-    silent = 0
-    for record, place in form.records(root, split, notes):
-        if (name := record.get("id")) is not None and ids.setdefault(str(name), place) != place:
-            raise DataError(f"the id '{name!s:.40}' is that of {ids[str(name)]}, too", place)
-        chosen = _in_language(record, settings.language, place) if form.multilingual else record
-        languages.update(record["texts"] if isinstance(record.get("texts"), Mapping) else ())
-        if chosen is None:
-            silent += 1
-        else:
-            pairs += parse_pairs(chosen, root, place)
-    if silent and not pairs:
-        there = ", ".join(sorted(languages)) or "of no caption is said which it is in"
-        raise ConfigError(f"data.language={settings.language}: captions are in other languages: {there}")
-    if silent:
-        notes.append(Finding("info", f"{silent:,} records of {split} have no caption in {settings.language}"))
+    root = Path(settings.root)
+    placed = _told_apart(form.records(root, split, notes))
+    if form.multilingual:
+        placed = _in_language(placed, settings.language, split, notes)
+    pairs = [pair for record, place in placed for pair in parse_pairs(record, root, place)]
     if not pairs:
         raise DataError(f"no caption of {split}", root)
     return pairs
 
 
-def _in_language(record: Mapping[str, Any], language: str | None, place: str) -> dict[str, Any] | None:
-    """The record with the captions of one language, or of all; None where it has none of that."""
+def _told_apart(placed: Iterable[Placed]) -> Iterator[Placed]:
+    """The records, if no two have the same id."""
+    places: dict[str, str] = {}
+    for record, place in placed:
+        name = record.get("id")
+        if name is not None and (first := places.setdefault(str(name), place)) != place:
+            raise DataError(f"the id '{name!s:.40}' is that of {first}, too", place)
+        yield record, place
+
+
+def _in_language(placed: Iterable[Placed], language: str | None, split: str, notes: list[Finding]) -> Iterator[Placed]:
+    """The records with the captions of one language, or of all; those that have none of that are counted."""
+    languages: set[str] = set()
+    spoken = silent = 0
+    for record, place in placed:
+        texts = _texts(record, place)
+        languages.update(texts)
+        found = [text for key, listed in texts.items() if language in (None, key) for text in listed]
+        if language is not None and not found:
+            silent += 1
+            continue
+        spoken += 1
+        yield ({**record, "texts": found} if texts else record), place
+    if silent and not spoken:
+        there = ", ".join(sorted(languages)) or "of no caption is said which it is in"
+        raise ConfigError(f"data.language={language}: captions are in other languages: {there}")
+    if silent:
+        notes.append(Finding("info", f"{silent:,} records of {split} have no caption in {language}"))
+
+
+def _texts(record: Mapping[str, Any], place: str) -> Mapping[str, list[Any]]:
+    """The captions of a record by language; none where it does not say which they are in."""
     texts = record.get("texts")
     if not isinstance(texts, Mapping):
-        return dict(record) if language is None else None
+        return {}
     if strange := next((key for key, listed in texts.items() if not isinstance(listed, list)), None):
         raise DataError(f"'texts' must map languages to lists of captions, not '{strange:.40}' to anything else", place)
-    if language is not None:
-        return {**record, "texts": texts[language]} if texts.get(language) else None
-    return {**record, "texts": [text for listed in texts.values() for text in listed]}
+    return texts
 
 
 def _draw(pairs: Sequence[CaptionExample], settings: DataSettings, notes: list[Finding]) -> Splits:
@@ -112,5 +128,6 @@ def _draw(pairs: Sequence[CaptionExample], settings: DataSettings, notes: list[F
     sizes = ", ".join(f"{split} {len(rows):,}" for split, rows in parts.items())
     notes.append(Finding("info", f"pictures split with seed {int(settings.split['seed'])}: {sizes}"))
     if equal := len(path_of) - len(pictures):
-        notes.append(Finding("info", f"{equal:,} files hold the same picture as another one: its captions are joined"))
+        files = plural(equal, "file holds", "files hold")
+        notes.append(Finding("info", f"{equal:,} {files} the same picture as another one: its captions are joined"))
     return {split: [pair for pair in joined if where[pair.image] == split] for split in SPLITS}

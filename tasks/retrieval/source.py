@@ -16,6 +16,7 @@ from mkgc.data.formats.locate import find_unnamed
 from mkgc.data.formats.unmatched import note_unmatched
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError
+from mkgc.images.equal import first_equal
 from mkgc.images.policy import shown
 from mkgc.inspect.counts import compare_counts, compare_sizes
 from mkgc.inspect.image_checks import judge_skipping
@@ -93,13 +94,20 @@ class CaptionSource(DataSource):
         return {"pairs": len(pairs), "captions": len(texts), "images": len(images)}
 
     def _compared(self) -> dict[str, dict[str, list[Hashable]]]:
-        """Keys by which pairs are compared: their images, which no two splits share, their captions, and both."""
+        """Keys by which pairs are compared: what their images hold, which no two splits share, their captions, both."""
+        first = first_equal(path for part in self.splits.values() for pair in part for path in pair.images[GROUP])
+
+        def image(pair: CaptionExample) -> Path:
+            return first[pair.images[GROUP][0]]
+
         keys: dict[str, Callable[[CaptionExample], Hashable]] = {
-            "image": lambda e: e.image,
-            "text": lambda e: e.text,
-            "pair": lambda e: (e.text, e.image),
+            "image": image,
+            "text": lambda pair: pair.text,
+            "pair": lambda pair: (pair.text, image(pair)),
         }
-        return {name: {s: [key(e) for e in part] for s, part in self.splits.items()} for name, key in keys.items()}
+        return {
+            name: {s: [key(pair) for pair in part] for s, part in self.splits.items()} for name, key in keys.items()
+        }
 
     @classmethod
     def draw_atlas(cls, folder: Path, countries: Mapping[str, Country], random: Random) -> None:

@@ -17,6 +17,7 @@ from mkgc.images.loaded import LoadedImages
 from mkgc.losses.contrastive import contrastive_loss
 from mkgc.metrics.retrieval import RetrievalRecall, gallery
 from mkgc.models.dual_encoder import DualEncoder
+from mkgc.nn.directions import directions_together
 from mkgc.training.digest import weights_digest
 from mkgc.training.optim import Optim
 from mkgc.training.recorded import gathered
@@ -27,6 +28,7 @@ from tasks.retrieval.data import RetrievalBatch, RetrievalProcessor
 from tasks.retrieval.example import GROUP, CaptionExample
 from tasks.retrieval.question import Question
 from tasks.retrieval.recorded import Tested
+from tasks.retrieval.templates import find_templates
 
 Scores = tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]
 """The vectors of a batch's captions and of its images."""
@@ -71,7 +73,17 @@ class Retrieval(Task):
 
     def scores(self, batch: RetrievalBatch) -> Scores:
         """The vectors of captions and images, whose products are how well they go together."""
-        return self.backbone.encode_text(batch.text, self.chunk), self.backbone.encode_image(batch.images, self.chunk)
+        sentences = self.backbone.encode_text(batch.text, self.chunk)
+        texts = directions_together(sentences.unflatten(0, (len(batch.text_ids), -1)))
+        return texts, self.backbone.encode_image(batch.images, self.chunk)
+
+    def use_templates(self, asked: str | Sequence[str]) -> None:
+        """Takes captions for names of classes, from now on, and puts them into sentences.
+
+        Raises:
+            DataError: There are no such templates.
+        """
+        self.processor.templates = find_templates(asked, (), f"templates={asked}")
 
     def losses(self, batch: RetrievalBatch) -> dict[str, Tensor]:
         """The symmetric contrastive loss over the pairs of all processes."""

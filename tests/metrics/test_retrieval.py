@@ -28,8 +28,8 @@ def looped(texts: Tensor, images: Tensor) -> dict[str, list[float]]:
     scores = [[float(text @ image) for image in images] for text in texts]
     columns = [list(column) for column in zip(*scores, strict=True)]
     return {
-        "text_to_image": [looped_rank(row, {i for t, i in PAIRS if t == n}) for n, row in enumerate(scores)],
-        "image_to_text": [looped_rank(row, {t for t, i in PAIRS if i == n}) for n, row in enumerate(columns)],
+        "t2i": [looped_rank(row, {i for t, i in PAIRS if t == n}) for n, row in enumerate(scores)],
+        "i2t": [looped_rank(row, {t for t, i in PAIRS if i == n}) for n, row in enumerate(columns)],
     }
 
 
@@ -46,9 +46,9 @@ def test_recalls_are_those_of_a_loop_also_with_ties(seed: int) -> None:
     found, expected = filled(texts, images).compute(), looped(texts, images)
     for direction, ranks in expected.items():
         for k in (1, 5, 10):
-            assert found[f"{direction}/R@{k}"] == pytest.approx(sum(rank <= k for rank in ranks) / len(ranks))
+            assert found[f"{direction}_R@{k}"] == pytest.approx(sum(rank <= k for rank in ranks) / len(ranks))
         assert found[f"{direction}/count"] == len(ranks)
-    names = [f"{direction}/R@{k}" for direction in expected for k in (1, 5, 10)]
+    names = [f"{direction}_R@{k}" for direction in expected for k in (1, 5, 10)]
     assert found["mean_recall"] == pytest.approx(sum(found[name] for name in names) / 6)
 
 

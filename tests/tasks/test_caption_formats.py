@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from mkgc.data.settings import DataSettings
 from mkgc.errors import ConfigError, DataError
 from tasks.retrieval.source import CaptionSource
+from tests.conftest import TINY
 
 SPLIT = {"dev": 0.25, "test": 0.25, "seed": 0}
 TENTHS = {"dev": 0.1, "test": 0.1, "seed": 0}
@@ -51,7 +53,7 @@ def test_files_with_the_same_content_are_one_picture(tmp_path: Path) -> None:
     write(tmp_path, *({"text": f"caption {i}", "image": f"{i}.png"} for i in range(8)))
     (tmp_path / "7.png").write_bytes((tmp_path / "2.png").read_bytes())
     read = source(tmp_path, "captions")
-    assert [n.text for n in read.notes][1:] == ["1 files hold the same picture as another one: its captions are joined"]
+    assert [n.text for n in read.notes][1:] == ["1 file holds the same picture as another one: its captions are joined"]
     together = [pair.text for part in read.splits.values() for pair in part if pair.image == "2.png"]
     assert together == ["caption 2", "caption 7"]
 
@@ -110,6 +112,23 @@ def test_settings_that_do_not_fit_the_layout_are_refused(
 def test_captions_that_cannot_be_used_are_an_error(tmp_path: Path, records: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         source(write(tmp_path, *records), "captions")
+
+
+def test_a_check_finds_pictures_of_one_split_in_another_under_whatever_name(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    for split, colours in (("train", "red blue green black"), ("dev", "red yellow"), ("test", "white grey")):
+        rows = []
+        for colour in colours.split():
+            (tmp_path / split).mkdir(exist_ok=True)
+            Image.new("RGB", (8, 8), colour).save(tmp_path / split / f"{colour}.png")
+            rows.append(json.dumps({"text": f"{split} {colour}", "image": f"{split}/{colour}.png"}) + "\n")
+        (tmp_path / f"{split}.jsonl").write_text("".join(rows))
+    code, _, err = run("check", "task=retrieval", "data=jsonl", f"data.root={tmp_path}", *TINY, "output=out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (code, err) == (0, "")
+    found = [one["text"] for one in report["findings"] if one["severity"] == "warning"]
+    assert "of 2 examples of dev, train has 1 (same image), 0 (same text), 0 (same pair)" in found
 
 
 def test_a_table_without_its_titles_or_cells_is_an_error(tmp_path: Path) -> None:

@@ -189,6 +189,9 @@ def test_a_database_that_is_cut_short_or_none_is_an_error(tmp_path: Path, monkey
     with pytest.raises(DataError, match=r"data.mdb: is no LMDB"):
         read(tmp_path)
     path.unlink()
+    put(path.parent, {"num_samples": b"0"})
+    with pytest.raises(DataError, match=r"data.mdb: there is no pair, as in MUGE's test"):
+        read(tmp_path)
     put(path.parent, {"num_samples": b"3"})
     with pytest.raises(DataError, match=r"data.mdb: there is no pair 0 of 3"):
         read(tmp_path)

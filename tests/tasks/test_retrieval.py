@@ -143,6 +143,20 @@ def test_a_label_is_the_mean_of_its_sentences(ask: Callable[..., Any]) -> None:
     assert dog["score"] == pytest.approx(float(mean @ image), abs=1e-5)
 
 
+def test_captions_may_be_names_of_classes_in_sentences(built: Any) -> None:
+    """The vector of a name is that of its sentences together, whatever batch it is in."""
+    model, dataset, _ = built
+    examples, templates = dataset.examples["test"][:3], ["a photo of {}.", "{}"]
+    model.use_templates(templates)
+    features = [model.processor.encode(example) for example in examples]
+    texts, _ = model.eval().scores(model.processor.collate(features, dataset.store))
+    sentences = [model.embed_texts([t.replace("{}", example.text) for t in templates], 8) for example in examples]
+    expected = torch.nn.functional.normalize(torch.stack(sentences).mean(1), dim=-1)
+    torch.testing.assert_close(texts, expected, **near)
+    with pytest.raises(DataError, match="'templates' must be zh or en"):
+        model.use_templates("fr")
+
+
 def test_an_image_in_memory_is_ranked_like_a_file(ask: Callable[..., Any], captions_root: Path) -> None:
     held = Image.open(captions_root / "images" / "test" / "0.png")
     by_file, held_ = ask({"image": "0.png", "text": "a red square"}, {"image": held, "text": "a red square"})
@@ -204,9 +218,11 @@ def test_a_run_learns_records_and_is_scored_again(run: Callable[..., Any], capti
     assert (figures["metric"], figures["mode"]) == ("mean_recall", "max")
     lines = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
     right = {line["text"]: line["rank"] <= 1 for line in lines}
-    assert sum(right.values()) / len(right) == pytest.approx(figures["test"]["text_to_image/R@1"])
+    assert sum(right.values()) / len(right) == pytest.approx(figures["test"]["t2i_R@1"])
     code, out, _ = run("evaluate", "checkpoint=run", "batch_size=3")
     assert f"test/mean_recall      {figures['test']['mean_recall']:.4f}" in out
+    code, _, err = run("evaluate", "checkpoint=run", "templates=en")
+    assert code == 0, err
     code, out, _ = run("report", "errors=run", f"root={captions_root}")
     assert code == 0
     assert "a caption without an image is no pair" in (tmp_path / "run" / "errors.html").read_text()

@@ -91,6 +91,19 @@ def test_steps_beyond_the_planned_ones_change_nothing() -> None:
     assert linear_schedule(optimizer, 3, 0.0).lr_lambdas[0](9) == 0
 
 
+def test_a_warm_up_may_have_a_number_of_steps() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = linear_schedule(optimizer, 10, 0.5, warmup_steps=2)
+    found = []
+    for _ in range(4):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert found == [0.0, 0.5, 1.0, 0.875]
+    with pytest.raises(ConfigError, match="optim.warmup_steps=-1 must not be negative"):
+        Optim(1.0, warmup_steps=-1)
+
+
 @pytest.mark.parametrize("warmup", [-0.1, 1.0, 500.0])
 def test_a_warm_up_that_is_no_share_is_an_error(warmup: float) -> None:
     with pytest.raises(ConfigError, match=f"optim.warmup={warmup} "):

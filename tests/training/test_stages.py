@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from mkgc.app.config import check
 from mkgc.encoders.vision import VisionEncoder
 from mkgc.errors import ConfigError
 from mkgc.training.checkpoint import read
 from mkgc.training.stages import Stage, plan_stages
-from tests.conftest import TINY, said
+from tests.conftest import TINY, composed, said
 
 
 @pytest.fixture
@@ -91,6 +92,34 @@ def test_stages_that_there_are_not_are_refused(planned: Any, asked: str) -> None
 def test_a_setting_that_there_is_not_is_refused(planned: Any) -> None:
     with pytest.raises(ConfigError, match=r"task.stage1: .*learning_rate"):
         planned("task.stages=[1]", "+task.stage1.optim.learning_rate=1")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "batches", "rates"),
+    [
+        ("ce_clip_base", [12800, 7680], [5e-5, 6e-5]),
+        ("ce_clip_large", [4096, 4096], [2e-5, 2e-5]),
+        ("ce_clip_finetuning", [128], [5e-5]),
+    ],
+)
+def test_the_papers_settings_are_those_of_the_stages(
+    experiment: str, batches: list[int], rates: list[float], tmp_path: Path
+) -> None:
+    stages = plan_stages(composed(f"experiment={experiment}", "data.root=there"), tmp_path)
+    for stage in stages:
+        check(stage.config)
+    assert [stage.config.data.batch_size for stage in stages] == batches
+    assert [stage.config.optim.lr for stage in stages] == rates
+    assert {stage.config.data.max_length for stage in stages} == {52}
+
+
+def test_one_stage_has_as_many_epochs_as_two(tmp_path: Path) -> None:
+    def epochs(name: str) -> list[int]:
+        config = composed("experiment=two_stages", f"system={name}", "task.epochs=3")
+        return [stage.config.task.epochs for stage in plan_stages(config, tmp_path)]
+
+    assert epochs("two_stages") == [3, 3]
+    assert (epochs("stage_1"), epochs("stage_2"), epochs("one_stage")) == ([3], [3], [6])
 
 
 @pytest.mark.slow
