@@ -58,14 +58,29 @@ def test_no_pair_of_countries_is_in_two_splits_and_each_country_is_in_train() ->
     assert {p.head.code for split in ("dev", "test") for p in splits()[split]} <= shown.keys()
 
 
-def test_the_files_are_records_of_images_with_captions_in_two_languages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(atlas, "COUNTS", {"train": 400, "dev": 5, "test": 5})
-    atlas.write(tmp_path, facts(), Random(0))
-    rows = [json.loads(line) for line in (tmp_path / "test.jsonl").read_text("utf-8").splitlines()]
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two data sets of one seed, with few maps."""
+    monkeypatch.setattr(atlas, "COUNTS", {"train": 100, "dev": 5, "test": 5})
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        atlas.write(folder, facts(), Random(0))
+    return folders
+
+
+def test_the_files_are_records_of_images_with_captions_in_two_languages(written: list[Path]) -> None:
+    rows = [json.loads(line) for line in (written[0] / "test.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) == 5
     for row in rows:
         assert row.keys() == {"id", "image", "texts"}
         assert {language: len(texts) for language, texts in row["texts"].items()} == {"en": 3, "zh": 3}
-        assert (tmp_path / row["image"]).is_file()
+        assert (written[0] / row["image"]).is_file()
+
+
+def test_one_seed_gives_the_same_files(written: list[Path]) -> None:
+    one, other = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in written
+    )
+    assert one == other
+    assert len(one) == 3 + 110
