@@ -58,13 +58,14 @@ def test_no_pair_of_countries_is_in_two_splits_and_each_country_is_in_train() ->
     assert {p.head.code for split in ("dev", "test") for p in splits()[split]} <= shown.keys()
 
 
-@pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two data sets of one seed, with few maps."""
-    monkeypatch.setattr(atlas, "COUNTS", {"train": 100, "dev": 5, "test": 5})
-    folders = [tmp_path / "one", tmp_path / "other"]
-    for folder in folders:
-        atlas.write(folder, facts(), Random(0))
+    folders = [tmp_path_factory.mktemp("captions") / name for name in ("one", "other")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atlas, "COUNTS", {"train": 100, "dev": 5, "test": 5})
+        for folder in folders:
+            atlas.write(folder, facts(), Random(0))
     return folders
 
 
