@@ -17,6 +17,7 @@ from mkgc.app.config import check_keys
 from mkgc.app.files import check_output_folder, write_json
 from mkgc.app.keys import INDEX
 from mkgc.app.packages import CONF
+from mkgc.app.signals import Ended
 from mkgc.errors import DataError
 from mkgc.terminal import plural, say
 
@@ -54,8 +55,11 @@ def index(config: DictConfig) -> dict[str, Any]:
     encoder = open_encoder(config.checkpoint, config.device, config.trusted, config.batch_size)
     _check_target(target, root, encoder.digest, config.checkpoint)
     started = time.perf_counter()
-    with _bar(len(files)) as done:
-        made = build(root, files, target, encoder, done)
+    try:
+        with _bar(len(files)) as done:
+            made = build(root, files, target, encoder, done)
+    except Ended as end:
+        raise Ended(f"{end.line}; what was made is kept, and the same command goes on", end.code) from end
     seconds = time.perf_counter() - started
     if not made.files:
         raise DataError(f"none of {len(files):,} images can be used, as {_first(made.broken)}", root)

@@ -18,7 +18,7 @@ from mkgc.terminal import say
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-AT_ONCE, BACKLOG = 1000, 2048
+AT_ONCE, BACKLOG = 500, 2048
 """Connections that are answered at the same time, others being told to come again, and that may wait to be accepted."""
 
 

@@ -19,7 +19,7 @@ from mkgc.searching.folder import Decoded, ImageFile, decoded_ahead
 from mkgc.searching.index import BUILDING, FILE, ImageIndex
 from mkgc.searching.vectors import Rows
 
-CHUNK = 256
+CHUNK = 64
 """Images that are kept, and flushed to disk, together."""
 
 WORDS = Words(

@@ -16,16 +16,17 @@ ACROSS, BETWEEN, LETTERS = 6, 0.15, 8.0
 SIDE = (ROOM + BETWEEN) / ACROSS - BETWEEN
 """Images beside each other; in inches the room between them and each side; points of the letters below."""
 
-TITLE, NAME, PIXELS = 300, 26, 300
-"""Characters of the question and of a name, and pixels of the longer side of an image."""
+MOST, TITLE, NAME, PIXELS = 120, 300, 26, 300
+"""Images of a sheet, characters of the question and of a name, and pixels of the longer side of an image."""
 
 DIM = "#555555"
 
 
 def draw_sheet(title: str, results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Writes the sheet, whole or not at all; an image that cannot be read has its problem in its place."""
+    """Writes the sheet of the best of them, whole or not at all; a problem stands in the place of what has one."""
     with warnings.catch_warnings(action="ignore"):  # of signs that no font here has: they are drawn as boxes
-        rows = (results[start : start + ACROSS] for start in range(0, len(results), ACROSS))
+        shown = results[:MOST]
+        rows = (shown[start : start + ACROSS] for start in range(0, len(shown), ACROSS))
         sheet = Sheet([words_block(one_line(title, TITLE), 15.0, weight="bold"), *map(_row, rows)])
         with atomic_write(path) as beside:
             sheet.save(beside)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 ENGLISH = {
     "title": "Image search",
-    "count": "{count} images",
+    "count": "images: {count}",
     "placeholder": "Describe an image",
     "search": "Search",
     "upload": "or search by an image",

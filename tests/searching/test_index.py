@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -96,6 +97,24 @@ def test_what_was_done_before_a_kill_is_not_done_again(run: Run, colours: Colour
     for file, vector in zip(whole.files, whole.vectors(), strict=True):
         kind = ["red" in file.name, "green" in file.name, "蓝" in file.name]
         assert vector.argmax() == kind.index(True)
+
+
+def test_an_interrupted_index_says_that_it_goes_on(
+    run: Run, colours: Colours, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "CHUNK", 4)
+    embed = colours.embed_images
+
+    def interrupted(pixels: np.ndarray) -> np.ndarray:
+        if colours.images:
+            signal.raise_signal(signal.SIGINT)
+        return embed(pixels)
+
+    monkeypatch.setattr(colours, "embed_images", interrupted)
+    code, _, err = run(*COMMAND)
+    assert (code, said(err)) == (130, "interrupted; what was made is kept, and the same command goes on")
+    monkeypatch.setattr(colours, "embed_images", embed)
+    assert "6 images in found (2 new" in run(*COMMAND)[1]
 
 
 def test_a_changed_folder_costs_what_has_changed(run: Run, colours: Colours, indexed: Path, folder: Path) -> None:
