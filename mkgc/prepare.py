@@ -1,4 +1,4 @@
-"""`python -m mkgc.prepare …`: what is done once, before training: images, weights, archives, low-resource splits."""
+"""`python -m mkgc.prepare …`: what is done once, before training: images, weights, archives, splits, graphs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def prepare(config: DictConfig) -> None:
     Raises:
         MkgcError: It cannot be done.
     """
-    asked = require_one(config, "weights", "archive", "subset_seeds")
+    asked = require_one(config, "weights", "archive", "subset_seeds", "graph")
     if asked in ("weights", "archive"):
         check_keys(config, PREPARE, closed=False)
         check_output_folder(config.output or "weights")
     else:
         check(config, PREPARE)
-    steps = {"weights": _weights, "archive": _archive, "subset_seeds": _subsets, None: _images}
+    steps = {"weights": _weights, "archive": _archive, "subset_seeds": _subsets, "graph": _graph, None: _images}
     steps[asked](config)
 
 
@@ -60,6 +60,29 @@ def _subsets(config: DictConfig) -> None:
     subset_seeds = range(settings.subset_seed, settings.subset_seed + config.subset_seeds)
     written = write_subsets(read_source(config, settings), settings, subset_seeds)
     say(f"{len(written)} of {len(subset_seeds)} low-resource splits written to {settings.root}, the others were there")
+
+
+def _graph(config: DictConfig) -> None:
+    from hydra.utils import instantiate
+    from rich.console import Console
+
+    from mkgc.data.dataset import read_settings, read_source
+    from mkgc.reports.console import show
+    from mkgc.word_graphs.building import build_word_graph, counted
+
+    check_output_folder(config.graph.output, "graph.output")
+    recipe = instantiate(config.graph)
+    settings = read_settings(config)
+    source = read_source(config, settings)
+    for note in source.notes:
+        note.say()
+    texts = ["".join(example.tokens) for example in source.examples()["train"]]
+    about = build_word_graph(recipe, texts, settings.language)
+    show([counted(about)], Console())
+    if about["held_out"]:
+        say(f"{len(about['held_out']):,} keywords are held out, and stand in graph.json")
+    done = "written to" if about["new"] else "was made of the same before, and is kept in"
+    say(f"the graph of words of {len(texts):,} texts of train {done} {config.graph.output}")
 
 
 def _images(config: DictConfig) -> None:

@@ -77,10 +77,15 @@ class DataSource(ABC):
     multilingual_formats: ClassVar[Collection[str]] = ()
     """Those whose texts may be in several languages (`data.language`)."""
 
+    has_words: ClassVar[bool] = False
+    """Whether texts are read with a graph of words (`data.word_graph`)."""
+
     notes: tuple[Finding, ...] = ()
 
     def __init__(self, settings: DataSettings) -> None:
         _check_choices(settings, self.drawn_formats, self.multilingual_formats)
+        if settings.word_graph is not None and not self.has_words:
+            raise ConfigError("data.word_graph: this task reads no graph of words: leave it out")
         self.settings = settings
 
     @abstractmethod

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mkgc.data.knowledge_settings import KnowledgeSettings
+from mkgc.data.word_graph_settings import WordGraphSettings
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.images.decode import FITS, Fit
 
 GROUPS = ("image", "crops", "objects")
 
-PLACES = ("root", "store", "knowledge")
+PLACES = ("root", "store", "knowledge", "word_graph")
 """Settings that mean something on one machine only: no checkpoint carries them to another, but a graph itself."""
 
 
@@ -39,7 +40,8 @@ class DataSettings:
     ``split`` draws dev and test out of data that are one set: ``dev`` and ``test`` are shares, ``seed`` that of the
     draw. ``language`` chooses among the names and texts of data that have them in several.
 
-    ``knowledge`` is the graph that texts are read with; None: they are read without.
+    ``knowledge`` is the graph that texts are read with, ``word_graph`` the one whose neighbours their words are given;
+    None: they are read without.
 
     ``shots`` cuts train to that many examples of each class, ``fraction`` to that share of them; ``subset_seed`` is
     the seed of either choice. Dev and test stay whole.
@@ -69,6 +71,7 @@ class DataSettings:
     split: dict[str, float] | None = None
     language: str | None = None
     knowledge: KnowledgeSettings | None = None
+    word_graph: WordGraphSettings | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", {group: size for group, size in self.images.items() if size is not None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ class WordGraph:
     """Words with how often they were counted, their neighbours, and their images, which are rows of a table.
 
     ``edges`` lead from a word to its neighbours; of them and of the images, :class:`WordGraphSettings` says how many
-    are kept. ``files`` are the names of the images, in the order of their rows; a graph out of a checkpoint has none.
+    are kept. ``files`` are where the images lie, in the order of their rows; a graph out of a checkpoint has none.
     """
 
     def __init__(
@@ -81,6 +82,12 @@ class WordGraph:
     ) -> None:
         self.words, self.counts, self.files, self.settings = tuple(words), counts, tuple(files), settings
         self.edges, self.images = edges.cut(settings.max_neighbours), images.cut(settings.max_images)
+
+    @classmethod
+    def empty(cls) -> WordGraph:
+        """A graph without a word."""
+        nothing = adjacency((), 0)
+        return cls((), np.zeros(0, np.int64), nothing, nothing, (), WordGraphSettings(""))
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -126,7 +133,8 @@ class WordGraph:
         found = blake2b("\n".join(self.words).encode("utf-8", "surrogatepass"), digest_size=LENGTH)
         for part in (self.edges, self.images):
             found.update(part.offsets.astype("<i8").tobytes() + part.ends.astype("<i8").tobytes())
-        found.update("\n".join(self.files).encode("utf-8", "surrogatepass"))
+        names = "\n".join(Path(file).name for file in self.files)
+        found.update(names.encode("utf-8", "surrogatepass"))
         return found.hexdigest()
 
     def state(self) -> dict[str, Any]:

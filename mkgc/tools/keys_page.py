@@ -33,6 +33,7 @@ PLACES = {
     "logger": "logger.",
     "launcher": "launcher.",
     "search": "search.",
+    "graph": "graph.",
 }
 """Where a group's keys stand, whose files explain them; of others, such as experiments, they are settings of these."""
 
