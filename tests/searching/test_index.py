@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,14 @@ def test_approximate_indexes_say_how_much_they_find(run: Run, colours: Colours, 
     report = json.loads((folder.parent / "found" / "report.json").read_text())
     assert 0.5 < report["recall"] <= 1
     assert run("search", "index=found", "text=red", "top_k=3")[1].count("red") >= 1
+
+
+def test_many_images_are_linked_by_default(
+    run: Run, colours: Colours, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("mkgc.index"), "LARGE", 5)
+    assert run(*COMMAND)[1].endswith("hnsw; finds 100.0% of what exact search finds\n")
+    assert "flat" in run(*COMMAND, "kind=flat")[1]
 
 
 def test_an_index_of_another_checkpoint_is_refused_by_name(run: Run, indexed: Path) -> None:

@@ -1,12 +1,15 @@
 """The search command: by text and by image, its sheet and its JSON, and questions that cannot be answered."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from mkgc import searching
 from mkgc.searching.query import LONGEST, QueryError, checked_text
 from tests.conftest import said
 from tests.searching.conftest import paint
@@ -97,3 +100,15 @@ def test_a_text_of_a_million_characters_is_refused_before_it_is_split() -> None:
 
 def test_half_signs_are_searched_for_as_question_marks() -> None:
     assert checked_text("a\ud800b") == "a?b"
+
+
+@pytest.mark.slow
+def test_what_searches_and_serves_imports_no_torch() -> None:
+    files = Path(searching.__file__).parent.glob("[!_]*.py")
+    names = ("index", "search", "serve", *(f"searching.{file.stem}" for file in files))
+    program = f"""
+import sys
+{"".join(f"import mkgc.{name};" for name in names)}
+assert not {{"torch", "transformers", "timm", "pytorch_lightning"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
