@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError
 
 from mkgc.app.keys import TRAIN, Keys
 from mkgc.app.models import explain_system, explain_unused
@@ -52,7 +53,7 @@ def check(config: DictConfig, keys: Keys = TRAIN) -> None:
     backbone = config.get("backbone")
     if isinstance(backbone, DictConfig) and "inputs" not in backbone:
         raise ConfigError(f"{DECLARED}: say what the backbone is given, a list of text, images or others")
-    missing = sorted(OmegaConf.missing_keys(config))
+    missing = _missing(config)
     if misbuilt := [*_misbuilt(config)]:
         raise ConfigError("; ".join(misbuilt))
     problems = [f"{key} has no value: give {key}=…" for key in missing]
@@ -63,6 +64,19 @@ def check(config: DictConfig, keys: Keys = TRAIN) -> None:
         problems += _strangers(config)
     if problems:
         raise ConfigError("; ".join(problems))
+
+
+def _missing(config: DictConfig) -> list[str]:
+    """The keys that have no value.
+
+    Raises:
+        ConfigError: A whole node refers to one.
+    """
+    try:
+        return sorted(OmegaConf.missing_keys(config))
+    except InterpolationToMissingValueError as error:
+        key = str(error).splitlines()[0].rpartition(" ")[2]
+        raise ConfigError(f"{key} has no value: give {key}=…") from error
 
 
 def check_keys(config: DictConfig, keys: Keys, closed: bool = True) -> None:

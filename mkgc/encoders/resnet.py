@@ -23,7 +23,8 @@ from mkgc.nn.recompute import recomputed
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of CLIP's training images (Radford et al., 2021)."""
 
-STAGES = 4
+STAGES, STRIDE = 4, 32
+"""Stages, and how many pixels of an image's side are one place of the last one's maps."""
 
 
 class ResNetEncoder(Encoder):
@@ -52,8 +53,14 @@ class ResNetEncoder(Encoder):
         self.register_buffer("std", torch.tensor(STD), persistent=False)
 
     def embed(self, images: Sequence[Images]) -> Stream:
-        """The input of the first stage, of the only image of each example; a black one where it has none."""
+        """The input of the first stage, of the only image of each example; a black one where it has none.
+
+        Raises:
+            ConfigError: Images are smaller than one place of the last stage.
+        """
         (group,) = images
+        if group.pixels.shape[-1] < STRIDE:
+            raise ConfigError(f"images of {group.pixels.shape[-1]} pixels a side: a ResNet needs {STRIDE}, or more")
         slots = group.slots[:, 0]
         shown = at_least_one(group.pixels)[slots.clamp(min=0)]
         states = _flat(self.stem(normalise(shown, self.mean, self.std)))
@@ -84,7 +91,7 @@ class ResNetEncoder(Encoder):
             "_target_": f"{__name__}.random_resnet",
             "layers": [len(stage) for stage in self.layers],
             "width": self.stem.conv3.conv.out_channels,
-            "img_size": 32 * self.attention_pool.feat_size[0],
+            "img_size": STRIDE * self.attention_pool.feat_size[0],
         }
 
 
@@ -103,7 +110,7 @@ def random_resnet(layers: Sequence[Count] = (3, 4, 6, 3), width: Count = 64, img
     Raises:
         ConfigError: There are not four stages, or attention pooling cannot have heads of 64 numbers.
     """
-    if len(layers) != STAGES or width % 8 or img_size % 32:
+    if len(layers) != STAGES or width % 8 or img_size % STRIDE:
         raise ConfigError(
             f"a ResNet has layers=[3,4,6,3] or four others, a width that is a multiple of 8, and an img_size of 32; "
             f"not layers={list(layers)}, width={width}, img_size={img_size}"

@@ -90,7 +90,9 @@ class VisionEncoder(Encoder):
 
     def _patches(self, pixels: Tensor) -> Float[Tensor, "P n W"]:
         """Prefix tokens and patches of each image on its own."""
-        stem = self.stem
+        stem, size = self.stem, pixels.shape[-1]
+        if reason := _uncut(stem.patch_embed, size):
+            raise ConfigError(f"images of {size} pixels a side: {reason}")
         embedded = stem._pos_embed(stem.patch_embed(normalise(pixels, self.mean, self.std)))
         return stem.norm_pre(stem.patch_drop(embedded))
 
@@ -172,11 +174,17 @@ def _check_patches(node: Mapping[str, Any], images: Mapping[str, int | None]) ->
         raise ConfigError("a vision encoder has a name, that of a timm VisionTransformer: size.vision.name=NAME")
     with torch.device("meta"):
         stem: Any = _create(**options).patch_embed
-    patch = stem.patch_size[0]
     for group, size in images.items():
-        if size is not None and size % patch and not stem.dynamic_img_pad:
-            near = max(round(size / patch), 1) * patch
-            raise ConfigError(f"data.images.{group}={size}: patches are {patch} pixels wide, so choose {near}, say")
+        if size is not None and (reason := _uncut(stem, size)):
+            raise ConfigError(f"data.images.{group}={size}: {reason}")
+
+
+def _uncut(patch_embed: Any, size: int) -> str | None:
+    """Why an image of a size cannot be cut into patches."""
+    patch = patch_embed.patch_size[0]
+    if size % patch == 0 or patch_embed.dynamic_img_pad:
+        return None
+    return f"patches are {patch} pixels wide, so choose {max(round(size / patch), 1) * patch}, say"
 
 
 def random_vision(name: str, position_std: float | None = None, **options: Any) -> VisionEncoder:

@@ -69,6 +69,14 @@ def test_a_projection_is_a_direction() -> None:
     torch.testing.assert_close(head(3 * pooled), head(pooled), **near)
 
 
+def test_directions_are_never_rounded_to_half_precision() -> None:
+    head, pooled = Projection(6, 4), torch.randn(3, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = head(pooled.bfloat16())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, head(pooled.bfloat16().float()), **near)
+
+
 def test_the_contrastive_loss_is_its_loop_and_transformers_clip_loss() -> None:
     text, image = (nn.functional.normalize(torch.randn(4, 6), dim=-1) for _ in range(2))
     scale, total = torch.tensor(7.0), 0.0

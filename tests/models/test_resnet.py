@@ -87,6 +87,8 @@ def test_statistics_count_an_image_once_though_it_is_computed_twice(chunk: int |
 def test_what_is_no_such_resnet_is_said(tmp_path: Any) -> None:
     with pytest.raises(ConfigError, match=r"layers=\[1, 1\], width=8, img_size=64"):
         random_resnet(**SIZES | {"layers": [1, 1]})
+    with pytest.raises(ConfigError, match="images of 16 pixels a side: a ResNet needs 32"):
+        random_resnet(**SIZES).embed(pictures(size=16))
     with pytest.raises(ConfigError, match="no file of vision weights"):
         pretrained_resnet(file=str(tmp_path / "none"))
     with pytest.raises(ConfigError, match="no vision encoder 'resnet50_clip.openai'"):

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 from transformers import ChineseCLIPConfig, ChineseCLIPModel
 
+from mkgc.app.config import check
 from mkgc.batch import Images, Text
 from mkgc.encoders.resnet import ResNetEncoder
 from mkgc.errors import CheckpointError, ConfigError
@@ -165,6 +166,11 @@ def test_the_backbone_is_a_choice_of_configuration_and_a_checkpoint_needs_no_wei
     torch.testing.assert_close(copy.encode_image(pictures(32)), model.encode_image(pictures(32)), **near)
 
 
+def test_weights_that_nobody_names_are_asked_for_by_their_key() -> None:
+    with pytest.raises(ConfigError, match=r"^size\.weights has no value: give size\.weights=…$"):
+        check(composed("task=retrieval", "backbone=chinese_clip"))
+
+
 def test_what_a_checkpoint_describes_is_trusted(tmp_path: Path) -> None:
     of_cn_clip(tmp_path / "clip_cn.pt", layers=[1, 1, 1, 1], patch=None, size=64, width=8)
     parts = built(tmp_path / "clip_cn.pt").architecture_configs()
@@ -202,6 +208,12 @@ def test_what_is_wrong_with_the_weights_is_said(spoil: Callable[..., Any], said:
     torch.save(state, tmp_path / "pytorch_model.bin")
     with pytest.raises((CheckpointError, ConfigError), match=said):
         built(tmp_path)
+
+
+def test_images_that_cannot_be_cut_into_patches_are_said(tmp_path: Path) -> None:
+    of_transformers(tmp_path)
+    with pytest.raises(ConfigError, match="images of 30 pixels a side: patches are 8 pixels wide, so choose 32, say"):
+        built(tmp_path).encode_image(pictures(30))
 
 
 def test_a_folder_without_weights_or_words_and_a_file_without_word_pieces_are_said(tmp_path: Path) -> None:
