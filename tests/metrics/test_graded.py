@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import ndcg_score
 
+from mkgc.metrics import EmptyMetricError, MetricError
 from mkgc.metrics.graded import (
     RELEVANT,
     discounted_gain,
@@ -16,6 +17,7 @@ from mkgc.metrics.graded import (
     normalised_gain,
     reciprocal_rank,
 )
+from mkgc.metrics.graded_retrieval import GradedRetrieval, graded_figures
 
 
 def orders(scores: Sequence[float]) -> list[tuple[int, ...]]:
@@ -72,3 +74,50 @@ def test_a_query_without_anything_relevant_has_found_nothing() -> None:
     assert hit_rate(scores, relevant, 5).tolist() == reciprocal_rank(scores, relevant).tolist() == [0, 0]
     found = normalised_gain(discounted_gain(scores, gains, 5), ideal_gain(gains, 5))
     assert found.tolist() == pytest.approx([0, 1])
+
+
+def looped(scores: list[list[float]], gains: list[list[float]]) -> dict[str, float]:
+    """The figures of one direction, query by query."""
+    rows = [row for row in zip(scores, gains, strict=True) if max(row[1]) > 0]
+    figures: dict[str, list[float]] = {}
+    for row in rows:
+        for k in (1, 5, 10):
+            figures.setdefault(f"HR@{k}", []).append(expected(*row, lambda one, k=k: hit(one, k)))
+        for k in (5, 10):
+            best = dcg(sorted(row[1], reverse=True), k)
+            figures.setdefault(f"NDCG@{k}", []).append(expected(*row, lambda one, k=k: dcg(one, k)) / best)
+        figures.setdefault("MRR", []).append(expected(*row, reciprocal))
+    return {name: sum(each) / len(each) for name, each in figures.items()} | {"count": len(rows)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_directions_are_those_of_a_loop_over_sparse_judgements(seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    texts, images = (torch.randint(-1, 2, (n, 2), generator=draw).float() for n in (6, 5))
+    gains = torch.randint(0, 5, (6, 5), generator=draw) / 4 * (torch.rand(6, 5, generator=draw) < 0.4)
+    gains[2], gains[:, 3] = 0, 0  # a text and an image of which nobody has found anything good
+    pairs = gains.nonzero()
+    metric = GradedRetrieval()
+    for rows in (slice(0, 4), slice(4, 6), slice(0, 1)):  # the first again, as a sampler may fill a batch up
+        own = (pairs[:, 0] >= (rows.start or 0)) & (pairs[:, 0] < rows.stop)
+        ids = torch.arange(6)[rows] + 7
+        judged = pairs[own] + torch.tensor([7, 0])
+        metric.update(texts[rows], images, ids, judged, gains[pairs[own, 0], pairs[own, 1]])
+    found, scores = metric.compute(), texts @ images.T
+    for direction, (score, gain) in {
+        "text_to_image": (scores, gains),
+        "image_to_text": (scores.T, gains.T),
+    }.items():
+        for name, value in looped(score.tolist(), gain.tolist()).items():
+            assert found[f"{direction}/{name}"] == pytest.approx(value)
+    assert found["MRR"] == pytest.approx((found["text_to_image/MRR"] + found["image_to_text/MRR"]) / 2)
+
+
+def test_nothing_judged_and_vectors_that_are_no_numbers_have_no_figures() -> None:
+    with pytest.warns(UserWarning, match="before the ``update``"), pytest.raises(EmptyMetricError):
+        GradedRetrieval().compute()
+    vectors, pairs = torch.rand(2, 3), torch.tensor([[0, 1]])
+    with pytest.raises(EmptyMetricError, match="no pair of a text and an image was judged above 0"):
+        graded_figures(vectors, vectors, pairs, torch.zeros(1))
+    with pytest.raises(MetricError, match="NaN"):
+        graded_figures(vectors * torch.nan, vectors, pairs, torch.ones(1))
