@@ -18,6 +18,9 @@ from mkgc.app.packages import CONF
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
 
+SHOWN = 40
+"""Characters of a text that are printed."""
+
 
 def search(config: DictConfig) -> dict[str, Any]:
     """Finds images, and writes what was asked for; returns the answer.
@@ -40,6 +43,8 @@ def search(config: DictConfig) -> dict[str, Any]:
         if output is not None:
             check_output(output, *([] if by_text else [Path(query)]))
     searcher = open_searcher(config.index, config.checkpoint, config.images, config.device, config.trusted)
+    if config.sheet is not None and searcher.texts is not None:
+        raise ConfigError(f"sheet={config.sheet}: a sheet shows images, and this is an index of texts: leave it out")
     if by_text:
         [hits] = searcher.by_texts([query], config.top_k)
     else:
@@ -58,12 +63,23 @@ def _tell(answer: dict[str, Any], config: DictConfig) -> None:
     results = answer["results"]
     if config.output is None and config.sheet is None:
         for one in results:
-            say(f"{one['score']:.4f}  {one['image']}{'  (missing)' if 'missing' in one else ''}")
+            say(f"{one['score']:.4f}  {_named(one)}{_matched(one)}{'  (missing)' if 'missing' in one else ''}")
     else:
         outputs = (output for output in (config.sheet, config.output) if output is not None)
-        say(f"{len(results):,} images into {' and '.join(outputs)}")
+        what = "texts" if results and "text" in results[0] else "images"
+        say(f"{len(results):,} {what} into {' and '.join(outputs)}")
     if gone := [one["file"] for one in results if "missing" in one]:
         say(f"{len(gone):,} of them are no longer there, as {gone[0]}: mkgc.index brings it up to date", error=True)
+
+
+def _named(one: dict[str, Any]) -> str:
+    """An image by its name, a text by its name and its beginning."""
+    return f"{one['name']}: {one['text'].replace(chr(10), '')[:SHOWN]}" if "text" in one else str(one["image"])
+
+
+def _matched(one: dict[str, Any]) -> str:
+    """The words that a text and an image have matched by, in brackets."""
+    return f"  [{' '.join(word['word'] for word in one['words'])}]" if "words" in one else ""
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="search")

@@ -45,7 +45,8 @@ def serve(config: DictConfig) -> None:
         server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, limit_concurrency=AT_ONCE, lifespan="off")
         )
-        say(f"{len(service.searcher.names):,} images at {_address(listening, config.host)} (Ctrl-C ends it)")
+        what = "images" if service.searcher.texts is None else "texts"
+        say(f"{len(service.searcher.names):,} {what} at {_address(listening, config.host)} (Ctrl-C ends it)")
         if _is_open(config.host):
             say("everybody who can reach this address can search, and see the images", error=True)
         try:

@@ -117,7 +117,8 @@ EXPLAIN: Keys = {
 INDEX: Keys = {
     "checkpoint": str,
     "trusted": list[str],
-    "images": str,
+    "images": str | None,
+    "texts": str | None,
     "output": str,
     "kind": Literal["auto", "flat", "hnsw", "ivf"],
     "batch_size": Count,

@@ -70,7 +70,8 @@ def _page(request: Request, status: int = 200, **shown: Any) -> HTMLResponse:
     service: Service = request.app.state.service
     values = {"found": None, "text": "", "seen": None, "problem": None} | shown
     count = f"{len(service.searcher.names):,}"
-    page = render("search.html", language=language, words=WORDS[language], count=count, longest=LONGEST, **values)
+    of = {"count": count, "of_texts": service.searcher.texts is not None}
+    page = render("search.html", language=language, words=WORDS[language], longest=LONGEST, **of, **values)
     return HTMLResponse(page, status, {"Vary": "Accept-Language"})
 
 

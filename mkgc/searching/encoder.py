@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -42,6 +42,21 @@ class SearchEncoder(Protocol):
         """A row for each image, which is as :func:`mkgc.images.decode.read_image` makes it in this size and fit."""
 
 
+class Match(NamedTuple):
+    """A word of a text that is like an image, with their cosine similarity."""
+
+    word: str
+    score: float
+
+
+@runtime_checkable
+class WordMatcher(Protocol):
+    """An encoder that says which words of a text are like an image."""
+
+    def matched_words(self, text: str, images: Rows) -> list[list[Match]]:
+        """Those of each image, the most alike first."""
+
+
 class TaskEncoder:
     """A trained task, ``batch_size`` of whose inputs go through the network at once."""
 
@@ -71,6 +86,18 @@ class TaskEncoder:
 
         with torch.inference_mode():
             return _checked(self._task.embed_images(torch.from_numpy(pixels), self._size).float().cpu().numpy())
+
+    def matched_words(self, text: str, images: Rows) -> list[list[Match]]:
+        """As :class:`WordMatcher` says; none of a model whose words have no vectors of their own."""
+        import torch
+
+        from mkgc.training.task import WordMatchingTask
+
+        if not isinstance(self._task, WordMatchingTask):
+            return [[] for _ in images]
+        with torch.inference_mode():
+            found = self._task.matched_words(text, torch.from_numpy(np.ascontiguousarray(images)))
+        return [[Match(*one) for one in each] for each in found]
 
 
 def open_encoder(

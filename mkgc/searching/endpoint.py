@@ -26,14 +26,23 @@ class Question(BaseModel):
     top_k: TopK = None
 
 
+class Word(BaseModel):
+    """A word of a text that is like an image."""
+
+    word: str
+    score: float = Field(description="cosine similarity, between -1 and 1")
+
+
 class Found(BaseModel):
-    """An image that was found."""
+    """An image that was found, or a text."""
 
     rank: int = Field(description="1 for the best")
     score: float = Field(description="cosine similarity, between -1 and 1")
-    image: str = Field(description="its name below the folder of images")
-    url: str = Field(description="where a JPEG of it is served")
+    image: str = Field(description="its name below the folder of images, or that of a text")
+    url: str = Field(description="where a JPEG of it is served; of a text: empty")
     missing: bool = Field(description="whether it has gone since it was indexed")
+    text: str | None = Field(None, description="of an index of texts, the text")
+    words: list[Word] = Field([], description="the words that a text and an image have matched by, the best first")
 
 
 class Answer(BaseModel):
@@ -92,9 +101,12 @@ def answered(service: Service, hits: Sequence[Hit]) -> Answer:
 
 
 def _found(service: Service, rank: int, hit: Hit) -> Found:
-    missing = not service.searcher.path(hit.number).is_file()
-    name, url = printed(hit.name), f"/images/{hit.number}"
-    return Found(rank=rank, score=round(hit.score, 6), image=name, url=url, missing=missing)
+    searcher = service.searcher
+    text = None if searcher.texts is None else searcher.texts[hit.number]
+    missing = text is None and not searcher.path(hit.number).is_file()
+    name, url = printed(hit.name), f"/images/{hit.number}" if text is None else ""
+    words = [Word(word=one.word, score=round(one.score, 6)) for one in hit.words]
+    return Found(rank=rank, score=round(hit.score, 6), image=name, url=url, missing=missing, text=text, words=words)
 
 
 def printed(name: str) -> str:
@@ -108,6 +120,6 @@ def number_in(service: Service, number: int) -> int:
     Raises:
         QueryError: There is none.
     """
-    if not 0 <= number < len(service.searcher.names):
+    if service.searcher.texts is not None or not 0 <= number < len(service.searcher.names):
         raise QueryError("nothing", "there is no such image")
     return number

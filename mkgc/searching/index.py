@@ -1,4 +1,4 @@
-"""An index of images as one sealed file: their names, their vectors, what they were made with, and FAISS's own part."""
+"""An index of images or texts as one sealed file: names, vectors, what they were made with, and FAISS's own part."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from mkgc.app.sealed import intact, write_sealed
 from mkgc.errors import DataError
 from mkgc.searching.folder import ImageFile
+from mkgc.searching.texts import IndexedText
 from mkgc.searching.vectors import Kind, Rows, index_rows, pack, unpack
 
 FORMAT = 1
@@ -27,8 +28,9 @@ BUILDING = "building"
 class About:
     """What an index was made of.
 
-    ``checkpoint`` and ``folder`` are where the model and the images lay, ``digest`` is the model's. ``recall`` is the
-    share of the nearest images that an approximate index finds; None: it compares with all of them.
+    ``checkpoint`` and ``folder`` are where the model and the images lay, or the file of the texts; ``digest`` is the
+    model's. ``recall`` is the share of the nearest images that an approximate index finds; None: it compares with all
+    of them.
     """
 
     digest: str
@@ -57,8 +59,13 @@ class ImageIndex:
 
     @cached_property
     def files(self) -> list[ImageFile]:
-        """The images, in the order of the vectors."""
+        """The images, in the order of the vectors; none of an index of texts."""
         return [ImageFile(*row) for row in json.loads(bytes(self._file["files"]))]
+
+    @cached_property
+    def texts(self) -> list[IndexedText]:
+        """The texts, likewise; none of an index of images."""
+        return [IndexedText(*row) for row in json.loads(bytes(self._file["texts"]))] if "texts" in self._file else []
 
     def vectors(self) -> Rows:
         """A row for each image; read anew at each call."""
@@ -87,9 +94,17 @@ class ImageIndex:
             )
 
 
-def write_index(folder: Path, about: About, files: Sequence[ImageFile], vectors: Rows, index: Any) -> None:
+def write_index(
+    folder: Path,
+    about: About,
+    files: Sequence[ImageFile],
+    vectors: Rows,
+    index: Any,
+    texts: Sequence[IndexedText] = (),
+) -> None:
     """Writes an index whole; FAISS's ``index`` is a part of it unless it is flat, which is its vectors alone."""
     parts: dict[str, Any] = {"about": _bytes(asdict(about)), "files": _bytes(files), "vectors": vectors}
+    parts |= {"texts": _bytes(texts)} if texts else {}
     packed = {} if about.kind == "flat" else {"faiss": pack(index)}
     write_sealed(folder / FILE, lambda file: np.savez(file, **parts | packed))
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 ENGLISH = {
     "title": "Image search",
     "count": "images: {count}",
+    "count_texts": "texts: {count}",
+    "matched": "by the words {words}",
     "placeholder": "Describe an image",
     "search": "Search",
     "upload": "or search by an image",
@@ -33,6 +35,8 @@ ENGLISH = {
 CHINESE = {
     "title": "图像搜索",
     "count": "共 {count} 张图片",
+    "count_texts": "共 {count} 篇文本",
+    "matched": "匹配词:{words}",
     "placeholder": "描述一张图片",
     "search": "搜索",
     "upload": "或用一张图片搜索",

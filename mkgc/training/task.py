@@ -126,6 +126,14 @@ class EmbeddingTask(Protocol):
         """
 
 
+@runtime_checkable
+class WordMatchingTask(Protocol):
+    """A task whose words have vectors of their own in the space of texts and images."""
+
+    def matched_words(self, text: str, images: Float[Tensor, "n D"]) -> list[list[tuple[str, float]]]:
+        """For each image, the words of a text that are like it, the most alike first, with their cosines."""
+
+
 class Task(pl.LightningModule, ABC):
     """Loss, predictions and metrics are the task's; the steps below are final.
 

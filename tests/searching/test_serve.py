@@ -209,7 +209,7 @@ def test_names_of_files_are_escaped() -> None:
     names = ('"><img src=x onerror=alert(1)>\u202e.png', "\udcff.png")
     found = [Found(rank=1, score=0.5, image=printed(name), url="/images/0", missing=False) for name in names]
     values = {"text": "", "seen": None, "problem": None, "count": 1, "longest": 9, "found": found}
-    page = render("search.html", language="en", words=WORDS["en"], **values)
+    page = render("search.html", language="en", words=WORDS["en"], of_texts=False, **values)
     assert "<img src=x" not in page
     assert "\u202e" not in page
     assert "\\udcff.png" in page
