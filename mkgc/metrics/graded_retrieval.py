@@ -102,7 +102,7 @@ def graded_figures(
         "text_to_image": (texts, images, pairs),
         "image_to_text": (images, texts, pairs.flip(1)),
     }
-    out = {}
+    out: dict[str, float] = {}
     for direction, (queries, candidates, asked) in directions.items():
         names, figures = _names(), torch.cat([*_by_chunks(queries, candidates, asked, grades)])
         if not len(figures):
