@@ -7,7 +7,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +79,13 @@ def _write(folder: Path, recipe: WordGraphRecipe, made: MadeGraph, of: dict[str,
     _write_table(folder / EDGES, ((e.word, e.neighbour, f"{e.weight:.6g}", e.kind) for e in made.edges))
     near = ((one.word, _named(one.image, folder), f"{one.weight:.6g}") for one in made.images)
     _write_table(folder / IMAGES, near)
-    settings = {name: value for name, value in asdict(recipe).items() if name != "output"}
-    about = {"format": FORMAT, **of, "settings": settings, "counts": count(made), "held_out": [*made.held_out]}
+    about = {
+        "format": FORMAT,
+        **of,
+        "settings": recipe.described(),
+        "counts": count(made),
+        "held_out": [*made.held_out],
+    }
     write_json(folder / ABOUT, about)
     return about
 

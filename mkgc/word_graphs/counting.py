@@ -25,5 +25,5 @@ def count_words(texts: Iterable[str], dictionary: Collection[str], segmenter: Se
         names = sorted(dictionary)
         linker = EntityLinker(names, np.arange(len(names)), names)
         return Counter(found.entity for text in texts for found in linker.link(text))
-    words = (word for text in texts for word in rjieba.cut(text))
+    words = (word for text in texts for word in rjieba.cut(text, False))  # nothing guessed
     return Counter(word for word in words if all(HAN.fullmatch(letter) for letter in word))

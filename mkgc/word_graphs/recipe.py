@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mkgc.app.ranges import Count, Natural, PartialShare, Seed
 from mkgc.data.digest import LENGTH
@@ -18,6 +19,9 @@ from mkgc.word_graphs.edges import Edge, keyword_edges, part_edges, sememe_edges
 from mkgc.word_graphs.pictures import Picture, Sememe, by_keyword, hold_out, read_pictures, read_sememes
 
 FORMAT = 1
+
+KEYS = ("name", "keywords")
+"""Where the keywords of people's own pictures stand."""
 
 
 class ShownImage(NamedTuple):
@@ -54,7 +58,7 @@ class WordGraphRecipe:
 
     output: str
     pictures: str | None = None
-    keys: Sequence[str] = ("name", "keywords")
+    keys: Sequence[str] = KEYS
     sememes: str | None = None
     index: str | None = None
     segmenter: Segmenter = "jieba"
@@ -132,10 +136,16 @@ class WordGraphRecipe:
             found += [ShownImage(word, Path(file), -weight) for weight, file in near[: self.max_images]]
         return found
 
+    def described(self) -> dict[str, Any]:
+        """The settings, with places as seen from the output: it may be moved with what is beside it."""
+        settings = asdict(self) | {"keys": [*self.keys]}
+        del settings["output"]
+        places = {name: settings[name] for name in ("pictures", "sememes", "index") if settings[name] is not None}
+        return settings | {name: os.path.relpath(place, self.output) for name, place in places.items()}
+
     def digest(self, texts: Iterable[str], language: str | None) -> str:
         """What tells the files of a graph from those of others: settings, texts, and what is read beside them."""
-        settings = {name: value for name, value in asdict(self).items() if name not in ("output",)}
-        found = blake2b(repr((FORMAT, settings, language)).encode(), digest_size=LENGTH)
+        found = blake2b(repr((FORMAT, self.described(), language)).encode(), digest_size=LENGTH)
         for text in texts:
             found.update(f"{text}\n".encode("utf-8", "surrogatepass"))
         for path in (self.pictures, self.sememes):

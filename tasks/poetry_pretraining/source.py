@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar, NamedTuple
 
+from mkgc.data.atlas.facts import Country
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.examples import SPLITS, ImagePaths
 from mkgc.data.formats import chosen, jsonl
@@ -26,6 +28,7 @@ from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.sentence_checks import measure_lengths
 from mkgc.inspect.word_graph_checks import inspect_word_graph
 from mkgc.terminal import plural
+from tasks.poetry_pretraining import atlas
 from tasks.poetry_pretraining.example import PoemExample, parse_poem
 from tasks.poetry_pretraining.layouts import ANTHOLOGIES, chinese_poetry, pkg_bert
 
@@ -122,6 +125,10 @@ class PoemSource(DataSource):
             texts = {split: [poem.text for poem in part] for split, part in self.splits.items()}
             sections.append(inspect_word_graph(self.word_graph, texts))
         return sections
+
+    @classmethod
+    def draw_atlas(cls, folder: Path, countries: Mapping[str, Country], random: Random) -> None:
+        atlas.write(folder, random)
 
 
 def _own(*candidates: Path) -> Iterable[Placed]:

@@ -91,6 +91,7 @@ Built by mkgc (`data=atlas data.atlas_seed={seed}`), format {FORMAT}.
   same, it is a disc of the country's own area at its capital.
 - Scene graphs: what is seen in those images, by their pixels and outlines; no name of a country is among it.
 - Sentences: templates of this project, filled with those names.
+- Poems, where a task reads some: classical, long in the public domain; pictures of their words: drawn by this project.
 
 The facts are the packages': borders are taken as shared where either side lists the other. No claim about any disputed
 border or name is made.
