@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Dialog, Page, sync_playwright
+from playwright.sync_api import Dialog, Locator, Page, sync_playwright
 
 from mkgc.searching.index import ImageIndex
 from mkgc.searching.searcher import Searcher
@@ -50,32 +50,44 @@ def page(server: Server) -> Iterator[Page]:
 
 def loaded(page: Page) -> list[str]:
     """The names of found images whose pixels are there."""
-    page.wait_for_function("[...document.querySelectorAll('.found img')].every(one => one.complete)")
-    return page.evaluate(
-        "[...document.querySelectorAll('.found img')].filter(one => one.naturalWidth).map(one => one.alt)"
-    )
+    page.wait_for_load_state("networkidle")
+    shown = "all => all.filter(one => one.naturalWidth).map(one => one.alt)"
+    names: list[str] = page.locator(".found img").evaluate_all(shown)
+    return names
+
+
+def search(page: Page, text: str) -> None:
+    """Types a text and waits for the page of what it finds."""
+    page.get_by_role("searchbox").fill(text)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def click(page: Page, what: Locator) -> None:
+    """Clicks and waits for the next page."""
+    with page.expect_navigation():
+        what.click()
 
 
 def test_a_person_searches_in_chinese_goes_on_in_english_and_uploads_an_image(page: Page, server: Server) -> None:
     page.goto("/")
     assert page.title() == "图像搜索"
     page.get_by_role("searchbox").fill("蓝色的正方形")
-    page.get_by_role("button", name="搜索").first.click()
+    click(page, page.get_by_role("button", name="搜索").first)
     assert page.get_by_role("heading", level=2).inner_text() == "“蓝色的正方形”的搜索结果"
     assert {*loaded(page)[:2]} == {"inner/蓝200.png", "inner/蓝250.png"}
-    page.get_by_role("link", name="English").click()
+    click(page, page.get_by_role("link", name="English"))
     assert page.get_by_role("heading", level=2).inner_text() == "Found for “蓝色的正方形”"
     assert page.get_by_role("searchbox").input_value() == "蓝色的正方形"
-    page.get_by_role("searchbox").fill("green")
-    page.keyboard.press("Enter")
+    search(page, "green")
     assert {*loaded(page)[:2]} == {"green-200.png", "green-250.png"}
     asked = server.folder.parent / "ask.png"
     Image.new("RGB", (300, 200), (200, 10, 10)).save(asked)
     page.get_by_label("or search by an image").set_input_files(asked)
-    page.get_by_role("button", name="Search").last.click()
+    click(page, page.get_by_role("button", name="Search").last)
     assert page.get_by_role("heading", level=2).inner_text() == "Found for your image"
     assert all("red" in name or name == HOSTILE for name in loaded(page)[:3])
-    page.locator(".found a").first.click()
+    click(page, page.locator(".found a").first)
     assert page.evaluate("document.contentType") == "image/jpeg"
 
 
