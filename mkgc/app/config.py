@@ -59,7 +59,7 @@ def check(config: DictConfig, keys: Keys = TRAIN) -> None:
     problems = [f"{key} has no value: give {key}=…" for key in missing]
     problems += _misvalued(config, keys, missing)
     for path, node in _nodes(config):
-        problems += _misfits(path, node, missing)
+        problems += _misfits(path, node, missing, OmegaConf.select(config, "task.name"))
     if "task" in config and "backbone" in config:
         problems += _strangers(config)
     if problems:
@@ -168,7 +168,7 @@ def _nodes(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
             yield from _nodes(item, f"{path}.{i}")
 
 
-def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
+def _misfits(path: str, node: DictConfig, missing: list[str], task: str | None) -> Iterator[str]:
     target = get_object(node["_target_"])
     parameters = _parameters(target)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -178,7 +178,7 @@ def _misfits(path: str, node: DictConfig, missing: list[str]) -> Iterator[str]:
         if key in GIVEN or place in (DECLARED, COMPILE) or place in missing:
             continue
         if key not in parameters and not open_ended:
-            unused = explain_unused(place) if path == "task.model" else None
+            unused = explain_unused(place, task) if path == "task.model" else None
             yield unused or no_such_key(place, [name for name in parameters if name != "self"])
         elif key in hints and not fits(value := _plain(node[key]), hints[key]):
             yield _misfit(place, value, hints[key])

@@ -9,12 +9,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from mkgc.app.packages import CONF
 
 
-def explain_unused(key: str) -> str | None:
-    """The line about a setting of ``task.model`` that other backbones' models have; None where none has it."""
+def explain_unused(key: str, task: str | None) -> str | None:
+    """The line about a setting of ``task.model`` that the task (or any) has with other backbones; None of any other."""
     if not key.startswith("task.model."):
         return None
     name = key.split(".")[2]
-    kinds = {file.stem for file in CONF.glob("model/*/*.yaml") if name in OmegaConf.load(file)}
+    kinds = {file.stem for file in CONF.glob(f"model/{task or '*'}/*.yaml") if name in OmegaConf.load(file)}
     files = sorted(CONF.glob("backbone/**/*.yaml"))
     users = [file for file in files if any(f"${{task}}/{kind} " in file.read_text() for kind in kinds)]
     names = ", ".join(str(file.relative_to(CONF / "backbone").with_suffix("")) for file in users)

@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from hydra.utils import get_object
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.models import explain_unused
@@ -36,8 +36,9 @@ def explain_unknown(key: str, config: DictConfig | None) -> str:
     What a node with a ``_target_`` could be given is looked up in that one's signature: it can be added with a +.
     """
     place, _, name = key.rpartition(".")
+    task = None if config is None else OmegaConf.select(config, "task.name")
     inside = config is not None and place != "task.model" and has(config, place)
-    if not inside and (unused := explain_unused(key)):
+    if not inside and (unused := explain_unused(key, task)):
         return unused
     if config is None:
         return f"{key}: no such key"

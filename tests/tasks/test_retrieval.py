@@ -11,6 +11,7 @@ from PIL import Image
 
 from mkgc.data.processor import Processor
 from mkgc.errors import ConfigError, DataError
+from mkgc.evaluate import _use_templates
 from mkgc.images.decode import read_image
 from mkgc.inference import Predictor
 from mkgc.training.task import EmbeddingTask
@@ -205,6 +206,13 @@ def test_a_line_is_recorded_of_each_pair_with_what_stands_first() -> None:
     assert first["tokens"] == ["一", "只", "狗"]
     assert (second["gold"], second["predicted"], second["counts"]) == ("b", "c", [0, 1, 1])
     assert (second["rank"], second["image_rank"]) == (2.5, 2.5)
+
+
+def test_templates_and_stages_are_refused_where_there_are_none(run: Callable[..., Any], captions_root: Path) -> None:
+    with pytest.raises(ConfigError, match="templates=zh: this task's texts are no names of classes"):
+        _use_templates(torch.nn.Module(), "zh")
+    code, _, err = run("train", "task=retrieval", f"data.root={captions_root}", "task.model.stages=[1]")
+    assert (code, said(err).startswith("task.model.stages: no such key")) == (2, True)
 
 
 @pytest.mark.slow
