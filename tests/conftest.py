@@ -244,6 +244,45 @@ def captions_root(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of two small towers with random weights, which know the characters of :func:`poems_root`."""
+    from mkgc.data.dataset import read_dataset
+    from mkgc.training.checkpoint import build_task, save
+
+    root = tmp_path_factory.mktemp("teacher")
+    paint(root / "red.png", "red")
+    for split in ("train", "dev", "test"):
+        write_jsonl(root / f"{split}.jsonl", [{"text": " ".join(POEM_WORDS), "image": "red.png"}])
+    torch.manual_seed(0)
+    config = composed("task=retrieval", f"data.root={root}", *TINY, "backbone.dim=16")
+    save(build_task(config, read_dataset(config).processor), root / "teacher.ckpt")
+    return root / "teacher.ckpt"
+
+
+POEM_WORDS = ("明月", "月亮", "团圆", "青山", "山", "流水", "泉", "松", "孤舟", "夜", "床前", "光", "照")
+
+
+@pytest.fixture
+def poems_root(tmp_path: Path, teacher: Path) -> Path:
+    """Lines of made-up poems with a graph of their words, two of which have images, and a teacher of these."""
+    root, draw = tmp_path / "poems", random.Random(0)
+    graph = root / "graph"
+    for colour in COLOURS:
+        paint(graph / "images" / f"{colour}.png", colour)
+    (graph / "words.tsv").write_text("".join(f"{i}\t{word}\t3\n" for i, word in enumerate(POEM_WORDS[:8])))
+    edges = [("明月", "月亮", 3), ("明月", "团圆", 2), ("明月", "松", 1), ("青山", "山", 1), ("流水", "泉", 2)]
+    (graph / "edges.tsv").write_text("".join(f"{one}\t{other}\t{n}\tkeyword\n" for one, other, n in edges))
+    images = [("明月", "red", 2), ("明月", "blue", 1), ("青山", "green", 1), ("泉", "blue", 1)]
+    (graph / "images.tsv").write_text("".join(f"{word}\timages/{name}.png\t{n}\n" for word, name, n in images))
+    for split, count in (("train", 24), ("dev", 8), ("test", 8)):
+        lines = [draw.choices(POEM_WORDS, k=draw.randint(2, 5)) for _ in range(count)]
+        poems = [{"title": words[0], "text": f"{''.join(words)}，{''.join(words[::-1])}。"} for words in lines]
+        write_jsonl(root / f"{split}.jsonl", poems)
+    (root / "teacher.ckpt").hardlink_to(teacher)
+    return root
+
+
 @pytest.fixture
 def roots(
     mre_root: Path,
@@ -253,6 +292,7 @@ def roots(
     linked_root: Path,
     corpus_root: Path,
     captions_root: Path,
+    poems_root: Path,
 ) -> dict[str, Path]:
     """A small data set for each task."""
     return {
@@ -263,6 +303,7 @@ def roots(
         "relation_classification": linked_root,
         "knowledge_pretraining": corpus_root,
         "retrieval": captions_root,
+        "poetry_pretraining": poems_root,
     }
 
 
