@@ -244,6 +244,10 @@ def captions_root(tmp_path: Path) -> Path:
     return root
 
 
+def write_table(path: Path, titles: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in (titles, *rows)))
+
+
 @pytest.fixture(scope="session")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of two small towers with random weights, which know the characters of :func:`poems_root`."""
@@ -270,15 +274,14 @@ def poems_root(tmp_path: Path, teacher: Path) -> Path:
     graph = root / "graph"
     for colour in COLOURS:
         paint(graph / "images" / f"{colour}.png", colour)
-    (graph / "words.tsv").write_text("".join(f"{i}\t{word}\t3\n" for i, word in enumerate(POEM_WORDS[:8])))
+    write_table(graph / "words.tsv", ("id", "word", "count"), [(i, word, 3) for i, word in enumerate(POEM_WORDS[:8])])
     edges = [("明月", "月亮", 3), ("明月", "团圆", 2), ("明月", "松", 1), ("青山", "山", 1), ("流水", "泉", 2)]
-    (graph / "edges.tsv").write_text("".join(f"{one}\t{other}\t{n}\tkeyword\n" for one, other, n in edges))
-    images = [("明月", "red", 2), ("明月", "blue", 1), ("青山", "green", 1), ("泉", "blue", 1)]
-    (graph / "images.tsv").write_text("".join(f"{word}\timages/{name}.png\t{n}\n" for word, name, n in images))
-    for split, count in (("train", 24), ("dev", 8), ("test", 8)):
-        lines = [draw.choices(POEM_WORDS, k=draw.randint(2, 5)) for _ in range(count)]
-        poems = [{"title": words[0], "text": f"{''.join(words)}，{''.join(words[::-1])}。"} for words in lines]
-        write_jsonl(root / f"{split}.jsonl", poems)
+    write_table(graph / "edges.tsv", ("word", "neighbour", "weight", "kind"), [(*edge, "keyword") for edge in edges])
+    shown = [("明月", "red", 2), ("明月", "blue", 1), ("青山", "green", 1), ("泉", "blue", 1)]
+    write_table(graph / "images.tsv", ("word", "image", "weight"), [(w, f"images/{i}.png", n) for w, i, n in shown])
+    lines = [draw.choices(POEM_WORDS, k=draw.randint(2, 5)) for _ in range(48)]
+    poems = [{"title": words[0], "text": f"{''.join(words)}，{''.join(words[::-1])}。"} for words in lines]
+    write_jsonl(root / "poems.jsonl", poems)
     (root / "teacher.ckpt").hardlink_to(teacher)
     return root
 

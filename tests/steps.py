@@ -30,6 +30,8 @@ BAGS = ("task.data.bag_size=2", "task.model.bag=attention")
 CORPUS = "knowledge_pretraining"
 WORDS = ("task.model.loss_weights.relations=0.0", "task.model.loss_weights.entities=0.0")
 PAIRS = "retrieval"
+POEMS = "poetry_pretraining"
+TEACHER = "task.data.teacher=${data.root}/teacher.ckpt"
 FALSE = ("task.model.loss_weights.replaced=1.0", "task.data.drawing.replaced=0.4")
 ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mkgformer",)),
@@ -44,6 +46,7 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("relation_classification", ("data=linked",)),
     (CORPUS, FALSE),
     (PAIRS, ("size.trainable_layers=1", "size.side_trainable_layers=0")),
+    (POEMS, (TEACHER,)),
     (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),
@@ -76,6 +79,10 @@ REST: list[tuple[str, tuple[str, ...]]] = [
     *((CORPUS, (f"system={name}_pretraining",)) for name in ("bert", "ernie", "wklm")),
     (PAIRS, ("backbone=dual_encoder",)),
     (PAIRS, ("backbone.text_pooling=mean", "backbone.checkpointing=true", "task.model.chunk=3")),
+    (POEMS, (TEACHER, "backbone=pkg_bert_released", "task.data.visual=false")),
+    (POEMS, (TEACHER, "size.trainable_layers=1", "task.data.graph=false")),
+    (POEMS, (TEACHER, "task.model.loss_weights.words=0.0")),
+    (POEMS, ("backbone=pkg_bert",)),
     (LINKS, ("task.model.objective=bce", "task.model.smoothing=0.1")),
     *((LINKS, (f"backbone=kge/{name}",)) for name in VECTORS),
     *((LINKS, ("backbone=kge/transae", f"task.model.structure.objective={how}")) for how in OBJECTIVES),

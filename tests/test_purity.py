@@ -30,6 +30,7 @@ FAST = {
     "relation_classification-data=linked",
     "knowledge_pretraining-system=bert_pretraining",
     "retrieval-size.trainable_layers=1-size.side_trainable_layers=0",
+    "poetry_pretraining-task.data.teacher=${data.root}/teacher.ckpt",
 }
 """The smallest model of each task, for the fast tier."""
 

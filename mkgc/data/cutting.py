@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from mkgc.data.examples import Span
 from mkgc.data.words import RawText
 from mkgc.errors import ConfigError
@@ -98,6 +100,11 @@ def note_cuts(split: str, cuts: Sequence[Cut | None], max_length: int) -> list[F
     )
     text += f"; {suffered:,} of them lose a part of a mention" if suffered else ""
     return [Finding("warning" if suffered or len(found) > 0.01 * len(cuts) else "info", text)]
+
+
+def spread_over(part: Sequence[Any], most: int) -> list[Any]:
+    """So many of a split's at most, spread over it."""
+    return [part[row] for row in np.linspace(0, len(part) - 1, min(len(part), most)).astype(int).tolist()]
 
 
 def check_room(max_length: int, least: int, why: str) -> None:

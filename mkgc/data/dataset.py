@@ -149,8 +149,7 @@ def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfi
     """
     place = Path(config.data.root if root is None else root)
     moved: dict[Any, Any] = {} if root is None else {"root": str(root), "store": None}
-    if "knowledge" in config.data:
-        moved["knowledge"] = None
+    moved |= {graph: None for graph in ("knowledge", "word_graph") if graph in config.data}
     if root is None and config.data.atlas_seed is not None and place.parent == atlas.HOME:
         built = config.copy()
         built.data = OmegaConf.merge(config.data, moved)

@@ -112,7 +112,7 @@ class TextEncoder(Encoder):
     def _projected(self, features: Float[Tensor, "B T F"]) -> Float[Tensor, "B T E"]:
         if features.shape[-1] != self.feature_dim:
             raise ConfigError(f"texts with {features.shape[-1]} features a token, for feature_dim={self.feature_dim}")
-        return self.project_features(features)
+        return self.project_features(features.to(self.project_features.weight.dtype))
 
     def run_last(self, x: Stream, position_ids: Int[Tensor, " B"] | None) -> Stream:
         """The states behind the last layer, of those before it; with ``position_ids``, only there and no others."""

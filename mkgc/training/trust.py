@@ -23,6 +23,7 @@ from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.knowledge_settings import KnowledgeSettings
 from mkgc.data.processor import Processor
 from mkgc.data.settings import DataSettings
+from mkgc.data.word_graph_settings import WordGraphSettings
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.kge.model import KGEModel
 from mkgc.training.optim import Optim
@@ -192,8 +193,8 @@ def _part(path: str) -> Place | None:
         return Place((nn.Module,), partial=name == "fusion")
     if path == "backbone.text.characters":
         return Place((nn.Module,))
-    if path == "data.knowledge":
-        return Place((KnowledgeSettings,))
+    if path in ("data.knowledge", "data.word_graph"):
+        return Place((KnowledgeSettings, WordGraphSettings))
     return Place((Settings,)) if above in ("task.model", "task.data") else None
 
 

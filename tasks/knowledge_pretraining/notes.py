@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from mkgc.data.cutting import note_cuts
+from mkgc.data.cutting import note_cuts, spread_over
 from mkgc.data.graph_notes import note_graphs
 from mkgc.inspect.report import Finding
 
 SAMPLE = 1000
 """Sentences of a split, spread over it, that are looked at; all of it, where there are no more."""
-
-
-def spread_over(part: Sequence[Any], most: int) -> list[Any]:
-    """So many of a split's at most, spread over it."""
-    return [part[row] for row in np.linspace(0, len(part) - 1, min(len(part), most)).astype(int).tolist()]
 
 
 def note_corpus(features: Mapping[str, Any], max_length: int, max_nodes: int | None) -> list[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 from mkgc.data.atlas.facts import Country
 from mkgc.data.context import KnowledgeContext, read_context
 from mkgc.data.corpus import Corpus, open_corpus
+from mkgc.data.cutting import spread_over
 from mkgc.data.dataset import Dataset, DataSource
 from mkgc.data.digest import digest
 from mkgc.data.examples import SPLITS, ImagePaths
@@ -23,7 +24,6 @@ from mkgc.inspect.report import Finding, Section
 from mkgc.inspect.sentence_checks import measure_lengths
 from tasks.knowledge_pretraining import atlas
 from tasks.knowledge_pretraining.example import parse_sentence
-from tasks.knowledge_pretraining.notes import spread_over
 
 SAMPLE = 10_000
 """Sentences of a split at most, spread over it, of which a check tells more than how many there are."""

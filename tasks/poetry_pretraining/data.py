@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,24 +14,29 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mkgc.app.ranges import Share
-from mkgc.data.cutting import Cut, check_room, note_cuts
+from mkgc.data.cutting import Cut, check_room, note_cuts, spread_over
 from mkgc.data.dataset import Dataset
 from mkgc.data.hidden import Draw, collate_hidden
 from mkgc.data.kept_vectors import Vectors
 from mkgc.data.masking import WordMasking
 from mkgc.data.processor import Processor, text_batch
+from mkgc.data.script import in_script
 from mkgc.data.sentence_tree import SentenceTree, TreeBuilder, collate_trees, tree_nodes
 from mkgc.data.settings import DataSettings
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.data.word_graph import WordGraph
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
+from mkgc.inspect.report import Finding
 from mkgc.training.samplers import epoch_of
 from mkgc.training.teacher import Teacher, teacher_of
 from tasks.poetry_pretraining.batch import MISSING, PoemBatch, PoemFeatures, collate_teacher
-from tasks.poetry_pretraining.example import PoemExample
+from tasks.poetry_pretraining.example import PoemExample, parse_poem
 from tasks.poetry_pretraining.source import PoemSource
 from tasks.poetry_pretraining.visual import Visual, read_visual
+
+SAMPLE = 1000
+"""Poems of a split, spread over it, that are read to say what is cut; all of it, where there are no more."""
 
 
 class PoemProcessor(Processor):
@@ -40,6 +45,7 @@ class PoemProcessor(Processor):
     ``graph`` says which neighbours and images words have; None: poems are read as they are. ``visual`` are the vectors
     that a teacher has of these images, by word; None: none are read. ``hidden`` is the share of a poem's pieces that
     are to be filled in, each by itself: 80 % masked, 10 % another piece, 10 % as they are. Branches are not hidden.
+    ``graph_digest`` is that of the graph as it was read.
 
     Raises:
         ConfigError: ``data.max_length`` leaves no room for a piece.
@@ -53,11 +59,12 @@ class PoemProcessor(Processor):
         teacher: Teacher | None,
         visual: Float[Tensor, "W F"] | None,
         hidden: float,
+        graph_digest: str | None = None,
     ) -> None:
         check_room(settings.max_length, 3, "a piece, and a mark at either end")
         self.tokenizer, self.settings, self.graph, self.teacher = tokenizer, settings, graph, teacher
         self.hidden, self.masking = hidden, WordMasking(tokenizer, hidden)
-        self.visual = visual
+        self.visual, self.graph_digest = visual, graph_digest
         self._rows = None if visual is None else torch.cat([visual, torch.zeros_like(visual[:1])])  # -1: no image
 
     @property
@@ -119,12 +126,11 @@ class PoemProcessor(Processor):
         Raises:
             DataError: It cannot be used.
         """
-        from tasks.poetry_pretraining.example import parse_poem
-
-        return self.asked(parse_poem(record, place).text)
+        return self.asked(parse_poem(record, place, self.settings.language).text)
 
     def asked(self, text: str) -> PoemFeatures:
-        """The features of a text with what an answer says of it."""
+        """The features of a user's text, with what an answer says of it; it is read in the script of the data."""
+        text = in_script(text, self.settings.language)
         item = self.encode(text)
         places = [at for at, letter in enumerate(text) if letter == MISSING][: len(item.missing)]
         return replace(item, words=self.found(text), asked=[{"char": [at, at + 1]} for at in places])
@@ -150,12 +156,13 @@ class PoemProcessor(Processor):
             "tokenizer": self.tokenizer.state(),
             "settings": self.settings.carried(),
             "hidden": self.hidden,
-            "graph_digest": None if self.graph is None else self.graph.digest(),
+            "graph_digest": self.graph_digest,
             "teacher_digest": None if self.teacher is None else self.teacher.digest,
         }
 
     def state(self) -> dict[str, Any]:
         own = {"tokenizer": self.tokenizer.state(), "settings": self.settings.carried(), "hidden": self.hidden}
+        own["graph_digest"] = self.graph_digest
         parts = {"graph": self.graph, "teacher": self.teacher}
         own |= {name: part.state() for name, part in parts.items() if part is not None}
         return own if self.visual is None else own | {"visual": self.visual}
@@ -169,6 +176,7 @@ class PoemProcessor(Processor):
             teacher_of(state) if "teacher" in state else None,
             state.get("visual"),
             state["hidden"],
+            state["graph_digest"],
         )
 
 
@@ -207,6 +215,10 @@ class Poems(Sequence[PoemFeatures]):
         item = self.processor.encode(self.poems[place].text)
         return replace(item, draw=Draw(self.seed, epoch, place), teacher=vector)
 
+    def __iter__(self) -> Iterator[PoemFeatures]:
+        """Those of the first epoch: rows go on beyond its end."""
+        return (self[row] for row in range(len(self)))
+
     def __getitems__(self, rows: Sequence[int]) -> list[PoemFeatures]:
         return [self[row] for row in rows]
 
@@ -242,14 +254,23 @@ def read(
         if known is not None and taught is not None and visual:
             read_images = read_visual(known, taught, settings)
         pieces = tokenizer(_texts(source, known))
-        processor = PoemProcessor(pieces, settings, known, taught, read_images.vectors, hidden)
+        digest = None if known is None else known.digest()
+        processor = PoemProcessor(pieces, settings, known, taught, read_images.vectors, hidden, digest)
     features = _features(source, processor, seed)
     limit = processor.settings.max_length
-    cuts = [n for split, part in features.items() for n in note_cuts(split, [item.cut for item in part], limit)]
-    digest = None if processor.graph is None else processor.graph.digest()
+    cuts = [note for split, part in features.items() for note in _cuts(split, part, limit)]
     notes = (*source.notes, *read_images.notes, *cuts)
     store, coverage = read_images.store, read_images.coverage
-    return Dataset(source, processor, features, store, coverage, notes, examples=source.splits, graph=digest)
+    return Dataset(
+        source, processor, features, store, coverage, notes, examples=source.splits, graph=processor.graph_digest
+    )
+
+
+def _cuts(split: str, part: Poems, limit: int) -> list[Finding]:
+    """What is cut of a split, or of a sample of a large one."""
+    sample = spread_over(part, SAMPLE)
+    named = split if len(sample) == len(part) else f"{split} (a sample)"
+    return note_cuts(named, [item.cut for item in sample], limit)
 
 
 def _texts(source: PoemSource, graph: WordGraph | None) -> list[str]:

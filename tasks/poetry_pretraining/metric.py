@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -32,22 +32,12 @@ class PoemFigures(Metric):
         for name, size in (("words", 3), ("space", 2)):
             self.add_state(name, torch.zeros(size, dtype=torch.float64), "sum")
 
-    def update_words(
-        self, losses: Float[Tensor, " K"], scores: Float[Tensor, "K V"], targets: Int[Tensor, " K"]
-    ) -> None:
-        """Adds hidden pieces with their losses and scores."""
-        right = (scores.argmax(-1) == targets).sum()
-        self.words = self.words + torch.stack(
-            [
-                torch.ones_like(losses).sum().double(),
-                losses.sum().double(),
-                right.double(),
-            ]
-        )
-
-    def update_space(self, distances: Float[Tensor, " B"]) -> None:
-        """Adds poems with the distances of their vectors from the teacher's."""
-        self.space = self.space + torch.stack([torch.ones_like(distances).sum(), distances.sum()]).double()
+    def update(self, losses: Mapping[str, Tensor], right: Bool[Tensor, " K"]) -> None:
+        """Adds the losses of hidden pieces (``words``), of which some were ``right``, and of poems (``space``)."""
+        if "words" in losses:
+            self.words = self.words + torch.stack([*_counted(losses["words"]), right.double().sum()])
+        if "space" in losses:
+            self.space = self.space + torch.stack(_counted(losses["space"]))
 
     def compute(self) -> dict[str, float]:
         """The figures, ``loss`` first.
@@ -67,3 +57,8 @@ class PoemFigures(Metric):
             raise EmptyMetricError("nothing was asked: the split has no poems")
         total = sum(weight * figures.get(f"{name}_loss", 0.0) for name, weight in self._weights.items())
         return {"loss": total} | figures
+
+
+def _counted(losses: Float[Tensor, " n"]) -> list[Tensor]:
+    """How many there are, and their sum."""
+    return [torch.ones_like(losses, dtype=torch.float64).sum(), losses.double().sum()]

@@ -117,11 +117,9 @@ class PoetryPretraining(Task):
 
     def update_metric(self, batch: PoemBatch, metric: PoemFigures) -> None:
         scores = self.scores(batch)
-        each = self._each(scores, batch)
-        if "words" in each:
-            metric.update_words(each["words"], scores["words"], batch.hidden.targets)
-        if "space" in each:
-            metric.update_space(each["space"])
+        words, targets = scores.get("words"), batch.hidden.targets
+        right = torch.zeros_like(targets, dtype=torch.bool) if words is None else words.argmax(-1) == targets
+        metric.update(self._each(scores, batch), right)
 
     def predict(self, batch: PoemBatch) -> list[dict[str, Any]]:
         """The characters that are missing, and the unit vector of each poem, as far as the model has learned them."""
@@ -159,7 +157,7 @@ class PoetryPretraining(Task):
         training, found = self.training, []
         self.eval()
         for start in range(0, len(texts), size):
-            items = [self.processor.encode(text) for text in texts[start : start + size]]
+            items = [self.processor.asked(text) for text in texts[start : start + size]]
             batch = self.processor.collate(items, LoadedImages({}, {})).to(self.device)
             found.append(F.normalize(self.backbone.vectors(self.backbone(batch.text)).float(), dim=-1).cpu())
         self.train(training)

@@ -47,7 +47,7 @@ def test_15_percent_are_hidden_of_which_80_percent_are_masked(poems_root: Path, 
     task, dataset = built(tiny(TASK, poems_root, TEACHER))
     features, tokenizer = dataset.features["train"], task.processor.tokenizer
     asked = same = masked = own = 0
-    for row in range(40 * len(features)):
+    for row in range(12 * len(features)):
         item = features[row]
         batch = task.processor.collate([item], dataset.store)
         shown = batch.text.ids[0, batch.hidden.places]
@@ -55,9 +55,9 @@ def test_15_percent_are_hidden_of_which_80_percent_are_masked(poems_root: Path, 
         own += int((item.tree.branch == 0).sum()) - 2
         masked += int((shown == tokenizer.mask).sum())
         same += int((shown == batch.hidden.targets).sum())
-    assert asked / own == pytest.approx(0.15, abs=0.02)
-    assert masked / asked == pytest.approx(0.8, abs=0.03)
-    assert same / asked == pytest.approx(0.1, abs=0.03)
+    assert asked / own == pytest.approx(0.15, abs=0.03)
+    assert masked / asked == pytest.approx(0.8, abs=0.06)
+    assert same / asked == pytest.approx(0.1, abs=0.05)
 
 
 def test_each_epoch_hides_others_of_train_and_dev_has_the_same(poems_root: Path, tiny: Compose) -> None:
@@ -197,6 +197,7 @@ def test_missing_characters_are_filled_in_and_words_of_the_graph_told(
     assert len(answer["vector"]) == 16
 
 
+@pytest.mark.slow
 def test_it_learns_within_a_few_epochs(poems_root: Path, tmp_path: Path) -> None:
     keys = [f"task={TASK}", f"data.root={poems_root}", *TINY, TEACHER, "task.epochs=6", "optim.lr=0.003"]
     figures = train(composed(*keys, "data.batch_size=8"), tmp_path / "run")

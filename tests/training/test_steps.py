@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 import torch
 
-from tests.steps import CORPUS, ENOUGH, PAIRS, REST, WORDS, built, collated, gradients, of_one_step, without_chance
+from tests.steps import (
+    CORPUS,
+    ENOUGH,
+    PAIRS,
+    POEMS,
+    REST,
+    TEACHER,
+    WORDS,
+    built,
+    collated,
+    gradients,
+    of_one_step,
+    without_chance,
+)
 
 MODELS = [*ENOUGH, *(pytest.param(*each, marks=pytest.mark.slow) for each in REST)]
 ALL = pytest.mark.parametrize(("task", "keys"), MODELS, ids=str)
@@ -37,6 +50,8 @@ def test_accumulated_batches_of_unequal_size_learn_what_the_large_batch_does(
         pytest.skip("its prefix reads the padding, which depends on the batch")
     if task == CORPUS and keys not in (WORDS, ("system=bert_pretraining",)):
         pytest.skip("mentions are compared with their batch's, and each objective is a mean over questions of its own")
+    if task == POEMS and "words=0.0" not in keys[-1] and TEACHER in keys:
+        pytest.skip("hidden pieces and poems are counted apart: each loss is a mean over its own")
     if task == PAIRS:
         pytest.skip("pairs are compared with their batch's: chunks make it large, and not accumulation")
     without_chance(monkeypatch)
