@@ -69,29 +69,37 @@ class TreeBuilder:
 
     def build(self, text: str) -> SentenceTree:
         """The tree of a text; white space is passed over."""
-        ids, owner, words = [self.tokenizer.start], [0], [NO_WORD]
-        segments = [one for one in self.graph.segment(text) if not text[one.start : one.end].isspace()]
         spelled = self._spell(text)
-        for start, end, word in segments:
-            pieces = [piece for letter in spelled[start:end] for piece in letter]
-            ids += pieces
-            owner += [len(words)] * len(pieces)
-            words.append(word)
-        whole = _grow(np.array(ids), np.array(owner), np.array(words), self._node, self._branches, self._offsets)
+        sizes = np.array([len(pieces) for pieces in spelled], dtype=np.int64)
+        owners, words = self._words(text)
+        ids = np.array([self.tokenizer.start, *(piece for pieces in spelled for piece in pieces)])
+        owner = np.concatenate([[0], np.repeat(owners, sizes)])
+        whole = _grow(ids, owner, words, self._node, self._branches, self._offsets)
         room = self.max_length - 1
         kept = len(whole.ids) if len(whole.ids) <= room else _last_end(whole, room)
         tree = _Pieces(*(column[:kept] for column in whole))
-        read = int(tree.owner[-1])
-        cut = 0 if kept == len(whole.ids) else sum(end - start for start, end, _ in segments[read:])
+        cut = int(((owners > tree.owner[-1]) & (sizes > 0)).sum())
         last = int((tree.branch == 0).sum())
         stop = _Pieces(*np.array([[self.tokenizer.stop], [last], [len(words)], [0], [NO_WORD]]))
         done = _Pieces(*(np.concatenate(pair) for pair in zip(tree, stop, strict=True)))
         return SentenceTree(done.ids, done.positions, done.owner, done.branch, done.node, cut)
 
+    def _words(self, text: str) -> tuple[Int[np.ndarray, " C"], Int[np.ndarray, " W"]]:
+        """The number of each character's word, from 1 on, and that of each word in the graph; word 0 is the mark."""
+        found = self.graph.matches(text)
+        begins = np.ones(len(text), dtype=np.int64)
+        for start, end, _ in found:
+            begins[start + 1 : end] = 0
+        owners = begins.cumsum()
+        words = np.full(1 + begins.sum(), NO_WORD)
+        words[owners[[one.start for one in found]]] = [one.word for one in found]
+        return owners, words
+
     def _spell(self, text: str) -> list[list[int]]:
-        """The pieces of each character."""
+        """The pieces of each character; white space has none."""
         if new := [letter for letter in dict.fromkeys(text) if letter not in self._spelled]:
-            self._spelled.update(zip(new, self.tokenizer.pieces(new), strict=True))
+            pieces = zip(new, self.tokenizer.pieces(new), strict=True)
+            self._spelled.update((letter, [] if letter.isspace() else ids) for letter, ids in pieces)
         return [self._spelled[letter] for letter in text]
 
     def _spell_branches(self, edges: Adjacency) -> tuple[_Pieces, Int[np.ndarray, " n"]]:

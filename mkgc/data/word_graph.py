@@ -112,8 +112,12 @@ class WordGraph:
     def _linker(self) -> EntityLinker:
         return EntityLinker(self.words, np.arange(len(self.words)), self.words)
 
+    def matches(self, text: str) -> list[Segment]:
+        """The words of the graph in a text: from left to right, the longest that begins at each place."""
+        return [Segment(start, end, self.numbers[word]) for start, end, word in self._linker.link(text)]
+
     def segment(self, text: str) -> Iterator[Segment]:
-        """Cuts a text: from left to right, the longest word of the graph that begins at each place, else a character.
+        """Cuts a text into the words of the graph in it (:meth:`matches`) and other characters.
 
         >>> from mkgc.data.word_graph_settings import WordGraphSettings
         >>> nothing = adjacency([], 2)
@@ -122,9 +126,9 @@ class WordGraph:
         [(0, 2, 0), (2, 3, -1)]
         """
         at = 0
-        for found in self._linker.link(text):
+        for found in self.matches(text):
             yield from (Segment(place, place + 1, NO_WORD) for place in range(at, found.start))
-            yield Segment(found.start, found.end, self.numbers[found.entity])
+            yield found
             at = found.end
         yield from (Segment(place, place + 1, NO_WORD) for place in range(at, len(text)))
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tokenizers.models import WordLevel
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from benchmarks.sentence_tree import released_tree, released_words
 from mkgc.data.sentence_tree import SentenceTree, TreeBuilder, collate_trees, tree_nodes
 from mkgc.data.tokens import SPECIALS, Tokenizer
 from mkgc.data.word_graph import WordGraph, adjacency
@@ -79,6 +81,34 @@ def test_trees_are_those_of_the_released_code(name: str) -> None:
     assert [row[:read] for row in rows(tree)[:read]] == [row[:read] for row in case["visible_matrix"][:read]]
     shows = [any(value) for value in case["visual"]]
     assert (tree.node >= 0).tolist()[:read] == shows[:read]
+
+
+@pytest.mark.parametrize("name", RECORDED["cases"])
+def test_the_reconstructed_loops_of_the_benchmark_are_those_of_the_released_code(name: str) -> None:
+    case: dict[str, Any] = RECORDED["cases"][name]
+    graph = recorded_graph()
+    words = [(word, graph.neighbours(word)) for word in case["segmented"]]
+    tree = released_tree(words, case["max_length"])
+    assert (tree.letters, tree.positions, tree.branches) == (case["tokens"], case["positions"], case["seg"])
+    assert ["".join(str(int(cell)) for cell in row) for row in tree.visible] == case["visible_matrix"]
+
+
+def test_drawn_trees_are_those_of_the_loops() -> None:
+    """Of 60 graphs and sentences over eight characters, where most words have neighbours."""
+    random = Random(0)
+    letters = "天地玄黄宇宙洪荒"
+    for _ in range(60):
+        words = [*dict.fromkeys("".join(random.choices(letters, k=random.randint(1, 3))) for _ in range(12))]
+        size = len(words)
+        edges = [(random.randrange(size), random.randrange(size), random.random()) for _ in range(20)]
+        graph = graph_of(words, edges, max_neighbours=random.randint(0, 4))
+        text = "".join(random.choices(letters, k=random.randint(1, 30)))
+        builder = TreeBuilder(graph, spelling(letters), 500)
+        tree = builder.build(text)
+        loops = released_tree(released_words(graph, text), len(tree))
+        assert shown(builder, tree).split() == loops.letters
+        assert tree.positions.tolist() == loops.positions
+        assert rows(tree) == ["".join(str(int(cell)) for cell in row) for row in loops.visible]
 
 
 def test_a_tree_drawn_by_hand() -> None:
