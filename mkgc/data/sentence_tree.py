@@ -53,11 +53,12 @@ class TreeBuilder:
     """Builds sentence trees of texts: ``[CLS]``, the text's characters with branches, ``[SEP]``.
 
     Words of the graph are found in the text (:meth:`WordGraph.segment`), and their neighbours put behind them.
-    Words and names are spelled: each character is tokenised by itself. What is longer than ``max_length`` is cut at its
-    end, where a word or a branch ends, and ``[SEP]`` stays.
+    Words and names are spelled: each character is tokenised by itself. Where ``max_length`` is too short, branches are
+    left out, of all words the second before the first and the last before those in front of them; then the text is cut
+    at its end, where a word ends. ``[SEP]`` stays.
 
     Source: K-BERT (Liu et al., 2020), section 3.2; PKG-Bert's released code, which takes the neighbours from an
-    unordered set, and cuts ``[SEP]`` off, too.
+    unordered set, and cuts the tree wherever it is too long, ``[SEP]`` first.
     """
 
     def __init__(self, graph: WordGraph, tokenizer: Tokenizer, max_length: int) -> None:
@@ -74,15 +75,36 @@ class TreeBuilder:
         owners, words = self._words(text)
         ids = np.array([self.tokenizer.start, *(piece for pieces in spelled for piece in pieces)])
         owner = np.concatenate([[0], np.repeat(owners, sizes)])
-        whole = _grow(ids, owner, words, self._node, self._branches, self._offsets)
         room = self.max_length - 1
-        kept = len(whole.ids) if len(whole.ids) <= room else _last_end(whole, room)
-        tree = _Pieces(*(column[:kept] for column in whole))
-        cut = int(((owners > tree.owner[-1]) & (sizes > 0)).sum())
-        last = int((tree.branch == 0).sum())
-        stop = _Pieces(*np.array([[self.tokenizer.stop], [last], [len(words)], [0], [NO_WORD]]))
-        done = _Pieces(*(np.concatenate(pair) for pair in zip(tree, stop, strict=True)))
-        return SentenceTree(done.ids, done.positions, done.owner, done.branch, done.node, cut)
+        kept = len(ids) if len(ids) <= room else _last_end(owner, room)
+        ids, owner = np.append(ids[:kept], self.tokenizer.stop), np.append(owner[:kept], len(words))
+        words = np.append(words, NO_WORD)
+        words[owner[kept - 1] + 1 :] = NO_WORD  # what is cut off has no branches
+        tree = self._grow(ids, owner, words)
+        cut = int(((owners > owner[kept - 1]) & (sizes > 0)).sum())
+        return SentenceTree(tree.ids, tree.positions, tree.owner, tree.branch, tree.node, cut)
+
+    def _grow(self, ids: Numbers, owner: Numbers, words: Int[np.ndarray, " W"]) -> _Pieces:
+        """The pieces of a sentence, of which ``owner`` has the word of each, with its words' branches behind them.
+
+        ``words`` are the numbers in the graph of the sentence's words.
+        """
+        known = np.flatnonzero(words >= 0)
+        starts, stops = self._offsets[words[known]], self._offsets[words[known] + 1]
+        taken = np.repeat(starts - (np.cumsum(stops - starts) - (stops - starts)), stops - starts)
+        taken += np.arange(len(taken))
+        hanging = np.repeat(known, stops - starts)
+        fits = _fitting(hanging, self._branches.branch[taken], self.max_length - len(ids))
+        taken, hanging = taken[fits], hanging[fits]
+        node = np.full(len(words), NO_WORD)
+        node[known] = self._node[words[known]]
+        sentence = _Pieces(ids, np.arange(len(ids)), owner, np.zeros_like(owner), node[owner])
+        last = np.searchsorted(owner, hanging, "right") - 1
+        branches = _Pieces(*(column[taken] for column in self._branches))
+        branches = branches._replace(positions=last + branches.positions, owner=hanging)
+        # Stable: of one owner the word comes first, then its branches as they are.
+        order = np.argsort(np.concatenate([owner, hanging]), kind="stable")
+        return _Pieces(*(np.concatenate(pair)[order] for pair in zip(sentence, branches, strict=True)))
 
     def _words(self, text: str) -> tuple[Int[np.ndarray, " C"], Int[np.ndarray, " W"]]:
         """The number of each character's word, from 1 on, and that of each word in the graph; word 0 is the mark."""
@@ -117,44 +139,20 @@ class TreeBuilder:
         return _Pieces(*table.T), np.array(offsets)
 
 
-def _grow(
-    ids: Numbers,
-    owner: Numbers,
-    words: Int[np.ndarray, " W"],
-    nodes: Int[np.ndarray, " N"],
-    branches: _Pieces,
-    offsets: Int[np.ndarray, " n"],
-) -> _Pieces:
-    """The pieces of a sentence, of which ``owner`` has the word of each, with the branches of its words behind them.
-
-    ``words`` are the numbers in the graph of the sentence's words; ``offsets`` say which branches those of the graph
-    have, ``nodes`` which of them have images.
-    """
-    known = np.flatnonzero(words >= 0)
-    starts, stops = offsets[words[known]], offsets[words[known] + 1]
-    sizes = stops - starts
-    taken = np.repeat(starts - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
-    hanging = np.repeat(known, sizes)
-    last = np.searchsorted(owner, known, "right") - 1
-    node = np.full(len(words), NO_WORD)
-    node[known] = nodes[words[known]]
-    sentence = _Pieces(ids, np.arange(len(ids)), owner, np.zeros_like(owner), node[owner])
-    grown = _Pieces(
-        branches.ids[taken],
-        np.repeat(last, sizes) + branches.positions[taken],
-        hanging,
-        branches.branch[taken],
-        branches.node[taken],
-    )
-    # Stable: of one owner the word comes first, then its branches as they are.
-    order = np.argsort(np.concatenate([owner, hanging]), kind="stable")
-    return _Pieces(*(np.concatenate(pair)[order] for pair in zip(sentence, grown, strict=True)))
+def _fitting(owner: Numbers, branch: Numbers, room: int) -> Bool[np.ndarray, " T"]:
+    """Which pieces of branches fit into so much room, whole ones: the first branches of all words, then the second."""
+    order = np.argsort(branch, kind="stable")
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (np.diff(branch[order]) != 0) | (np.diff(owner[order]) != 0)
+    ends = np.append(np.flatnonzero(begins)[1:], len(order))
+    fits = np.empty(len(order), dtype=bool)
+    fits[order] = ends[begins.cumsum() - 1] <= room
+    return fits
 
 
-def _last_end(tree: _Pieces, room: int) -> int:
-    """How many of the first ``room`` pieces are of whole words and branches; all, where none but the mark is."""
-    begins = (np.diff(tree.owner) != 0) | (np.diff(tree.branch) != 0)
-    ends = np.flatnonzero(begins) + 1
+def _last_end(owner: Numbers, room: int) -> int:
+    """How many of the first ``room`` pieces are of whole words; all, where none but the mark is."""
+    ends = np.flatnonzero(np.diff(owner) != 0) + 1
     return int(max((end for end in ends.tolist() if 1 < end <= room), default=room))
 
 

@@ -161,20 +161,32 @@ def test_a_poem_of_one_unknown_character_is_unknown(words: list[str]) -> None:
     assert shown(builder, builder.build("鵷")) == "[CLS] [UNK] [SEP]"
 
 
-def test_a_long_poem_is_cut_where_a_word_or_a_branch_ends_and_keeps_its_end_mark() -> None:
+def test_where_a_tree_is_too_long_branches_go_before_the_text_and_second_ones_first() -> None:
+    graph = graph_of(["明月", "团圆", "夜", "山", "石"], [(0, 1, 2.0), (0, 2, 1.0), (3, 4, 1.0)])
+    tokenizer = spelling("明月团圆夜山石照")
+    written = {
+        n: shown(TreeBuilder(graph, tokenizer, n), TreeBuilder(graph, tokenizer, n).build("明月照山"))
+        for n in range(4, 11)
+    }
+    assert written[10] == "[CLS] 明 月 团 圆 夜 照 山 石 [SEP]"
+    assert written[9] == "[CLS] 明 月 团 圆 照 山 石 [SEP]"
+    assert written[8] == "[CLS] 明 月 团 圆 照 山 [SEP]"
+    assert written[7] == written[6] == "[CLS] 明 月 照 山 [SEP]"
+    assert written[5] == "[CLS] 明 月 照 [SEP]"
+    assert written[4] == "[CLS] 明 月 [SEP]"
+
+
+def test_a_poem_of_ten_thousand_characters_is_cut_where_a_word_ends_and_keeps_its_end_mark() -> None:
     graph = graph_of(["明月", "团圆"], [(0, 1, 1.0)])
     tokenizer = spelling("明月团圆照")
-    written = {}
-    for length in range(3, 10):
-        builder = TreeBuilder(graph, tokenizer, length)
-        tree = builder.build("照明月照" * 2500)
-        written[length] = shown(builder, tree)
-        assert len(tree) <= length
-        assert tree.positions[-1] == (tree.branch == 0).sum() - 1
-    assert written[4] == "[CLS] 照 [SEP]"
-    assert written[5] == written[6] == "[CLS] 照 明 月 [SEP]"
-    assert written[7] == "[CLS] 照 明 月 团 圆 [SEP]"
-    assert TreeBuilder(graph, tokenizer, 7).build("照明月照" * 2).cut == 5
+    trees = {length: TreeBuilder(graph, tokenizer, length).build("照明月照" * 2500) for length in range(3, 10)}
+    builder = TreeBuilder(graph, tokenizer, 9)
+    assert all(len(tree) <= length for length, tree in trees.items())
+    assert shown(builder, trees[3]) == shown(builder, trees[4]) == "[CLS] 照 [SEP]"
+    assert shown(builder, trees[5]) == "[CLS] 照 明 月 [SEP]"
+    assert shown(builder, trees[7]) == "[CLS] 照 明 月 照 照 [SEP]"
+    assert trees[7].cut == 9995
+    assert trees[7].positions.tolist() == [*range(7)]
     assert TreeBuilder(graph, tokenizer, 40).build("照明月照" * 2).cut == 0
 
 
