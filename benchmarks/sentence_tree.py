@@ -126,12 +126,12 @@ def main() -> None:
 
 def prepared(folder: Path, given: Sequence[str]) -> tuple[list[str], WordGraph]:
     """The texts and the graph of words: of files that are given, or of the embedded poems."""
+    split = {"dev": 0.1, "test": 0.1, "seed": 0}
     if given:
-        split = {"dev": 0.1, "test": 0.1, "seed": 0}
         settings = DataSettings(given[0], format="chinese_poetry", split=split, language="zh-Hans")
     else:
         atlas.write(folder / "poems", Random("0/poems"))
-        settings = DataSettings(str(folder / "poems"), format="jsonl", language="zh-Hans")
+        settings = DataSettings(str(folder / "poems"), format="poems", split=split, language="zh-Hans")
     texts = [poem.text for poem in PoemSource(settings).splits["train"]]
     graph = folder / "poems" / "graph"
     if given:

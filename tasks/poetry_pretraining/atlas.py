@@ -6,7 +6,6 @@ from pathlib import Path
 from random import Random
 
 from mkgc.data.atlas.linked_text import write_records
-from mkgc.data.examples import SPLITS
 from mkgc.data.split import split_rows
 from mkgc.word_graphs.building import build_word_graph
 from mkgc.word_graphs.recipe import WordGraphRecipe
@@ -21,11 +20,13 @@ LANGUAGE = "zh-Hans"
 def write(folder: Path, random: Random) -> None:
     """Writes poems, pictures with keywords, and the graph that ``mkgc.prepare graph=poetry`` makes of both."""
     (folder / "images").mkdir(parents=True)
-    poems = [dict(zip(("title", "author", "text"), line.split("|"), strict=True)) for line in POEMS.strip().split("\n")]
-    for split, rows in zip(SPLITS, split_rows([poem["text"] for poem in poems]), strict=True):
-        write_records(folder / f"{split}.jsonl", ({"id": row + 1, **poems[row]} for row in rows))
-        if split == "train":
-            texts = ["".join(parse_poem(poems[row], "", LANGUAGE).tokens) for row in rows]
+    written = [
+        dict(zip(("title", "author", "text"), line.split("|"), strict=True)) for line in POEMS.strip().split("\n")
+    ]
+    write_records(folder / "poems.jsonl", ({"id": number, **poem} for number, poem in enumerate(written, start=1)))
+    poems = [parse_poem(poem, "", LANGUAGE) for poem in written]
+    train, _, _ = split_rows([poem.letters for poem in poems])
+    texts = ["".join(poems[row].tokens) for row in train]
     records = []
     for name, picture, keywords in draw_pictures(random):
         picture.save(folder / "images" / f"{name}.png")
