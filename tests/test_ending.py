@@ -8,15 +8,17 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from mkgc.app.bugs import explain_disk
 from mkgc.app.files import atomic_write
 from mkgc.app.folders import drop_stale
+from mkgc.app.sealed import write_sealed
 from mkgc.app.signals import Ended, in_order
 from mkgc.training.kept import KeepBest
 from tests.conftest import TINY, said
@@ -81,6 +83,24 @@ def test_what_a_signal_cuts_short_leaves_no_half_of_a_file(tmp_path: Path) -> No
         os.kill(os.getpid(), signal.SIGTERM)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out").read_text() == "before"
+
+
+def test_a_signal_amid_a_checkpoint_ends_in_order_though_torch_complains(tmp_path: Path) -> None:
+    class Killed:
+        """A file to whose second part its process is told to end."""
+
+        def __init__(self, file: BinaryIO) -> None:
+            self.file, self.parts = file, 0
+
+        def write(self, part: bytes) -> int:
+            self.parts += 1
+            if self.parts == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return self.file.write(part)
+
+    with pytest.raises(Ended, match="terminated"), in_order():
+        write_sealed(tmp_path / "last.ckpt", lambda file: torch.save({"w": torch.ones(9)}, Killed(file)))
+    assert not [*tmp_path.iterdir()]
 
 
 def test_runs_that_start_in_the_same_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

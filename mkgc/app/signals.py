@@ -44,6 +44,23 @@ def in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def unmasked() -> Iterator[None]:
+    """Lets :class:`Ended` through where a library, ended amid its work, raises an error of its own on top of it.
+
+    `torch.save` does: it finishes its archive in any case, and complains of what is missing there.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, Ended):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
+
+
 def claim() -> None:
     """Takes the signals over from whoever has them; those that are ignored (as by nohup) stay so."""
     owner = os.getpid()
