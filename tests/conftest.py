@@ -281,7 +281,10 @@ def poems_root(tmp_path: Path, teacher: Path) -> Path:
     write_table(graph / "images.tsv", ("word", "image", "weight"), [(w, f"images/{i}.png", n) for w, i, n in shown])
     lines = [draw.choices(POEM_WORDS, k=draw.randint(2, 5)) for _ in range(48)]
     poems = [{"title": words[0], "text": f"{''.join(words)}，{''.join(words[::-1])}。"} for words in lines]
-    write_jsonl(root / "poems.jsonl", poems)
+    write_jsonl(root / "poems.jsonl", [{"id": str(i), **poem} for i, poem in enumerate(poems)])
+    rated = [(i, colour, draw.choice([0, 0.5, 1])) for i in range(len(poems)) for colour in COLOURS]
+    judged = [{"poem": str(i), "image": f"graph/images/{name}.png", "judgement": value} for i, name, value in rated]
+    write_jsonl(root / "judgements.jsonl", judged)
     (root / "teacher.ckpt").hardlink_to(teacher)
     return root
 
@@ -307,6 +310,7 @@ def roots(
         "knowledge_pretraining": corpus_root,
         "retrieval": captions_root,
         "poetry_pretraining": poems_root,
+        "poetry_retrieval": poems_root,
     }
 
 

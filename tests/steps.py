@@ -32,6 +32,8 @@ WORDS = ("task.model.loss_weights.relations=0.0", "task.model.loss_weights.entit
 PAIRS = "retrieval"
 POEMS = "poetry_pretraining"
 TEACHER = "task.data.teacher=${data.root}/teacher.ckpt"
+VERSES = "poetry_retrieval"
+JUDGED = "task.source.judgements=${data.root}/judgements.jsonl"
 FALSE = ("task.model.loss_weights.replaced=1.0", "task.data.drawing.replaced=0.4")
 ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     ("mre", ("backbone=mkgformer",)),
@@ -47,6 +49,7 @@ ENOUGH: list[tuple[str, tuple[str, ...]]] = [
     (CORPUS, FALSE),
     (PAIRS, ("size.trainable_layers=1", "size.side_trainable_layers=0")),
     (POEMS, (TEACHER,)),
+    (VERSES, (TEACHER, JUDGED, "task.model.learn=true")),
     (LINKS, ("backbone=mkgformer", "size.trainable_layers=1", "size.side_trainable_layers=1")),
     (LINKS, ("backbone=mkgformer_released",)),
     (LINKS, ("backbone=kg_bert",)),

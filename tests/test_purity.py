@@ -31,6 +31,8 @@ FAST = {
     "knowledge_pretraining-system=bert_pretraining",
     "retrieval-size.trainable_layers=1-size.side_trainable_layers=0",
     "poetry_pretraining-task.data.teacher=${data.root}/teacher.ckpt",
+    "poetry_retrieval-task.data.teacher=${data.root}/teacher.ckpt-task.source.judgements=${data.root}/judgements.jsonl"
+    "-task.model.learn=true",
 }
 """The smallest model of each task, for the fast tier."""
 

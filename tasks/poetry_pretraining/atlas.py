@@ -17,7 +17,7 @@ LANGUAGE = "zh-Hans"
 """The script of the embedded poems."""
 
 
-def write(folder: Path, random: Random) -> None:
+def write(folder: Path, random: Random, held_out: float = 0.0) -> None:
     """Writes poems, pictures with keywords, and the graph that ``mkgc.prepare graph=poetry`` makes of both."""
     (folder / "images").mkdir(parents=True)
     written = [
@@ -32,5 +32,5 @@ def write(folder: Path, random: Random) -> None:
         picture.save(folder / "images" / f"{name}.png")
         records.append({"image": f"images/{name}.png", "keywords": [*keywords]})
     write_records(folder / "pictures.jsonl", records)
-    recipe = WordGraphRecipe(str(folder / "graph"), str(folder / "pictures.jsonl"))
+    recipe = WordGraphRecipe(str(folder / "graph"), str(folder / "pictures.jsonl"), held_out=held_out)
     build_word_graph(recipe, texts, LANGUAGE)
