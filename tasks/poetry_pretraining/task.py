@@ -25,6 +25,7 @@ from mkgc.training.task import Task
 from tasks.poetry_pretraining.batch import PoemBatch, PoemFeatures
 from tasks.poetry_pretraining.data import PoemProcessor
 from tasks.poetry_pretraining.metric import PoemFigures
+from tasks.poetry_pretraining.vectors import embed_poems, match_words
 
 Scores = dict[str, Tensor]
 """Of hidden pieces (``words``), and the vectors of poems (``space``)."""
@@ -154,14 +155,7 @@ class PoetryPretraining(Task):
             ConfigError: The model has learned no vectors of texts.
         """
         self._require_teacher()
-        training, found = self.training, []
-        self.eval()
-        for start in range(0, len(texts), size):
-            items = [self.processor.asked(text) for text in texts[start : start + size]]
-            batch = self.processor.collate(items, LoadedImages({}, {})).to(self.device)
-            found.append(F.normalize(self.backbone.vectors(self.backbone(batch.text)).float(), dim=-1).cpu())
-        self.train(training)
-        return torch.cat([torch.empty(0, self.processor.dim or 0), *found])
+        return embed_poems(self.backbone, self.processor, texts, size, self.device)
 
     def embed_images(self, pixels: UInt8[Tensor, "n 3 S S"], size: int) -> Float[Tensor, "n D"]:
         """The teacher's unit vectors of images.
@@ -170,6 +164,10 @@ class PoetryPretraining(Task):
             ConfigError: The model has no teacher.
         """
         return self._require_teacher().embed_images(pixels, size)
+
+    def matched_words(self, text: str, images: Float[Tensor, "n D"]) -> list[list[tuple[str, float]]]:
+        """For each image, the words of a text whose own images are most like it."""
+        return match_words(self.processor, text, images)
 
     def _require_teacher(self) -> Any:
         if self.processor.teacher is None or self.backbone.vector is None:

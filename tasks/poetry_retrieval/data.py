@@ -16,7 +16,6 @@ from mkgc.data.formats import fields
 from mkgc.data.formats.locate import locate
 from mkgc.data.formats.records import files
 from mkgc.data.processor import Processor
-from mkgc.data.script import in_script
 from mkgc.data.tokens import Tokenizer, learned
 from mkgc.errors import ConfigError, DataError
 from mkgc.images.coverage import check_none_broken
@@ -69,23 +68,6 @@ class JudgedPoemProcessor(Processor):
         poem = parse_poem(given, place, self.settings.language)
         paths = tuple(locate((folder,), name) for name in names)
         return Asked(poem.text, names, {GROUP: paths}, self.poems.encode(poem.text).cut, self.poems.found(poem.text))
-
-    def matched_words(self, text: str, images: Float[Tensor, "n F"], most: int) -> list[list[tuple[str, float]]]:
-        """For each image, the words of a text whose own images are most like it, ``most`` at most, with their cosines.
-
-        Of a graph whose images are not read, the teacher's vectors of the words themselves are compared.
-        """
-        graph, teacher = self.poems.graph, self.poems.teacher
-        found = () if graph is None else graph.segment(in_script(text, self.settings.language))
-        numbers = [*dict.fromkeys(one.word for one in found if one.word >= 0)]
-        if graph is None or teacher is None or not numbers:
-            return [[] for _ in images]
-        names = [graph.words[number] for number in numbers]
-        vectors = teacher.embed_texts(names) if self.poems.visual is None else self.poems.visual[numbers]
-        scores = images.float() @ torch.nn.functional.normalize(vectors, dim=-1).T
-        best = scores.topk(min(most, len(names)))
-        rows = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        return [[(names[i], value) for value, i in zip(*row, strict=True) if value > 0] for row in rows]
 
     def named(self) -> dict[str, Sequence[str]]:
         return self.poems.named()

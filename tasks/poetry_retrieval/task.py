@@ -20,11 +20,9 @@ from mkgc.nn.full_products import full_products
 from mkgc.training.digest import weights_digest
 from mkgc.training.optim import Optim
 from mkgc.training.task import Task
+from tasks.poetry_pretraining.vectors import embed_poems, match_words
 from tasks.poetry_retrieval.batch import Asked, JudgedBatch
 from tasks.poetry_retrieval.data import GROUP, JudgedPoemProcessor
-
-MATCHED = 3
-"""Words that are told of a poem and a picture."""
 
 
 class PoetryRetrieval(Task):
@@ -123,14 +121,7 @@ class PoetryRetrieval(Task):
         assert poems.teacher is not None
         if self.vectors == "teacher":
             return poems.teacher.embed_texts(texts).cpu()
-        training, found = self.training, [torch.empty(0, poems.teacher.dim)]
-        self.eval()
-        for start in range(0, len(texts), size):
-            items = [poems.asked(text) for text in texts[start : start + size]]
-            text = poems.collate(items, LoadedImages({}, {})).text.to(self.device)
-            found.append(F.normalize(self.backbone.vectors(self.backbone(text)).float(), dim=-1).cpu())
-        self.train(training)
-        return torch.cat(found)
+        return embed_poems(self.backbone, poems, texts, size, self.device)
 
     def embed_images(self, pixels: UInt8[Tensor, "n 3 S S"], size: int) -> Float[Tensor, "n F"]:
         """The teacher's unit vectors of images."""
@@ -139,7 +130,7 @@ class PoetryRetrieval(Task):
 
     def matched_words(self, text: str, images: Float[Tensor, "n F"]) -> list[list[tuple[str, float]]]:
         """For each image, the words of a text whose own images are most like it."""
-        return self.processor.matched_words(text, images, MATCHED)
+        return match_words(self.processor.poems, text, images)
 
 
 def _gains(batch: JudgedBatch) -> Float[Tensor, "B N"]:
