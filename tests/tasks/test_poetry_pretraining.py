@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from transformers import AutoModel, BertConfig
 
 from mkgc.batch import Text
+from mkgc.data.hidden import Draw
 from mkgc.encoders.text import TextEncoder
+from mkgc.errors import DataError
 from mkgc.inference import load
 from mkgc.models.pkg_bert import PkgBert
 from mkgc.train import train
@@ -43,6 +45,7 @@ def test_labels_are_the_pieces_of_the_poem_and_not_what_hides_them(poems_root: P
     assert masked > 100
 
 
+@pytest.mark.slow
 def test_15_percent_are_hidden_of_which_80_percent_are_masked(poems_root: Path, tiny: Compose) -> None:
     task, dataset = built(tiny(TASK, poems_root, TEACHER))
     features, tokenizer = dataset.features["train"], task.processor.tokenizer
@@ -137,6 +140,7 @@ ABLATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ABLATED)
 def test_an_ablation_leaves_out_what_it_says_and_nothing_else(key: str, poems_root: Path, tiny: Compose) -> None:
     task, dataset = built(tiny(TASK, poems_root, TEACHER, *([] if key == "full" else [key])))
@@ -150,6 +154,7 @@ def test_an_ablation_leaves_out_what_it_says_and_nothing_else(key: str, poems_ro
     assert any((item.tree.branch > 0).any() for item in drawn) == trees
 
 
+@pytest.mark.slow
 def test_what_is_hidden_of_a_poem_is_the_same_with_and_without_the_graph(poems_root: Path, tiny: Compose) -> None:
     asked = []
     for graph in ("true", "false"):
@@ -204,3 +209,49 @@ def test_it_learns_within_a_few_epochs(poems_root: Path, tmp_path: Path) -> None
     assert figures["test"]["space_loss"] < 0.3
     assert figures["test"]["word_accuracy"] > 0.2
     assert figures["graph"]
+
+
+ODD = {
+    "one character": "山",
+    "one that is a word": "松",
+    "ten thousand characters": "明月照青山" * 2000,
+    "unknown characters": "𠀀☃x明月",
+    "no word of the graph": "照光夜",
+    "white space between": " 明 月\n照 ",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_poems_are_read(text: str, poems_root: Path, tiny: Compose) -> None:
+    task, dataset = built(tiny(TASK, poems_root, TEACHER))
+    item = replace(task.processor.encode(text), draw=Draw(0, 0, 0), teacher=torch.ones(16))
+    limit = task.processor.settings.max_length
+    assert len(item.tree) <= limit
+    assert (item.cut is not None) == (len(text) > limit)
+    assert task.loss(task.processor.collate([item], dataset.store)).isfinite()
+
+
+@pytest.mark.slow
+def test_a_graph_whose_images_are_gone_is_read_without_them_and_that_is_said(poems_root: Path, tiny: Compose) -> None:
+    for image in (poems_root / "graph" / "images").iterdir():
+        image.unlink()
+    task, dataset = built(tiny(TASK, poems_root, TEACHER))
+    assert not collated(task, dataset, range(8)).text.features.any()
+    [row] = dataset.coverage.rows
+    assert (row.split, row.covered, row.broken) == ("words", 0, {"missing": 4})
+    assert any("3 of 8 words have images of which none can be used" in note.text for note in dataset.notes)
+    with pytest.raises(DataError, match="missing; 3 images in all cannot be used, and data.bad_images=fail"):
+        built(tiny(TASK, poems_root, TEACHER, "data.bad_images=fail"))
+
+
+@pytest.mark.slow
+def test_what_cannot_be_is_refused_in_a_line(poems_root: Path, tiny: Compose, run: Any) -> None:
+    keys = (f"task={TASK}", f"data.root={poems_root}", *TINY)
+    for wrong, said in {
+        "task.data.teacher=nowhere": "no checkpoint at",
+        "task.data.hidden=1.5": "task.data.hidden=1.5: must be a number between 0 and 1",
+        "task.model.loss_weights={words: 0.0, space: 0.0}": "all are 0",
+        "backbone=text_only": "needs one that is a PkgBert",
+    }.items():
+        code, _, err = run("train", *keys, wrong)
+        assert (code, said in err, len(err.strip().splitlines())) == (2, True, 1), err
