@@ -61,7 +61,7 @@ class Teacher:
         teacher = cls(read(path))
         with naming(path):
             task = teacher.task
-        if not (isinstance(task, EmbeddingTask) and isinstance(task.backbone, DualEncoder)):
+        if not (isinstance(task.backbone, DualEncoder) and isinstance(task, EmbeddingTask)):
             raise ConfigError(
                 f"'{path}' is no teacher: {type(task).__name__} has no two towers of texts and images; give a run with "
                 "backbone=dual_encoder, or another DualEncoder's"

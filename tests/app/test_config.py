@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
 
 from mkgc.app.config import check, fits
 from mkgc.errors import ConfigError
@@ -27,6 +28,9 @@ def composed(*overrides: str) -> Any:
 READ = {"scene": {"mre", "mner"}, "knowledge": {"knowledge_pretraining", "entity_typing", "relation_classification"}}
 """The tasks that give what only some backbones read."""
 
+POEMS = {"poetry_pretraining", "poetry_retrieval"}
+"""The tasks that read sentence trees, by backbones of their own."""
+
 COMBINED = [
     *product(names("task"), names("backbone"), ["small"]),
     *product(["mre", "entity_typing"], names("backbone"), sorted({*names("size")} - {"small"})),
@@ -38,7 +42,10 @@ COMBINED = [
 def test_every_task_fits_every_backbone_and_size(task: str, backbone: str, size: str) -> None:
     config = composed(f"task={task}", f"backbone={backbone}", f"size={size}")
     strange = [given for given in config.backbone.inputs if task not in READ.get(given, {task})]
-    if backbone == "kg_bert" and task != "link_prediction":
+    if (task in POEMS) != backbone.startswith("pkg_bert"):
+        with pytest.raises((ConfigError, InterpolationKeyError), match=r"needs one that|must be a list|size\.weights"):
+            check(config)
+    elif backbone == "kg_bert" and task != "link_prediction":
         with pytest.raises(ConfigError) as error:
             check(config)
         assert str(error.value).endswith(

@@ -100,6 +100,7 @@ def test_what_is_no_teacher_is_refused_in_a_line(mre_root: Path, made: Callable[
         Teacher.of(tmp_path / "mre.ckpt")
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         Teacher.of(tmp_path / "nothing.ckpt")
-    for state in ({}, {"teacher": 3}, {"teacher": {"mkgc": {}}}):
+    wrong: list[dict[str, Any]] = [{}, {"teacher": 3}, {"teacher": {"mkgc": {}}}]
+    for state in wrong:
         with pytest.raises(CheckpointError, match="carries no teacher"):
             teacher_of(state)
