@@ -141,7 +141,7 @@ def _check_choices(settings: DataSettings, drawn: Collection[str], multilingual:
 def found_again(config: DictConfig, root: Path | str | None = None) -> DictConfig:
     """A trained model's configuration with its data at ``root``, or where they were when it was trained.
 
-    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says. A graph that
+    The model may be a stranger's: but for the Atlas at its usual place, nothing is written where it says. Graphs that
     it reads texts with it carries itself.
 
     Raises:

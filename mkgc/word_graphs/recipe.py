@@ -148,16 +148,19 @@ class WordGraphRecipe:
         found = blake2b(repr((FORMAT, self.described(), language)).encode(), digest_size=LENGTH)
         for text in texts:
             found.update(f"{text}\n".encode("utf-8", "surrogatepass"))
-        for path in (self.pictures, self.sememes):
-            if path is not None:
-                found.update(_bytes(Path(path)))
+        named = {"pictures": self.pictures, "sememes": self.sememes}
+        files = {key: Path(name) for key, name in named.items() if name is not None}
         if self.index is not None:
-            found.update(_bytes(Path(self.index) / "index.npz"))
+            files["index"] = Path(self.index) / "index.npz"
+        for key, file in files.items():
+            found.update(_bytes(file, key))
         return found.hexdigest()
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"no such file: graph.{key} says where it is, or null that there is none", path) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path) from error
