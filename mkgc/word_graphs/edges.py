@@ -10,6 +10,10 @@ from typing import NamedTuple
 from mkgc.word_graphs.pictures import Picture, Sememe
 
 
+WEAKEST = 0.1
+"""The least weight of an edge to a word that contains another: 不 stands in so many keywords that none says much of it."""
+
+
 class Edge(NamedTuple):
     """A word, its neighbour, how near that is, and why."""
 
@@ -46,7 +50,7 @@ def whole_edges(words: Iterable[str], shown: Mapping[str, Mapping[int, float]]) 
     """Edges from each word that is no keyword to those that contain it, as 月亮 does 月.
 
     They weigh the share of its length, times that of the pictures: of all whose keywords contain the word, those that
-    have this one.
+    have this one. What weighs less than :data:`WEAKEST` is none.
     """
     wanted = {*words} - shown.keys()
     around: dict[str, list[str]] = defaultdict(list)
@@ -56,8 +60,9 @@ def whole_edges(words: Iterable[str], shown: Mapping[str, Mapping[int, float]]) 
     for word, keywords in around.items():
         pictures = len({number for keyword in keywords for number in shown[keyword]})
         for keyword in keywords:
-            share = len(shown[keyword]) / pictures
-            yield Edge(word, keyword, share * len(word) / len(keyword), "whole")
+            weight = len(shown[keyword]) / pictures * len(word) / len(keyword)
+            if weight >= WEAKEST:
+                yield Edge(word, keyword, weight, "whole")
 
 
 def _parts(word: str) -> set[str]:
