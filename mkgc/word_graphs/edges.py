@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from mkgc.word_graphs.pictures import Picture, Sememe
 
-
 WEAKEST = 0.1
-"""The least weight of an edge to a word that contains another: 不 stands in so many keywords that none says much of it."""
+"""The least weight of an edge to a word that contains another: 不 stands in so many keywords that none says much."""
 
 
 class Edge(NamedTuple):
