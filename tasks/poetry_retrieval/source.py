@@ -11,7 +11,6 @@ from mkgc.data.atlas.facts import Country
 from mkgc.data.dataset import Dataset
 from mkgc.data.examples import ImagePaths
 from mkgc.data.settings import DataSettings
-from mkgc.errors import ConfigError
 from mkgc.inspect.published import Published
 from mkgc.inspect.report import Section
 from mkgc.reports.table import Table
@@ -37,7 +36,7 @@ class JudgedPoemSource(PoemSource):
     ``judgements`` is a JSONL file of them; None: weak ones of keywords that the graph of words has held out.
 
     Raises:
-        ConfigError: There is neither.
+        ConfigError: It has held out none.
         DataError: A file is missing, or a line malformed.
     """
 
@@ -57,9 +56,9 @@ class JudgedPoemSource(PoemSource):
         poems = [poem for part in self.splits.values() for poem in part]
         if path is not None:
             return read_judgements(path, poems)
-        if self.settings.word_graph is None:
-            raise ConfigError("give task.source.judgements=FILE.jsonl: which pictures go with which poems")
-        return weak_judgements(Path(self.settings.word_graph.root), poems)
+        # A trained model reads its own graph, not a folder's: that is looked for at its usual place then.
+        graph = self.settings.word_graph
+        return weak_judgements(Path(self.settings.root) / "graph" if graph is None else Path(graph.root), poems)
 
     def images(self, broken: Collection[Path] = ()) -> list[ImagePaths]:
         return [*super().images(broken), *({"image": (path,)} for path in self.pictures)]

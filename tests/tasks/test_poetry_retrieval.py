@@ -102,6 +102,13 @@ def test_learning_from_judgements_ranks_the_pictures_of_train(root: Path) -> Non
     assert float(task.loss(batch).detach()) < 0.8 * before
 
 
+def test_a_run_by_weak_judgements_is_evaluated_again(root: Path, tmp_path: Path, run: Any) -> None:
+    figures = train(tiny(root), tmp_path / "run")
+    code, _, err = run("evaluate", f"checkpoint={tmp_path}/run", f"output={tmp_path}/again.json")
+    assert code == 0, err
+    assert json.loads((tmp_path / "again.json").read_text())["test"] == pytest.approx(figures["test"])
+
+
 def test_without_learning_no_weight_changes_and_the_run_is_scored(root: Path, tmp_path: Path) -> None:
     figures = train(tiny(root, JUDGED), tmp_path / "run")
     again = train(tiny(root, JUDGED, "task.epochs=3"), tmp_path / "again")
@@ -193,6 +200,7 @@ Change = Callable[[Path], Sequence[str]]
 
 
 def without_graph(root: Path) -> Sequence[str]:
+    (root / "graph" / "graph.json").unlink()
     return ("data.word_graph=null",)
 
 
