@@ -78,7 +78,7 @@ def test_every_choice_of_a_group_fits(group: str) -> None:
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_fits_its_task(experiment: str) -> None:
     said = OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml")
-    own = any("override /task" in default for default in said.get("defaults", []) if not isinstance(default, str))
+    own = _says_task(experiment)
     named = next((task for task in names("task") if experiment.endswith(task)), "link_prediction")
     swept = OmegaConf.select(said, "hydra.sweeper.params", default={})
     first = {key: str(swept[key]).partition(",")[0] for key in ("task", "system") if key in swept}
@@ -86,6 +86,13 @@ def test_every_experiment_fits_its_task(experiment: str) -> None:
     check(
         composed(*(f"{key}={value}" for key, value in words.items()), f"experiment={experiment}", "data.root=somewhere")
     )
+
+
+def _says_task(experiment: str) -> bool:
+    """Whether an experiment is of one task, by itself or by the one that it builds upon."""
+    defaults = OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml").get("defaults", [])
+    upon = [default for default in defaults if isinstance(default, str) and default != "_self_"]
+    return any("override /task" in default for default in defaults if default not in upon) or any(map(_says_task, upon))
 
 
 @pytest.mark.parametrize("experiment", names("experiment/kge"))
