@@ -69,9 +69,7 @@ def test_a_language_that_no_name_is_in_is_an_error(root: Path, kg_root: Path) ->
     (root / "relations.tsv").unlink()
     with pytest.raises(ConfigError, match=r"^data.language=fr: the graph says of no name which language it is in$"):
         tsv.read(root).speaking("fr")
-    with pytest.raises(
-        ConfigError, match=r"^data.language=zh: texts of format=kg have no languages; those of tsv, tri"
-    ):
+    with pytest.raises(ConfigError, match=r"^data.language=zh: format=kg has no languages; those of tsv, triples may$"):
         LinkSource(DataSettings(".", format="kg", language="zh"))
 
 
