@@ -96,7 +96,10 @@ def _misbuilt(config: DictConfig) -> Iterator[str]:
     """Findings that keep the parts from being looked at: one is no node that names what it builds, or names nothing."""
     for key in BUILT if "task" in config else ():
         node = OmegaConf.select(config, key)
-        if not isinstance(node, DictConfig) or "_target_" not in node:
+        if key == "task.model" and isinstance(node, DictConfig) and "_target_" not in node and "_partial_" in node:
+            kind = str(OmegaConf.select(config, "backbone._target_")).rpartition(".")[2]
+            yield f"backbone: task={config.task.name} has no model for one that is a {kind}"
+        elif not isinstance(node, DictConfig) or "_target_" not in node:
             yield f"{key}={_shortened(node)}: must be a node that names what it builds (_target_)"
     for path, node in _nodes(config):
         yield from _uncallable(path, node)

@@ -53,7 +53,7 @@ def test_the_commands_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     __main__.main()
     out = capsys.readouterr().out
     assert [verb for verb in VERBS if f"\n  {verb} " not in out] == []
-    assert "The scores of a trained model on a split, or of judged lists." in out
+    assert "The scores of a trained model on a split, or of judged lists." in " ".join(out.split())
 
 
 def test_comments_belong_to_the_keys_that_they_stand_behind_or_over(tmp_path: Path) -> None:
