@@ -51,8 +51,8 @@ class ImageIndex:
             DataError: There is none, it is not finished, damaged, cut short, or of another format.
         """
         self.folder = folder
-        self._file = _opened(folder)
-        said = json.loads(bytes(self._file["about"]))
+        self._path = _checked(folder)
+        said = json.loads(bytes(self._part("about")))
         if said.get("format") != FORMAT:
             raise DataError(f"has format {said.get('format')}, this mkgc reads {FORMAT}: make it anew", folder)
         self.about = About(**said)
@@ -60,16 +60,17 @@ class ImageIndex:
     @cached_property
     def files(self) -> list[ImageFile]:
         """The images, in the order of the vectors; none of an index of texts."""
-        return [ImageFile(*row) for row in json.loads(bytes(self._file["files"]))]
+        return [ImageFile(*row) for row in json.loads(bytes(self._part("files")))]
 
     @cached_property
     def texts(self) -> list[IndexedText]:
         """The texts, likewise; none of an index of images."""
-        return [IndexedText(*row) for row in json.loads(bytes(self._file["texts"]))] if "texts" in self._file else []
+        found = self._part("texts")
+        return [] if found is None else [IndexedText(*row) for row in json.loads(bytes(found))]
 
     def vectors(self) -> Rows:
         """A row for each image; read anew at each call."""
-        rows: Rows = self._file["vectors"]
+        rows: Rows = self._part("vectors")
         return rows
 
     def load(self) -> Any:
@@ -78,7 +79,13 @@ class ImageIndex:
         Raises:
             ConfigError: FAISS is not installed.
         """
-        return unpack(self._file["faiss"]) if "faiss" in self._file else index_rows(self.vectors(), "flat")
+        packed = self._part("faiss")
+        return index_rows(self.vectors(), "flat") if packed is None else unpack(packed)
+
+    def _part(self, name: str) -> Any:
+        """An array of the file; None, if it has none of that name."""
+        with np.load(self._path, allow_pickle=False) as parts:
+            return parts.get(name)
 
     def require_same(self, digest: str, checkpoint: Path | str) -> None:
         """Checks that vectors of a model may be compared with these.
@@ -109,7 +116,8 @@ def write_index(
     write_sealed(folder / FILE, lambda file: np.savez(file, **parts | packed))
 
 
-def _opened(folder: Path) -> Any:
+def _checked(folder: Path) -> Path:
+    """The file of an index, whose seal is looked at."""
     path = folder / FILE
     if not path.is_file():
         if (folder / BUILDING).is_dir():
@@ -119,7 +127,7 @@ def _opened(folder: Path) -> Any:
         raise DataError("there is no index here: make one by mkgc.index checkpoint=… images=… output=…", folder)
     if not intact(path):
         raise DataError("the index is damaged or cut short: delete it, and make it anew by mkgc.index", path)
-    return np.load(path, allow_pickle=False)
+    return path
 
 
 def _bytes(value: Any) -> UInt8[np.ndarray, " n"]:
