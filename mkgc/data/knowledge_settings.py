@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from mkgc.errors import CheckpointError, ConfigError
+from mkgc.data.carried_settings import CarriedSettings
+from mkgc.errors import ConfigError
 
 GraphFormat = Literal["triples", "tsv", "kg", "mmkg", "names"]
 
 
 @dataclass(frozen=True)
-class KnowledgeSettings:
+class KnowledgeSettings(CarriedSettings):
     """Which knowledge graph stands around the texts, and how much of it.
 
     ``root`` is the graph's folder, ``format`` one of those of link prediction, or "names": a table of entities without
@@ -25,7 +26,7 @@ class KnowledgeSettings:
     than ``min_characters`` are not.
     """
 
-    root: str
+    part = "knowledge"
     format: GraphFormat = "triples"
     max_nodes: int = 64
     hide_relations: bool = False
@@ -36,18 +37,3 @@ class KnowledgeSettings:
         for name in ("max_nodes", "min_characters"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.knowledge.{name}={getattr(self, name)} must be at least 1")
-
-    def carried(self) -> dict[str, Any]:
-        """The settings that a model keeps, wherever its graph lies."""
-        return {name: value for name, value in asdict(self).items() if name != "root"}
-
-    @classmethod
-    def from_carried(cls, values: dict[str, Any]) -> KnowledgeSettings:
-        """Undoes :meth:`carried`; the graph lies nowhere.
-
-        Raises:
-            CheckpointError: The values name a place.
-        """
-        if "root" in values:
-            raise CheckpointError("the checkpoint's processor names a place of files, 'knowledge.root'")
-        return cls(root="", **values)
