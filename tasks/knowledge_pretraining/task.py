@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from mkgc.encoders.knowledge import KnowledgeEncoder
 from mkgc.errors import ConfigError
 from mkgc.heads.filled import fill_words, gather_words
 from mkgc.images.loaded import LoadedImages
+from mkgc.losses.weights import ObjectiveWeights
 from mkgc.models.fusion_encoder import FusionEncoder
 from mkgc.nn.span_pooling import SpanPooling, span_mask
 from mkgc.nn.streams import MENTIONS
@@ -29,7 +30,7 @@ from tasks.knowledge_pretraining.objectives import FalseMentions, LinkedEntities
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class LossWeights(ObjectiveWeights):
     """The weight of each objective's loss; one of weight 0 is left out.
 
     Raises:
@@ -40,10 +41,6 @@ class LossWeights:
     relations: NonNegative = 1.0
     entities: NonNegative = 1.0
     replaced: NonNegative = 0.0
-
-    def __post_init__(self) -> None:
-        if not any(asdict(self).values()):
-            raise ConfigError("task.model.loss_weights: all are 0: there is nothing to learn")
 
 
 class KnowledgePretraining(Task):
@@ -81,7 +78,7 @@ class KnowledgePretraining(Task):
         dropout: PartialShare = 0.1,
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
-        self.loss_weights = {name: weight for name, weight in asdict(loss_weights).items() if weight}  # type: ignore[misc]
+        self.loss_weights = loss_weights.used()  # type: ignore[misc]
         backbone.text.add_tokens(processor.new_tokens())
         self._check_graph()
         if isinstance(backbone.side, KnowledgeEncoder) and processor.knowledge is not None:

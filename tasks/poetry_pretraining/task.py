@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from mkgc.heads.filled import fill_words
 from mkgc.heads.masked_lm import MaskedLM
 from mkgc.images.loaded import LoadedImages
 from mkgc.losses.cosine import cosine_distance
+from mkgc.losses.weights import ObjectiveWeights
 from mkgc.models.pkg_bert import PkgBert
 from mkgc.training.digest import weights_digest
 from mkgc.training.optim import Optim
@@ -32,7 +33,7 @@ Scores = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class LossWeights(ObjectiveWeights):
     """The weight of each loss; one of weight 0 is left out.
 
     Raises:
@@ -41,10 +42,6 @@ class LossWeights:
 
     words: NonNegative = 1.0
     space: NonNegative = 1.0
-
-    def __post_init__(self) -> None:
-        if not any(asdict(self).values()):
-            raise ConfigError("task.model.loss_weights: all are 0: there is nothing to learn")
 
 
 class PoetryPretraining(Task):
@@ -74,7 +71,7 @@ class PoetryPretraining(Task):
         loss_weights: LossWeights,
     ) -> None:
         super().__init__(backbone, processor, optim, metadata)
-        weights: dict[str, float] = {name: weight for name, weight in asdict(loss_weights).items() if weight}
+        weights = loss_weights.used()
         if processor.teacher is None:
             weights.pop("space", None)
         if not weights:
