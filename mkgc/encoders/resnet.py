@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from jaxtyping import Float
 from timm.layers import AttentionPool2d
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from mkgc.app.ranges import Count
 from mkgc.batch import Images
 from mkgc.encoders.base import Encoder, Stream
+from mkgc.encoders.timm_models import create, pretrained
 from mkgc.encoders.vision import at_least_one, normalise
 from mkgc.errors import ConfigError
 from mkgc.nn.recompute import recomputed
@@ -137,16 +136,5 @@ def pretrained_resnet(name: str = "resnet50_clip.openai", file: str | None = Non
     Raises:
         ConfigError: The file is missing, or nothing can be loaded under that name.
     """
-    if file is not None and not Path(file).is_file():
-        raise ConfigError(f"no file of vision weights at '{file}' (size.vision.file)")
-    overlay: Any = {} if file is None else {"pretrained_cfg_overlay": {"file": file}}
-    try:
-        model = timm.create_model(name, pretrained=True, num_classes=0, **overlay)
-    except Exception as error:  # timm and the hub's client raise a dozen kinds
-        raise ConfigError(
-            f"no vision encoder '{name}': give one of timm's resnet*_clip that can be reached, or weights on disk "
-            f"(size.vision.name=…, size.vision.file=…); {str(error).splitlines()[0]}"
-        ) from error
-    if not isinstance(model, ByobNet):
-        raise ConfigError(f"'{name}' is a {type(model).__name__}: choose one of timm's resnet*_clip")
-    return ResNetEncoder(model)
+    kind = "one of timm's resnet*_clip"
+    return ResNetEncoder(create(name, ByobNet, kind, kind, **pretrained(file)))

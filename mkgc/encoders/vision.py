@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import timm
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 
 from mkgc.batch import Images
 from mkgc.encoders.base import Encoder, Stream
+from mkgc.encoders.timm_models import create, pretrained
 from mkgc.errors import ConfigError
 from mkgc.nn.layers import VisionLayer
 
@@ -145,16 +144,8 @@ class VisionEncoder(Encoder):
 
 
 def _create(name: str, **options: Any) -> VisionTransformer:
-    try:
-        model = timm.create_model(name, dynamic_img_size=True, num_classes=0, **options)
-    except Exception as error:  # timm and the hub's client raise a dozen kinds
-        raise ConfigError(
-            f"no vision encoder '{name}': give a timm model name that can be reached, or weights on disk "
-            f"(size.vision.name=…, size.vision.file=…); {str(error).splitlines()[0]}"
-        ) from error
-    if not isinstance(model, VisionTransformer):
-        raise ConfigError(f"'{name}' is a {type(model).__name__}: choose a timm VisionTransformer, such as vit_*")
-    return model
+    choose = "a timm VisionTransformer, such as vit_*"
+    return create(name, VisionTransformer, "a timm model name", choose, dynamic_img_size=True, **options)
 
 
 def check_sizes(backbone: Mapping[str, Any], images: Mapping[str, int | None]) -> None:
@@ -214,10 +205,4 @@ def pretrained_vision(name: str, file: str | None = None, **options: Any) -> Vis
     Raises:
         ConfigError: The file is missing, or nothing can be loaded under that name.
     """
-    if file is None:
-        return VisionEncoder(_create(name, pretrained=True, **options), name, options)
-    if not Path(file).is_file():
-        raise ConfigError(f"no file of vision weights at '{file}' (size.vision.file)")
-    # timm before 1.0.31 reads any file of its oldest ViTs as the NumPy arrays that these were published as.
-    overlay = {"file": file, "custom_load": Path(file).suffix == ".npz"}
-    return VisionEncoder(_create(name, pretrained=True, pretrained_cfg_overlay=overlay, **options), name, options)
+    return VisionEncoder(_create(name, **pretrained(file), **options), name, options)
