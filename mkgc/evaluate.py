@@ -32,11 +32,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
     from mkgc.app.devices import accelerator, find_device
     from mkgc.data.dataset import found_again, naming_root, read_dataset
+    from mkgc.training.capabilities import require_graph
     from mkgc.training.checkpoint import open_trained
     from mkgc.training.datamodule import DataModule
     from mkgc.training.frozen import keep_states
     from mkgc.training.smoke import few
-    from mkgc.training.task import require_graph
     from mkgc.training.trust import Trust
 
     device = find_device(config.device)
@@ -66,7 +66,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 
 def _use_templates(task: Task, asked: Any) -> None:
-    from mkgc.training.task import PromptedTask
+    from mkgc.training.capabilities import PromptedTask
 
     if not isinstance(task, PromptedTask):
         raise ConfigError(f"templates={asked}: this task's texts are no names of classes: leave it out")

@@ -19,8 +19,9 @@ from mkgc.errors import ConfigError, DataError, one_line
 from mkgc.images.held import take_images
 from mkgc.images.loaded import LoadedImages
 from mkgc.images.policy import wanted
+from mkgc.training.capabilities import GraphTask, RankingTask, require_graph
 from mkgc.training.checkpoint import open_trained
-from mkgc.training.task import GraphTask, RankingTask, Task, require_graph
+from mkgc.training.task import Task
 from mkgc.training.trust import Trust
 
 if TYPE_CHECKING:

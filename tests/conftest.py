@@ -21,6 +21,10 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
 from PIL import Image
 
+# Before mkgc: of what a module under jaxtyping's checks is the first to import, no compiled file is found.
+for library in ("pytorch_lightning", "timm", "torch._dynamo", "transformers.models.bert.modeling_bert", "wandb"):
+    import_module(library)
+
 ARCHIVES = Path(__file__).parents[2] / "shared" / "data"
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}

@@ -12,8 +12,7 @@ import jaxtyping._decorator
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 from mkgc.batch import Part
@@ -103,6 +102,26 @@ def test_an_accelerator_never_waits_for_the_host(model: Any) -> None:
     assert {leaf.device.type for leaf in tree_leaves((out, states)) if isinstance(leaf, Tensor)} == {"cuda"}
 
 
+@pytest.mark.parametrize(
+    "waits",
+    [
+        lambda x: x.max().item(),
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+        lambda x: torch.zeros(int(x.sum())),
+        lambda x: x.repeat_interleave(x.long()),
+        lambda x: x if x.any() else -x,
+        lambda x: x + torch.ones(3),
+        lambda x: x.cpu().tolist(),
+    ],
+)
+def test_a_wait_is_found(waits: Callable[[Tensor], Any]) -> None:
+    pretend = Pretended()
+    x = pretend.tensor(torch.tensor([1.0, 0.0, 2.0]))
+    with pretend.mode, pytest.raises((DynamicOutputShapeException, DataDependentOutputException, RuntimeError)):
+        waits(x)
+
+
 def _seeded(function: Any, batch: Any) -> list[Any]:
     torch.manual_seed(0)
     return tree_leaves(function(batch))
@@ -115,7 +134,7 @@ class Pretended:
     """
 
     def __init__(self) -> None:
-        self.mode = FakeTensorMode(shape_env=ShapeEnv())
+        self.mode = FakeTensorMode()
         self.made: dict[int, tuple[Tensor, Tensor]] = {}
 
     def tensor(self, real: Tensor) -> Tensor:

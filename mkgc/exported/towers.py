@@ -21,7 +21,7 @@ from mkgc.errors import CheckpointError, ConfigError
 from mkgc.exported.manifest import NAME, TEXT, VISION, Manifest, file_digest
 from mkgc.exported.runner import ExportedTowers
 from mkgc.models.dual_encoder import DualEncoder
-from mkgc.training.task import EmbeddingTask
+from mkgc.training.capabilities import EmbeddingTask
 
 NEAR = 1e-4
 """How much a number of a direction may differ from the trained model's."""

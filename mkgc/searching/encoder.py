@@ -61,7 +61,7 @@ class TaskEncoder:
     """A trained task, ``batch_size`` of whose inputs go through the network at once."""
 
     def __init__(self, task: Task, batch_size: int) -> None:
-        from mkgc.training.task import EmbeddingTask
+        from mkgc.training.capabilities import EmbeddingTask
 
         if not isinstance(task, EmbeddingTask):
             raise ConfigError(
@@ -91,7 +91,7 @@ class TaskEncoder:
         """As :class:`WordMatcher` says; none of a model whose words have no vectors of their own."""
         import torch
 
-        from mkgc.training.task import WordMatchingTask
+        from mkgc.training.capabilities import WordMatchingTask
 
         if not isinstance(self._task, WordMatchingTask):
             return [[] for _ in images]

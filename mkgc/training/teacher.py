@@ -21,9 +21,9 @@ from mkgc.data.settings import DataSettings
 from mkgc.errors import CheckpointError, ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.models.dual_encoder import DualEncoder
+from mkgc.training.capabilities import EmbeddingTask
 from mkgc.training.checkpoint import naming, read, restore
 from mkgc.training.run import checkpoint_file
-from mkgc.training.task import EmbeddingTask
 
 BATCH = 64
 """Texts or images that go through the teacher at once."""

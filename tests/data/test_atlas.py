@@ -231,7 +231,7 @@ def test_what_is_built_is_kept_and_what_is_half_built_is_not_left(
     before = (atlas / "mner" / "SOURCES.md").stat().st_mtime_ns
     build(atlas / "mner", "mner", TaggedSource.draw_atlas, seed=0)
     assert (atlas / "mner" / "SOURCES.md").stat().st_mtime_ns == before
-    monkeypatch.setattr(Land, "seen", lambda self, window: 1 / 0)
+    monkeypatch.setattr(Land, "inside", lambda self, window: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build(tmp_path / "half", "mner", TaggedSource.draw_atlas, seed=0)
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from mkgc.errors import ConfigError, DataError
 from mkgc.evaluate import _use_templates
 from mkgc.images.decode import read_image
 from mkgc.inference import Predictor
-from mkgc.training.task import EmbeddingTask
+from mkgc.training.capabilities import EmbeddingTask
 from tasks.retrieval import recorded
 from tasks.retrieval.data import RetrievalProcessor
 from tests.conftest import said

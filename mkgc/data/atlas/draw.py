@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +16,7 @@ SIZE = 96
 SHARPNESS = 2
 """Drawn at so many times the size, then reduced: edges become smooth."""
 SEA, LAND, FRONTIER = (214, 232, 245), (232, 232, 226), (190, 190, 186)
+Colour = tuple[int, int, int]
 RED, BLUE = (220, 40, 40), (40, 90, 220)
 DARK = {RED: (120, 10, 10), BLUE: (20, 40, 120)}
 
@@ -67,11 +68,10 @@ class Land:
         self.low = np.array([ring.min(0) for ring in self.rings])
         self.high = np.array([ring.max(0) for ring in self.rings])
 
-    def seen(self, window: Window) -> list[Ring]:
-        """The rings of which some part may lie inside."""
+    def inside(self, window: Window) -> list[int]:
+        """The rings, by number, of which some part may lie inside."""
         low, high = window.corners
-        inside = (self.high > low).all(1) & (self.low < high).all(1)
-        return [self.rings[i] for i in np.flatnonzero(inside)]
+        return np.flatnonzero((self.high > low).all(1) & (self.low < high).all(1)).tolist()
 
 
 class Map:
@@ -82,32 +82,34 @@ class Map:
 
     def __init__(self, window: Window, land: Land | None, size: int = SIZE) -> None:
         self.window, self.land, self.size, self.scale = window, land, size, size * SHARPNESS
-        self.marked: list[tuple[str, tuple[int, int, int]]] = []
+        self.marked: list[tuple[str, Colour]] = []
         self.filled: list[Ring] = []
         self.image = Image.new("RGB", (self.scale, self.scale), SEA)
         self.brush = ImageDraw.Draw(self.image)
-        self._draw(land.seen(window) if land else [], LAND, FRONTIER)
+        self._draw([land.rings[i] for i in land.inside(window)] if land else [], LAND, FRONTIER)
 
-    def _draw(self, rings: Iterable[Ring], colour: tuple[int, int, int], edge: tuple[int, int, int]) -> None:
-        for ring in rings:
-            pixels = self.window.place(ring, self.scale).ravel().tolist()
-            self.brush.polygon(pixels, fill=colour, outline=edge)
+    def _draw(self, rings: Sequence[Ring], colour: Colour, edge: Colour) -> None:
+        if not rings:
+            return
+        points = self.window.place(np.concatenate(rings), self.scale)  # one call for hundreds of short outlines
+        for pixels in np.split(points, np.cumsum([len(ring) for ring in rings[:-1]])):
+            self.brush.polygon(pixels.ravel().tolist(), fill=colour, outline=edge)
 
-    def fill(self, country: Country, colour: tuple[int, int, int]) -> None:
+    def fill(self, country: Country, colour: Colour) -> None:
         """Fills a country; one without an outline is a disc of its own area around its capital."""
         rings = country.rings or (_disc(country),)
         self._draw(rings, colour, DARK[colour])
         self.marked.append(("country", colour))
         self.filled += rings
 
-    def dot(self, at: tuple[float, float], colour: tuple[int, int, int], radius: float = 0.035) -> None:
+    def dot(self, at: tuple[float, float], colour: Colour, radius: float = 0.035) -> None:
         """A dot; the radius is a share of the image's height."""
         x, y = self.window.place(np.array([at]), self.scale)[0]
         r = radius * self.scale
         self.brush.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(255, 255, 255), width=SHARPNESS)
         self.marked.append(("dot", colour))
 
-    def ring(self, at: tuple[float, float], colour: tuple[int, int, int], radius: float) -> None:
+    def ring(self, at: tuple[float, float], colour: Colour, radius: float) -> None:
         """A circle around a place, so that the smallest country is found."""
         x, y = self.window.place(np.array([at]), self.scale)[0]
         r = radius * self.scale

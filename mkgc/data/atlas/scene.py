@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
-from PIL import Image, ImageFilter
+from jaxtyping import Bool, UInt32
 
-from mkgc.data.atlas.draw import BLUE, DARK, RED, Map
+from mkgc.data.atlas.draw import BLUE, DARK, RED, Colour, Map
 from mkgc.data.formats.scene_graphs import FILE
 from mkgc.data.scenes import Box
 
@@ -41,7 +40,8 @@ def describe(drawn: Map) -> dict[str, Any]:
     What is coloured stands to each other object left of, right of, above or below it, as their boxes' middles do, or in
     it; two that are coloured may touch.
     """
-    marked = [found for name, colour in drawn.marked if (found := _marked(drawn, name, colour))]
+    pixels = np.asarray(drawn.image.convert("RGBX")).view(np.uint32)[..., 0]
+    marked = [found for name, colour in drawn.marked if (found := _marked(pixels, drawn.scale, name, colour))]
     objects = sorted([*marked, *_lands(drawn)], key=lambda found: -_area(found.box))
     return {
         "objects": [
@@ -64,15 +64,19 @@ def write_scenes(folder: Path, scenes: Mapping[str, Mapping[str, Any]]) -> None:
     (folder / FILE).write_text("".join(lines), encoding="utf-8")
 
 
-def _marked(drawn: Map, name: str, colour: tuple[int, int, int]) -> Found | None:
-    """What is filled or dotted in a colour; None if nothing of it is seen."""
-    drawing = np.asarray(drawn.image)
-    pixels = (drawing == colour).all(2) | (drawing == DARK[colour]).all(2)
+def _marked(drawing: UInt32[np.ndarray, "S S"], size: int, name: str, colour: Colour) -> Found | None:
+    """What is filled or dotted in a colour; None if nothing of it is seen. Pixels are numbers: one comparison each."""
+    pixels = (drawing == _packed(colour)) | (drawing == _packed(DARK[colour]))
     if not pixels.any():
         return None
     rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-    box = _box((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), drawn.scale)
+    box = _box((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), size)
     return Found(name, box, (COLOURS[colour],), pixels)
+
+
+def _packed(colour: Colour) -> np.uint32:
+    """A colour as the number that its pixel is, of which the fourth byte is full."""
+    return np.array([*colour, 255], np.uint8).view(np.uint32)[0]
 
 
 def _lands(drawn: Map) -> list[Found]:
@@ -80,9 +84,10 @@ def _lands(drawn: Map) -> list[Found]:
     if drawn.land is None:
         return []
     filled = {id(ring) for ring in drawn.filled}
-    rings = (ring for ring in drawn.land.seen(drawn.window) if id(ring) not in filled)
-    placed = (drawn.window.place(ring, drawn.scale).clip(0, drawn.scale) for ring in rings)
-    ends = [(*points.min(0), *points.max(0)) for points in placed]
+    rings = [i for i in drawn.land.inside(drawn.window) if id(drawn.land.rings[i]) not in filled]
+    corners = (drawn.window.place(ends[rings], drawn.scale) for ends in (drawn.land.low, drawn.land.high))
+    (left, bottom), (right, top) = (ends.clip(0, drawn.scale).T.tolist() for ends in corners)
+    ends = zip(left, top, right, bottom, strict=True)
     boxes = [_box(end, drawn.scale) for end in ends if end[0] < end[2] and end[1] < end[3]]
     large = sorted((box for box in boxes if _area(box) >= LEAST), key=lambda box: (-_area(box), box))
     return [Found("country", box) for box in large[:LANDS]]
@@ -117,5 +122,11 @@ def _side(one: Box, other: Box) -> str:
 
 def _touch(one: Pixels, other: Pixels) -> bool:
     """Whether there are pixels of both within a pixel of each other."""
-    wider = Image.fromarray(one).convert("L").filter(ImageFilter.MaxFilter(5))
-    return bool((np.asarray(wider).astype(bool) & other).any())
+    return bool((_widened(_widened(one).T).T & other).any())
+
+
+def _widened(pixels: Pixels, by: int = 2) -> Pixels:
+    """Pixels with what lies above and below them."""
+    padded = np.pad(pixels, ((by, by), (0, 0)))
+    shifted = [padded[i : i + len(pixels)] for i in range(2 * by + 1)]
+    return np.logical_or.reduce(shifted)
