@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from inspect import isfunction
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,29 @@ FAST = {
 """The smallest model of each task, for the fast tier."""
 
 
-def _cases() -> Iterator[Any]:
+Case = tuple[str, tuple[str, ...]]
+
+
+def _name(case: Case) -> str:
+    return "-".join((case[0], *case[1]))
+
+
+def _marks(case: Case) -> list[pytest.MarkDecorator]:
+    return [] if _name(case) in FAST else [pytest.mark.slow]
+
+
+def _backbones() -> list[Case]:
+    """The first model of each task and backbone: to compile one takes seconds, and heads are but a few lines."""
+    kinds: dict[Case, Case] = {}
     for task, overrides in EVERY:
-        name = "-".join((task, *overrides))
-        yield pytest.param((task, overrides), id=name, marks=[] if name in FAST else [pytest.mark.slow])
-
-
-every_model = pytest.mark.parametrize("case", list(_cases()))
+        kind = task, tuple(word for word in overrides if word.startswith(("backbone=", "system=")))
+        kinds.setdefault(kind, (task, overrides))
+    return list(kinds.values())
 
 
 @pytest.fixture
 def model(
-    case: tuple[str, tuple[str, ...]], roots: dict[str, Path], tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    case: Case, roots: dict[str, Path], tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Task, list[Any]]:
     """A model without dropout and two batches of its data; jaxtyping's checks, which no compiler reads, rest."""
     name, overrides = case
@@ -79,18 +90,24 @@ def _is_checked(method: Any) -> bool:
 
 
 @pytest.mark.slow
-@every_model
+@pytest.mark.parametrize("case", _backbones(), ids=_name)
 def test_loss_and_scores_compile_as_one_graph_for_batches_of_any_size(model: Any) -> None:
     task, batches = model
-    for eager in (task.loss, task.scores):
-        torch._dynamo.reset()
-        compiled = torch.compile(eager, fullgraph=True, dynamic=True, backend="eager")
-        for batch in batches:
-            got, expected = (_seeded(function, batch) for function in (compiled, eager))
-            torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
+
+    def loss_and_scores(batch: Any) -> Any:
+        return task.loss(batch), task.scores(batch)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(loss_and_scores, fullgraph=True, dynamic=True, backend="eager")
+    for batch in batches:
+        got, expected = (_seeded(function, batch) for function in (compiled, loss_and_scores))
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
 
 
-@every_model
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=_name(case), marks=[] if _name(case) in FAST else [pytest.mark.slow]) for case in EVERY],
+)
 def test_an_accelerator_never_waits_for_the_host(model: Any) -> None:
     task, (batch, _) = model
     pretend, metric = Pretended(), task.metrics["test"]

@@ -21,6 +21,7 @@ from mkgc.errors import CheckpointError, ConfigError
 from tests.conftest import TINY
 
 
+@pytest.mark.slow
 def test_a_run_and_its_evaluation_are_those_of_the_commands(
     run: Callable[..., Any], mre_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_every_process_finds_the_same() -> None:
 @pytest.mark.parametrize(
     ("task", "word", "other"), [("mre", "and", "or"), ("mner", "saw", "met"), ("link_prediction", "near", "likes")]
 )
+@pytest.mark.slow
 def test_a_low_resource_run_and_one_without_images_have_the_digest_of_the_whole(
     task: str, word: str, other: str, roots: dict[str, Path]
 ) -> None:

@@ -69,6 +69,7 @@ def test_the_graph_has_what_cldr_says_of_languages_and_money() -> None:
     assert {relation for found in facts.values() for relation in found} == RELATIONS.keys()
 
 
+@pytest.mark.slow
 def test_the_graph_is_read_as_peoples_own_with_names_in_both_languages(folders: dict[str, Path]) -> None:
     for folder in folders.values():
         graph = tsv.read_one(folder / "graph")

@@ -94,6 +94,7 @@ def test_features_are_padded_with_room_for_one_object_and_one_relation() -> None
 
 
 @pytest.mark.parametrize("name", ["mre", "mner"])
+@pytest.mark.slow
 def test_a_backbone_that_reads_scene_graphs_gets_those_of_each_image(
     name: str, roots: dict[str, Path], tiny: Callable[..., Any]
 ) -> None:

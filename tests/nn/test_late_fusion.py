@@ -387,7 +387,7 @@ def test_nodes_of_the_same_place_in_their_graphs_are_most_alike() -> None:
 
 def test_the_weights_of_a_box_are_the_areas_that_it_shares_with_each_patch() -> None:
     boxes = torch.tensor([[[0.1, 0.2, 0.6, 0.9], [0.5, 0.5, 0.51, 0.51], [0.0, 0.0, 0.0, 0.0]]])
-    found, fine = box_weights(boxes, 2, 4)[0], 1000
+    found, fine = box_weights(boxes, 2, 4)[0], 100
     for box, weights in zip(boxes[0, :2].tolist(), found, strict=False):
         counts = torch.zeros(2, 4)
         for y in range(round(box[1] * fine), round(box[3] * fine)):

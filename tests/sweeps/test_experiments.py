@@ -116,6 +116,7 @@ def test_a_variant_is_the_network_that_it_names(variant: str, mre_root: Path, ma
         ("klmo_table2", "relation_classification", "cnn,bert_mentions,ernie,wklm,klmo"),
     ],
 )
+@pytest.mark.slow
 def test_each_row_of_klmos_tables_starts_from_its_own_pretraining(experiment: str, task: str, systems: str) -> None:
     study = hydra("experiment=klmo_pretraining")
     assert hydra(f"experiment={experiment}").params == {"system": systems}

@@ -20,6 +20,7 @@ def lines(out: str, start: str) -> list[str]:
     return [line for line in out.splitlines() if line.startswith(start) and ", epoch" not in line]
 
 
+@pytest.mark.slow
 def test_each_job_ends_with_a_line_of_what_it_alone_has_and_its_result(sweep: Sweep, tmp_path: Path) -> None:
     code, out, err = sweep("seed=0,1")
     assert (code, err) == (0, "")

@@ -73,6 +73,7 @@ def test_a_run_that_may_go_on_is_told_where(run: Callable[..., Any]) -> None:
         assert (code, "nowhere" in said(err)) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_folder_of_a_run_stands_for_its_checkpoint(quick: Callable[..., Any], tmp_path: Path) -> None:
     run = tmp_path / "run"
     figures = train(quick("task.epochs=1"), run)

@@ -42,6 +42,7 @@ def test_every_kind_of_model_makes_every_step(
     assert ("calibration" in figures) == (task == LINKS)
 
 
+@pytest.mark.slow
 def test_stage_1_and_ranking_read_a_handful(
     kg_root: Path, tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -321,6 +321,7 @@ def test_weights_and_resume_are_two_things(tiny: Callable[..., Any], mre_root: P
         Start.of(tiny("mre", mre_root, "weights=a.ckpt", "resume=b.ckpt"))
 
 
+@pytest.mark.slow
 def test_a_stranger_checkpoint_starts_no_run(
     made: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
 ) -> None:
