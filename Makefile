@@ -6,6 +6,8 @@ RUN := $(VENV)/bin/python
 TASKS := mre mner link_prediction
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM := false
+# Where a container sets it, each command and each run of the tests would compile the project anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -36,7 +38,7 @@ test: lint type  ## lint, type-check, fast tests: what CI runs
 	$(RUN) -m pytest -n auto --dist loadfile
 
 test-slow: $(VENV)/.ready  ## the tests that take minutes
-	$(RUN) -m pytest -m slow -n auto --dist loadfile
+	$(RUN) -m pytest -m slow -n auto --dist loadfile --durations=30
 
 test-gpu: $(VENV)/.ready  ## the tests that need a CUDA device
 	$(RUN) -m pytest -m gpu

@@ -112,6 +112,7 @@ def test_read_only_data_are_prepared_elsewhere_and_read_without(
     assert run("prepare", f"data.root={read_only}", *TINY, f"data.store={tmp_path}/store")[0] == 0
 
 
+@pytest.mark.slow
 def test_images_that_nobody_names_are_said(run: Callable[..., Any], roots: dict[str, Path]) -> None:
     for task, name, whose in (("mre", "img_org/train/new.JPG", "no sentence names"), ("mner", "images/new.webp", "no")):
         (roots[task] / name).touch()

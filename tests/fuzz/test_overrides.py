@@ -136,7 +136,7 @@ def tried(verb: str, attempt: Any, root: Path, seed: int, count: int) -> list[st
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("verb", VERBS)
 def test_words_behind_a_command_are_taken_or_refused(verb: str, attempt: Any, mre_root: Path) -> None:
-    assert tried(verb, attempt, mre_root, 0, 4) == []
+    assert tried(verb, attempt, mre_root, 0, 2) == []
 
 
 @pytest.mark.slow

@@ -295,6 +295,7 @@ def test_a_graphs_entities_have_names_and_images(kg_root: Path, tiny: Callable[.
     assert any(re.fullmatch(r"name \d+ \(e/\d+\)", part) for part, _ in found.cases[0].words)
 
 
+@pytest.mark.slow
 def test_a_model_of_prompts_ranks_once_more_without_images(
     kg_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def test_each_job_ends_with_a_line_of_what_it_alone_has_and_its_result(sweep: Sw
     assert (tmp_path / "sweep" / "sweep.log").read_text().splitlines() == lines(out, "job ")
 
 
+@pytest.mark.slow
 def test_a_sweep_started_again_runs_only_what_is_missing_whatever_its_number(sweep: Sweep, tmp_path: Path) -> None:
     sweep("seed=0,1")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/*/metrics.json")}

@@ -102,6 +102,7 @@ def test_learning_from_judgements_ranks_the_pictures_of_train(root: Path) -> Non
     assert float(task.loss(batch).detach()) < 0.8 * before
 
 
+@pytest.mark.slow
 def test_a_run_by_weak_judgements_is_evaluated_again(root: Path, tmp_path: Path, run: Any) -> None:
     figures = train(tiny(root), tmp_path / "run")
     code, _, err = run("evaluate", f"checkpoint={tmp_path}/run", f"output={tmp_path}/again.json")
@@ -116,6 +117,7 @@ def test_without_learning_no_weight_changes_and_the_run_is_scored(root: Path, tm
     assert figures["epochs"] == 0
 
 
+@pytest.mark.slow
 def test_a_pretrained_encoder_is_scored_with_its_word_pieces(root: Path, tmp_path: Path) -> None:
     given = ("data=poems_jsonl", "task.data.teacher=${data.root}/teacher.ckpt", "task.epochs=1")
     train(composed("task=poetry_pretraining", f"data.root={root}", *TINY, *given), tmp_path / "pretrained")

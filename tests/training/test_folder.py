@@ -52,6 +52,7 @@ def test_no_run_is_overwritten_unless_that_is_said(
         train(quick(nowhere, f"resume={tmp_path}/cut"), tmp_path / "ended")
 
 
+@pytest.mark.slow
 def test_a_run_that_may_go_on_begins_or_goes_on_in_its_folder(
     quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_run_that_may_go_on_begins_or_goes_on_in_its_folder(
     assert not (tmp_path / "cut" / ".replaced").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_may_go_on_is_told_where(run: Callable[..., Any]) -> None:
     code, _, err = run("train", "resume=auto", "data.root=nowhere")
     assert code == 2
@@ -99,6 +101,7 @@ def test_figures_say_what_made_them(quick: Callable[..., Any], tmp_path: Path, m
         assert made_by["dirty"] in (True, False)
 
 
+@pytest.mark.slow
 def test_figures_say_what_they_were_reached_on(quick: Callable[..., Any], kg_root: Path, tmp_path: Path) -> None:
     """The data and the protocol, which a report does not mix; and whether more is better."""
     first = train(quick("task.epochs=1"), tmp_path / "first")
@@ -111,6 +114,7 @@ def test_figures_say_what_they_were_reached_on(quick: Callable[..., Any], kg_roo
     assert train(quick("task.epochs=1"), tmp_path / "other")["data"] != first["data"]
 
 
+@pytest.mark.slow
 def test_a_run_is_run_again_from_its_config_yaml(
     run: Callable[..., Any], quick: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -165,6 +169,7 @@ def test_figures_settings_and_checkpoint_have_one_id(quick: Callable[..., Any], 
 
 
 @pytest.mark.parametrize("into", ["cut", pytest.param("elsewhere", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(
     into: str, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_where_dev_was_not_scored_the_line_does_not_repeat_its_figures(
     assert ["dev mrr" in line for line in said] == [False, True, False, True]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_appends_to_its_log_wherever_it_lies(
     quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_short_runs_have_a_point_for_each_step_and_long_ones_one_in_fifty() -> N
     assert [log_interval(steps) for steps in (1, 30, 199, 200, 5000, 10**6)] == [1, 1, 1, 2, 50, 50]
 
 
+@pytest.mark.slow
 def test_the_loss_and_the_rate_are_drawn_in_a_run_of_a_few_steps(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("data.batch_size=16", "optim.warmup=0.5"), tmp_path / "run")
     steps = [row for row in rows(tmp_path / "run") if row["train/loss"]]

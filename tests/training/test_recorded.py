@@ -127,6 +127,7 @@ def test_a_smoke_run_keeps_the_examples_that_it_tested(
     assert [row["id"] for row in kept(tmp_path / "run")] == ["0", "3", "7"]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_has_no_predictions_of_an_earlier_test(
     mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:

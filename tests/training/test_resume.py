@@ -87,6 +87,7 @@ def test_a_run_killed_between_its_two_checkpoints_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("patience", [pytest.param(10, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
 def test_a_run_killed_while_it_is_tested_resumes_to_its_test(
     patience: int, quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_without_patience_every_epoch_is_made(quick: Callable[..., Any], scores:
     assert train(quick("patience=null"), tmp_path / "run")["epochs"] == 4
 
 
+@pytest.mark.slow
 def test_a_run_that_scores_dev_every_other_epoch_goes_on_from_any(
     quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_run_that_scores_dev_every_other_epoch_goes_on_from_any(
     assert read(tmp_path / "new" / "best.ckpt")["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_and_counters_go_on(
     quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -194,6 +197,7 @@ def test_a_corpus_is_read_on_within_an_epoch_with_the_same_words_hidden(
     assert same(tmp_path / "cut", tmp_path / "whole", "last.ckpt")
 
 
+@pytest.mark.slow
 def test_the_time_of_all_parts_counts(quick: Callable[..., Any], tmp_path: Path) -> None:
     train(quick("task.epochs=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.ckpt"
@@ -254,6 +258,7 @@ def ended(quick: Callable[..., Any], tmp_path: Path) -> Path:
     return tmp_path / "ended"
 
 
+@pytest.mark.slow
 def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(
     quick: Callable[..., Any], tiny: Callable[..., Any], mre_root: Path, tmp_path: Path
 ) -> None:
@@ -269,6 +274,7 @@ def test_a_run_of_another_size_or_task_or_of_more_epochs_is_named(
         train(quick("task.epochs=1", last), tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_a_number_of_steps_ends_a_run_within_an_epoch_with_a_checkpoint(
     quick: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -309,6 +315,7 @@ def test_the_bar_counts_epochs_from_one_and_shows_figures_alone() -> None:
         *(pytest.param("mner", name, marks=pytest.mark.slow) for name in ("cnn_bilstm_crf", "hbilstm_softmax")),
     ],
 )
+@pytest.mark.slow
 def test_a_system_of_words_goes_on_as_if_it_had_not_been_killed(
     task: str, system: str, tiny: Callable[..., Any], roots: Any, killed: Callable[..., Any], tmp_path: Path
 ) -> None:

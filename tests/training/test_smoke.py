@@ -82,6 +82,7 @@ def test_what_a_smoke_run_left_says_so(
     assert any("(smoke run)" in str(cell) for cell in row)
 
 
+@pytest.mark.slow
 def test_evaluating_can_be_a_smoke_run(
     mre_root: Path, tiny: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
