@@ -98,6 +98,7 @@ def test_each_task_has_a_table_and_sides_are_left_out(tmp_path: Path) -> None:
     assert [shown(cell) for cell in second.rows[0]] == ["b", "RotatE", "7", "1", "0.2500", "221.0"]
 
 
+@pytest.mark.slow
 def test_the_backbones_that_training_offers_have_their_published_names(
     mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:

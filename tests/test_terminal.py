@@ -83,6 +83,7 @@ def test_no_command_lets_names_of_sentences_act_on_the_terminal(
     _inert(*said)
 
 
+@pytest.mark.slow
 def test_no_command_lets_names_of_a_graph_act_on_the_terminal(
     run: Callable[..., Any], acting_kg: Path, tmp_path: Path
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_broken_line_at_the_end_of_a_million_is_named(root: Path) -> None:
     assert refused(root) == "train.tsv:1000000: 2 columns instead of 3 filled ones between tabs"
 
 
+@pytest.mark.slow
 def test_lines_are_not_all_kept_in_memory(root: Path) -> None:
     (root / "train.tsv").write_text("/m/a\tborders\t/m/b\n" * 20_000)
     tracemalloc.start()

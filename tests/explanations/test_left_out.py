@@ -20,6 +20,7 @@ def effects(one: Explanation) -> dict[str, dict[str, float]]:
     return {effect.part: dict(zip(names, effect.after, strict=True)) for effect in one.effects}
 
 
+@pytest.mark.slow
 def test_what_is_predicted_is_what_predict_says(predictor: Callable[..., Predictor], folder: Path) -> None:
     for task, record in RECORDS.items():
         model = predictor(task)

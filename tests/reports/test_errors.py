@@ -201,6 +201,7 @@ def test_the_queries_with_the_worst_ranks_come_first_also_without_their_graph(tm
     assert [row[0] for row in found.tables[2].rows] == ["knows", "likes|[red]"]
 
 
+@pytest.mark.slow
 def test_what_has_no_errors_to_show_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
     good = recorded(tmp_path / "good", [relation(0, "knows", "likes", 0.1)])
     none = finished(tmp_path / "none", f1=0.5)

@@ -59,6 +59,7 @@ def test_the_ablation_has_every_variant() -> None:
     ("experiment", "varied"),
     [("ablation", "seed=5,6"), ("search/rotate", "search.trials=9")],
 )
+@pytest.mark.slow
 def test_the_same_command_has_the_same_folder_and_another_one_another(experiment: str, varied: str) -> None:
     word = f"experiment={experiment}"
     place = hydra(word).dir

@@ -119,6 +119,7 @@ def test_a_trial_that_fails_ends_no_search(
     assert "\n1 of 2 trials failed: job 0 (optim.lr=" in out
 
 
+@pytest.mark.slow
 def test_a_study_that_cannot_be_read_is_a_line(search: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "search").mkdir()
     for text in ("{", "[]", '{"trials": [{"state": "COMPLETE"}]}'):

@@ -67,6 +67,7 @@ def test_what_has_no_index_says_so(predictor: Any, keys: list[str], kind: str, s
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.slow
 def test_the_command_takes_an_index_for_links_alone(
     kg_root: Path, mre_root: Path, tiny: Callable[..., Any], tmp_path: Path
 ) -> None:

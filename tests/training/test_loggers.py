@@ -98,6 +98,7 @@ def test_each_run_is_a_run_of_the_trackers_under_its_id_with_its_settings(
     assert [settings["seed"] for settings in tracker.settings if "seed" in settings] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_ends_as_failed_and_goes_on_under_its_id(
     quick: Callable[..., Any], killed: Callable[..., Any], tracker: Any, tmp_path: Path
 ) -> None:
