@@ -143,4 +143,4 @@ def test_words_behind_a_command_are_taken_or_refused(verb: str, attempt: Any, mr
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("verb", VERBS)
 def test_hundreds_of_words_behind_a_command_are_taken_or_refused(verb: str, attempt: Any, mre_root: Path) -> None:
-    assert tried(verb, attempt, mre_root, 1, 60) == []
+    assert tried(verb, attempt, mre_root, 1, 40) == []
