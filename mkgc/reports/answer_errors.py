@@ -12,7 +12,7 @@ from mkgc.analysis.answers import class_counts, compare, confusions, groups, mea
 from mkgc.analysis.predictions import Answer, Entity, Prediction, Predictions, answers
 from mkgc.metrics import precision_recall_f1
 from mkgc.reports.comparison import measures_table
-from mkgc.reports.errors import WORST, Case, ErrorReport
+from mkgc.reports.error_report import WORST, Case, ErrorReport
 from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, TITLE, tested_without_images
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Table

@@ -15,7 +15,7 @@ from mkgc.data.graph import Graph
 from mkgc.errors import DataError, MkgcError
 from mkgc.metrics.ranking import TARGETS
 from mkgc.reports.comparison import measures_table
-from mkgc.reports.errors import WORST, Case, ErrorReport
+from mkgc.reports.error_report import WORST, Case, ErrorReport
 from mkgc.reports.relevance import NONE_SHOWN, RESAMPLES, TITLE, tested_without_images
 from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Table

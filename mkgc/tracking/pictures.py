@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
-from mkgc.tracking.results import Confusion, Shown
+from mkgc.tracking.results import Confusion
+from mkgc.tracking.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

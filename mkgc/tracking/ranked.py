@@ -8,7 +8,7 @@ from typing import Any
 from mkgc.analysis.queries import Queries
 from mkgc.data.graph import Graph
 from mkgc.metrics.ranking import TARGETS
-from mkgc.tracking.results import SHOWN, Shown
+from mkgc.tracking.shown import SHOWN, Shown
 from mkgc.training.smoke import spread
 
 

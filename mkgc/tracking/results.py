@@ -14,37 +14,18 @@ from jaxtyping import UInt8
 from mkgc.analysis.predictions import Answer
 from mkgc.analysis.predictions import Prediction as Recorded
 from mkgc.errors import printable
+from mkgc.tracking.shown import SHOWN, Shown
 from mkgc.training.run import PREDICTIONS, QUERIES
 from mkgc.training.smoke import spread
 
 if TYPE_CHECKING:
     from mkgc.data.dataset import Dataset
 
-SHOWN = 48
-"""Predictions that are shown, spread over the test split."""
-
 CLASSES = 20
 """Classes of a confusion matrix; the rarer ones are one."""
 
 NONE, OTHERS = "(none)", "(others)"
 """What a missed or an invented mention is confused with, and the name of the rarer classes."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A test example as it is shown."""
-
-    id: str
-    text: str
-    gold: str
-    predicted: str
-    score: float | None
-    images: tuple[Path, ...]
-
-    @property
-    def right(self) -> bool:
-        """Whether it was predicted as it should be."""
-        return self.gold == self.predicted
 
 
 @dataclass(frozen=True)

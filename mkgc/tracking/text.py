@@ -12,7 +12,7 @@ from mkgc.errors import printable
 from mkgc.reports.table import Table
 from mkgc.reports.writers import markdown_table
 from mkgc.tracking.facts import Plain
-from mkgc.tracking.results import Shown
+from mkgc.tracking.shown import Shown
 
 
 def fenced(settings: Mapping[str, Any]) -> str:

@@ -21,7 +21,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from mkgc.errors import ConfigError
 from mkgc.terminal import say
 from mkgc.tracking.facts import Facts, flat
-from mkgc.tracking.results import Results, Shown
+from mkgc.tracking.results import Results
+from mkgc.tracking.shown import Shown
 from mkgc.tracking.text import fenced, listed, tabled
 from mkgc.training.run import Run
 

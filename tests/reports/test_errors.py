@@ -14,7 +14,8 @@ import pytest
 from mkgc.analysis.predictions import Predictions
 from mkgc.analysis.queries import Queries
 from mkgc.reports.answer_errors import CONFUSIONS
-from mkgc.reports.errors import WORST, report_errors
+from mkgc.reports.error_report import WORST
+from mkgc.reports.errors import report_errors
 from mkgc.reports.table import shown
 from mkgc.train import train
 from tests.conftest import paint, said

@@ -9,7 +9,8 @@ import pytest
 
 from mkgc.analysis.predictions import Entity, Prediction
 from mkgc.tracking.pictures import draw_confusion, draw_sheets, thumbnail
-from mkgc.tracking.results import CLASSES, NONE, OTHERS, SHOWN, Shown, confused, shown
+from mkgc.tracking.results import CLASSES, NONE, OTHERS, confused, shown
+from mkgc.tracking.shown import SHOWN, Shown
 from mkgc.tracking.text import tabled
 from tests.conftest import paint
 
