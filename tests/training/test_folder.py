@@ -168,7 +168,7 @@ def test_figures_settings_and_checkpoint_have_one_id(quick: Callable[..., Any], 
     assert train(quick("task.epochs=1"), tmp_path / "other")["run"] != figures["run"]
 
 
-@pytest.mark.parametrize("into", ["cut", pytest.param("elsewhere", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("into", ["cut", "elsewhere"])
 @pytest.mark.slow
 def test_the_csv_curve_of_a_resumed_run_is_the_uninterrupted_ones(
     into: str, quick: Callable[..., Any], killed: Callable[..., Any], tmp_path: Path

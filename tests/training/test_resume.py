@@ -86,7 +86,7 @@ def test_a_run_killed_between_its_two_checkpoints_goes_on_as_if_it_had_not_been(
     assert told(resumed) == told(whole)
 
 
-@pytest.mark.parametrize("patience", [pytest.param(10, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("patience", [10, 1])
 @pytest.mark.slow
 def test_a_run_killed_while_it_is_tested_resumes_to_its_test(
     patience: int, quick: Callable[..., Any], killed: Callable[..., Any], scores: Any, tmp_path: Path
@@ -310,10 +310,7 @@ def test_the_bar_counts_epochs_from_one_and_shows_figures_alone() -> None:
 
 @pytest.mark.parametrize(
     ("task", "system"),
-    [
-        ("mre", "pcnn"),
-        *(pytest.param("mner", name, marks=pytest.mark.slow) for name in ("cnn_bilstm_crf", "hbilstm_softmax")),
-    ],
+    [("mre", "pcnn"), ("mner", "cnn_bilstm_crf"), ("mner", "hbilstm_softmax")],
 )
 @pytest.mark.slow
 def test_a_system_of_words_goes_on_as_if_it_had_not_been_killed(
