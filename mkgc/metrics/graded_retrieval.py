@@ -69,7 +69,7 @@ class GradedRetrieval(Metric):
             EmptyMetricError: No text has an image that was judged above 0.
             MetricError: A product is NaN.
         """
-        if not self.texts:
+        if not len(self.texts):  # a list; joined over processes, one tensor
             raise EmptyMetricError("nothing was ranked: the split has no texts")
         texts, ids, judged, grades = map(dim_zero_cat, (self.texts, self.text_ids, self.judged, self.grades))
         ids, first = _first_rows(ids)
