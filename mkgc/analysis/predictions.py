@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -32,7 +32,10 @@ Answer = str | tuple[Entity, ...]
 
 @dataclass(frozen=True)
 class Prediction:
-    """An example of the test split with what was predicted; ``details`` are texts that only its task knows."""
+    """An example of the test split with what was predicted; ``details`` are texts that only its task knows.
+
+    ``figures`` are those of a single query, where a task counts such (:mod:`mkgc.analysis.graded`).
+    """
 
     id: str
     words: tuple[str, ...]
@@ -43,6 +46,7 @@ class Prediction:
     gold_score: float
     counts: tuple[int, int, int]
     details: Mapping[str, str]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def asked(self) -> tuple[Any, ...]:
@@ -150,6 +154,7 @@ def _prediction(row: dict[str, Any]) -> Prediction:
         _share(row["gold_score"]),
         _counts(row["counts"]),
         details,
+        {str(name): _share(value) for name, value in row.get("figures", {}).items()},
     )
 
 

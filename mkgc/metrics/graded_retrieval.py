@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -16,6 +14,9 @@ from mkgc.nn.full_products import full_products
 
 HITS, GAINS = (1, 5, 10), (5, 10)
 """Ranks up to which hits and gains are counted."""
+
+FIGURES = (*(f"HR@{k}" for k in HITS), *(f"NDCG@{k}" for k in GAINS), "MRR")
+"""Of each direction."""
 
 MAIN = "NDCG@5"
 """The figure whose mean over both directions stands for all."""
@@ -73,13 +74,17 @@ class GradedRetrieval(Metric):
             raise EmptyMetricError("nothing was ranked: the split has no texts")
         texts, ids, judged, grades = map(dim_zero_cat, (self.texts, self.text_ids, self.judged, self.grades))
         ids, first = _first_rows(ids)
-        pairs = torch.stack([torch.searchsorted(ids, judged[:, 0].contiguous()), judged[:, 1]], dim=1)
-        return graded_figures(texts[first], self.images, pairs, grades)
+        return graded_figures(texts[first], self.images, places(judged, ids), grades)
 
 
 def _one(copies: Float[Tensor, "W N D"]) -> Float[Tensor, "N D"]:
     """The candidates, which all processes have."""
     return copies[0]
+
+
+def places(judged: Int[Tensor, "J 2"], ids: Int[Tensor, " n"]) -> Int[Tensor, "J 2"]:
+    """Pairs of a text's number and an image's row, by the text's place among all numbers in order."""
+    return torch.stack([torch.searchsorted(ids, judged[:, 0].contiguous()), judged[:, 1]], dim=1)
 
 
 def _first_rows(ids: Int[Tensor, " n"]) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
@@ -98,32 +103,31 @@ def graded_figures(
         EmptyMetricError: Nothing was judged above 0.
         MetricError: A product is NaN.
     """
-    directions = {
-        "text_to_image": (texts, images, pairs),
-        "image_to_text": (images, texts, pairs.flip(1)),
-    }
+    directions = {"text_to_image": (texts, images, pairs), "image_to_text": (images, texts, pairs.flip(1))}
     out: dict[str, float] = {}
     for direction, (queries, candidates, asked) in directions.items():
-        names, figures = _names(), torch.cat([*_by_chunks(queries, candidates, asked, grades)])
-        if not len(figures):
+        figures, asking = query_figures(queries, candidates, asked, grades)
+        if not asking.any():
             raise EmptyMetricError("nothing was ranked: no pair of a text and an image was judged above 0")
-        out |= {f"{direction}/{name}": float(value) for name, value in zip(names, figures.mean(0), strict=True)}
-        out[f"{direction}/count"] = len(figures)
-    means = {name: sum(out[f"{direction}/{name}"] for direction in directions) / 2 for name in (MAIN, "MRR")}
-    return means | out
+        means = figures[asking].mean(0)
+        out |= {f"{direction}/{name}": float(value) for name, value in zip(FIGURES, means, strict=True)}
+        out[f"{direction}/count"] = int(asking.sum())
+    both = {name: sum(out[f"{direction}/{name}"] for direction in directions) / 2 for name in (MAIN, "MRR")}
+    return both | out
 
 
-def _names() -> list[str]:
-    return [*(f"HR@{k}" for k in HITS), *(f"NDCG@{k}" for k in GAINS), "MRR"]
-
-
-def _by_chunks(
+def query_figures(
     queries: Float[Tensor, "Q D"],
     candidates: Float[Tensor, "N D"],
     pairs: Int[Tensor, "J 2"],
     grades: Float[Tensor, " J"],
-) -> Iterator[Float64[Tensor, "q F"]]:
-    """The figures of the queries that ask for something, a row each."""
+) -> tuple[Float64[Tensor, "Q F"], Bool[Tensor, " Q"]]:
+    """The figures of each query, by the names of ``FIGURES``, and whether it asks for something; else all are 0.
+
+    Raises:
+        MetricError: A product is NaN.
+    """
+    figures, asking = [], []
     for start in range(0, len(queries), CHUNK):
         scores = full_products(queries[start : start + CHUNK], candidates)
         if scores.isnan().any():
@@ -131,8 +135,9 @@ def _by_chunks(
         own = (pairs[:, 0] >= start) & (pairs[:, 0] < start + len(scores))
         gains = torch.zeros_like(scores, dtype=torch.double)
         gains[pairs[own, 0] - start, pairs[own, 1]] = grades[own].double()
-        asking = gains.amax(1) > 0
-        yield _figures(scores[asking], gains[asking])
+        figures.append(_figures(scores, gains))
+        asking.append(gains.amax(1) > 0)
+    return torch.cat(figures), torch.cat(asking)
 
 
 def _figures(scores: Float[Tensor, "q N"], gains: Float64[Tensor, "q N"]) -> Float64[Tensor, "q F"]:

@@ -7,6 +7,7 @@ Lines are in the order of the data set, whatever processes and batches the test 
 - ``gold`` and ``predicted``: a label, or the spans of the text's words, ``[{"type", "start", "end"}, …]``;
 - ``score``, the probability of what was predicted, and ``gold_score``, that of the gold answer;
 - ``counts``, what the example adds to the metric: true positives, predictions and gold answers that count;
+- ``figures``, those of a query with graded judgements (:mod:`mkgc.analysis.graded`);
 - what else the task says of it, such as ``head`` and ``tail``, or ``scores`` of all labels.
 """
 
@@ -36,7 +37,15 @@ def write_predictions(task: Task, dataset: Dataset, folder: Path) -> None:
     Raises:
         MkgcError: A probability is not finite.
     """
-    lines = recorded_predictions(task, dataset)
+    write_lines(task, recorded_predictions(task, dataset), folder)
+
+
+def write_lines(task: Task, lines: list[dict[str, Any]], folder: Path) -> None:
+    """Writes lines, which all processes have, in the first one; nothing, if there are none.
+
+    Raises:
+        MkgcError: A probability is not finite.
+    """
     if lines and task.trainer.is_global_zero:
         write_whole(folder / PREDICTIONS, "".join(f"{json_text(line, ensure_ascii=False)}\n" for line in lines))
 

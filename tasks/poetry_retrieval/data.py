@@ -33,7 +33,8 @@ GROUP = "image"
 class JudgedPoemProcessor(Processor):
     """Encodes poems as :class:`PoemProcessor` does, without hiding anything, and puts the pictures beside them.
 
-    ``candidates`` are the teacher's vectors of the pictures of the data at hand, which are no part of a model.
+    ``candidates`` are the teacher's vectors of the pictures of the data at hand, and ``names`` the names of their
+    files; neither is a part of a model.
 
     Raises:
         ConfigError: There is no teacher, by whose vectors pictures are found.
@@ -44,6 +45,7 @@ class JudgedPoemProcessor(Processor):
             raise ConfigError("give task.data.teacher=RUN, a run of two towers: poems find pictures by its vectors")
         self.poems, self.tokenizer, self.settings = poems, poems.tokenizer, poems.settings
         self.candidates: Float[Tensor, "N F"] = torch.empty(0, poems.teacher.dim)
+        self.names: tuple[str, ...] = ()
 
     def collate(self, features: Sequence[JudgedFeatures], store: LoadedImages) -> JudgedBatch:
         judged = [(row, picture) for row, item in enumerate(features) for picture in item.judgements]
@@ -129,7 +131,8 @@ def _read_candidates(source: JudgedPoemSource, made: JudgedPoemProcessor) -> tup
     if not usable:
         raise DataError(f"none of {len(pictures):,} pictures can be used, as {next(iter(store.problems.values()))}")
     made.candidates = teacher.image_vectors(store, usable, size, folder / "states").all().float()
-    left = (i for i, row in enumerate(rows) if row is not None)
+    left = [i for i, row in enumerate(rows) if row is not None]
+    made.names = tuple(pictures[i].name for i in left)
     lost = len(rows) - len(usable)
     said = f"{lost:,} of {len(rows):,} pictures cannot be used, and are not ranked"
     return {picture: place for place, picture in enumerate(left)}, [Finding("warning", said)] if lost else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from mkgc.app.ranges import Count, Positive
+from mkgc.data.dataset import Dataset
 from mkgc.errors import ConfigError
 from mkgc.images.loaded import LoadedImages
 from mkgc.losses.listwise import listwise_loss
@@ -19,10 +21,13 @@ from mkgc.models.pkg_bert import PkgBert
 from mkgc.nn.full_products import full_products
 from mkgc.training.digest import weights_digest
 from mkgc.training.optim import Optim
+from mkgc.training.recorded import gathered, recorded_predictions, write_lines
 from mkgc.training.task import Task
+from tasks.poetry_pretraining.example import PoemExample
 from tasks.poetry_pretraining.vectors import embed_poems, match_words
 from tasks.poetry_retrieval.batch import Asked, JudgedBatch
 from tasks.poetry_retrieval.data import GROUP, JudgedPoemProcessor
+from tasks.poetry_retrieval.recorded import Recorded, Tested
 
 
 class PoetryRetrieval(Task):
@@ -58,6 +63,7 @@ class PoetryRetrieval(Task):
         poems = processor.poems
         assert poems.dim is not None  # as the processor has checked
         backbone.enter_space(poems.dim, poems.visual is not None, True)
+        self.tested: Tested | None = None
         self.build_metrics()
 
     @property
@@ -82,8 +88,25 @@ class PoetryRetrieval(Task):
         """The number of such poems."""
         return (_gains(batch).sum(1) > 0).sum().float()
 
-    def update_metric(self, batch: JudgedBatch, metric: GradedRetrieval) -> None:
-        metric.update(self.scores(batch), batch.candidates, batch.numbers, _numbered(batch), batch.grades)
+    def update_metric(self, batch: JudgedBatch, metric: GradedRetrieval) -> Recorded:
+        vectors, judged = self.scores(batch), _numbered(batch)
+        metric.update(vectors, batch.candidates, batch.numbers, judged, batch.grades)
+        return vectors, batch.numbers, batch.candidates, judged, batch.grades
+
+    def record(self, batch: JudgedBatch, outcome: Recorded) -> Recorded:
+        return outcome
+
+    def after_test(self, dataset: Dataset, folder: Path) -> None:
+        """Keeps what each poem found, and behind these what each picture did, of which no process has all poems."""
+        everywhere = gathered([tuple(part.cpu() for part in one) for one in self.recorded], self.trainer.world_size)
+        poems = zip(dataset.features["test"], dataset.examples["test"], strict=True)
+        titles = {item.number: example.title or example.lines[0] for item, example in poems}
+        self.tested = Tested.of(everywhere, titles, self.processor.names, self.scale)
+        write_lines(self, recorded_predictions(self, dataset) + self.tested.of_pictures(), folder)
+
+    def describe(self, recorded: Recorded, examples: Sequence[PoemExample]) -> list[dict[str, Any]]:
+        assert self.tested is not None
+        return self.tested.of_poems(recorded[1].cpu())
 
     def predict(self, batch: JudgedBatch) -> list[dict[str, Any]]:
         """The unit vector of each poem."""

@@ -10,6 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mkgc.analysis.graded import measures, pool
+from mkgc.analysis.predictions import Predictions
 from mkgc.errors import ConfigError, MkgcError
 from mkgc.images.decode import decode_all
 from mkgc.inference import load
@@ -69,7 +71,7 @@ def tiny(root: Path, *keys: str) -> Any:
 def test_figures_are_those_of_all_poems_against_all_pictures(root: Path, tmp_path: Path) -> None:
     figures = train(tiny(root, JUDGED), tmp_path / "run")
     task = load(tmp_path / "run").task
-    records = [json.loads(line) for line in (root / "judgements.jsonl").read_text().splitlines()]
+    records = [*map(json.loads, judged_lines(root))]
     poems = [json.loads(line) for line in (root / "test.jsonl").read_text().splitlines()]
     texts = task.embed_texts([poem["text"] for poem in poems], 3)
     pixels = torch.stack([torch.from_numpy(pixels_of(task, root / f"{name}.png")) for name in PICTURES])
@@ -253,3 +255,27 @@ def test_a_judgement_that_is_none_is_named_with_its_line(tmp_path: Path, record:
         read_judgements(tmp_path / "judged.jsonl", [poem("a")])
     assert str(found.value).startswith(f"{tmp_path}/judged.jsonl:2: ")
     assert line in str(found.value)
+
+
+def test_each_poem_and_each_picture_leaves_a_line_whose_means_are_the_figures(
+    root: Path, tmp_path: Path, run: Any
+) -> None:
+    figures = train(tiny(root, JUDGED), tmp_path / "run" / "0")["test"]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "0" / "predictions.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [f"test {i}" for i in range(8)] + [f"{name}.png" for name in PICTURES]
+    judgements = {(one["poem"], one["image"]): one["judgement"] for one in map(json.loads, judged_lines(root))}
+    for line in lines[:8]:
+        own = {name: judgements[line["id"], f"{name}.png"] for name in PICTURES}
+        assert line["counts"] == [int(own[line["predicted"][:-4]] > 0.5), *[int(max(own.values()) > 0)] * 2]
+        assert line["retrieved"][0]["name"] == line["predicted"]
+        assert line["gold"] == "nothing judged" or own[line["gold"][:-4]] == max(own.values()) or line["counts"][0]
+    evidence = Predictions.load(tmp_path / "run" / "0" / "predictions.jsonl")
+    found = dict(zip(measures(evidence).names, measures(evidence).of(pool([evidence]).sum(0)), strict=True))
+    assert found == pytest.approx({name: value for name, value in figures.items() if "count" not in name})
+    code, out, err = run("report", f"table={tmp_path}/run", "resamples=20")
+    assert code == 0, err
+    assert "text_to_image/NDCG@5" in out
+
+
+def judged_lines(root: Path) -> list[str]:
+    return (root / "judgements.jsonl").read_text().splitlines()
