@@ -33,6 +33,15 @@ def thumbnail(path: Path) -> UInt8[np.ndarray, "H W 3"] | None:
         return None
 
 
+def of_one_size(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[UInt8[np.ndarray, "H W 3"]]:
+    """The pictures with white below and to the right, up to the highest and the widest, as W&B shows them."""
+    height, width = (max((one.shape[axis] for one in pictures), default=0) for axis in (0, 1))
+    return [
+        np.pad(one, ((0, height - one.shape[0]), (0, width - one.shape[1]), (0, 0)), constant_values=255)
+        for one in pictures
+    ]
+
+
 def draw_confusion(confusion: Confusion) -> Figure:
     """The matrix, each row as shares of its gold class, with the counts in it."""
     from matplotlib.figure import Figure

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -188,14 +189,17 @@ class WandbRun(WandbLogger):
         """
         import wandb
 
+        from mkgc.tracking.pictures import of_one_size
+
         run = self.experiment
         run.summary.update({f"figures/{key}": value for key, value in flat(results.figures).items()})
         if results.predictions:
+            images = _images(results.predictions)
             table = wandb.Table(columns=["id", "image", "text", "gold", "predicted", "right", "score"])
-            for one in results.predictions:
-                table.add_data(one.id, _image(one), one.text, one.gold, one.predicted, one.right, one.score)
+            for one, image in zip(results.predictions, images, strict=True):
+                table.add_data(one.id, image, one.text, one.gold, one.predicted, one.right, one.score)
             run.log({"test/predictions": table})
-            if pictures := [image for image in map(_image, results.predictions) if image is not None]:
+            if pictures := [image for image in _images(results.predictions) if image is not None]:
                 run.log({"test/examples": pictures})
         if results.confusion is not None:
             gold, predicted = zip(*results.confusion.pairs, strict=True)
@@ -203,7 +207,7 @@ class WandbRun(WandbLogger):
             plot = wandb.plot.confusion_matrix(y_true=gold, preds=predicted, class_names=names, title="Test confusion")
             run.log({"test/confusion": plot})
         if results.panels:
-            run.log({"test/explanations": [wandb.Image(picture) for picture in results.panels]})
+            run.log({"test/explanations": [wandb.Image(picture) for picture in of_one_size(results.panels)]})
 
     def end(self, failed: bool) -> None:
         if self._experiment is not None:
@@ -211,15 +215,22 @@ class WandbRun(WandbLogger):
             self._experiment = None
 
 
-def _image(one: Shown) -> Any:
-    """The first image of a prediction with what was predicted, None where there is none."""
+def _images(predictions: Sequence[Shown]) -> list[Any]:
+    """The first image of each with what was predicted, None where there is none."""
     import wandb
 
-    from mkgc.tracking.pictures import thumbnail
+    from mkgc.tracking.pictures import of_one_size, thumbnail
 
-    pixels = thumbnail(one.images[0]) if one.images else None
-    sign = "✓" if one.right else f"✗ ({one.gold})"
-    return None if pixels is None else wandb.Image(pixels, caption=f"{one.text}: {one.predicted} {sign}")
+    found = [thumbnail(one.images[0]) if one.images else None for one in predictions]
+    sized = iter(of_one_size([pixels for pixels in found if pixels is not None]))
+    return [
+        None if pixels is None else wandb.Image(next(sized), caption=_caption(one))
+        for one, pixels in zip(predictions, found, strict=True)
+    ]
+
+
+def _caption(one: Shown) -> str:
+    return f"{one.text}: {one.predicted} {'✓' if one.right else f'✗ ({one.gold})'}"
 
 
 def _sweep() -> str | None:
