@@ -77,8 +77,8 @@ def ranked(folder: Path, ranks: list[float], relation: int = 0, leaked: int = 0)
 
 def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(tmp_path: Path) -> None:
     for seed, f1 in enumerate((0.8, 0.9, 1.0)):
-        finished(tmp_path / "mre" / "full" / str(seed), seed, HYBRID, precision=0.5, f1=f1, support=40.0)
-    finished(tmp_path / "mre" / "text", 0, TEXT, f1=0.7, precision=0.6, support=40.0)
+        finished(tmp_path / "mre" / "full" / str(seed), seed, HYBRID, precision=0.5, f1=f1, support=40.0, bag_support=9.0)
+    finished(tmp_path / "mre" / "text", 0, TEXT, f1=0.7, precision=0.6, support=40.0, bag_support=9.0)
     assert told(tmp_path) == [
         ["run", "system", "seed", "n", "f1", "precision"],
         ["mre/full", "MKGformer without caf", "0, 1, 2", "3", "0.9000 ± 0.1000", "0.5000 ± 0.0000"],

@@ -14,7 +14,7 @@ from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Spread, Table
 from mkgc.reports.varied import varied
 
-SIZES = ("count", "support")
+SIZES = ("count", "support", "bag_support")
 """Figures that say how much was scored, not how well."""
 
 LOW = ("mr",)
