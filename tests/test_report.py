@@ -77,7 +77,9 @@ def ranked(folder: Path, ranks: list[float], relation: int = 0, leaked: int = 0)
 
 def test_runs_that_differ_in_their_seed_alone_are_one_row_of_mean_and_deviation(tmp_path: Path) -> None:
     for seed, f1 in enumerate((0.8, 0.9, 1.0)):
-        finished(tmp_path / "mre" / "full" / str(seed), seed, HYBRID, precision=0.5, f1=f1, support=40.0, bag_support=9.0)
+        finished(
+            tmp_path / "mre" / "full" / str(seed), seed, HYBRID, precision=0.5, f1=f1, support=40.0, bag_support=9.0
+        )
     finished(tmp_path / "mre" / "text", 0, TEXT, f1=0.7, precision=0.6, support=40.0, bag_support=9.0)
     assert told(tmp_path) == [
         ["run", "system", "seed", "n", "f1", "precision"],
@@ -210,6 +212,29 @@ def test_where_queries_leak_the_clean_subset_stands_beside_the_whole(run: Callab
     assert clean["title"] == "The same on the clean subset: 4 queries"
     assert (whole["rows"][1]["A"]["value"], clean["rows"][1]["A"]["value"]) == (0.7, 0.25)
     assert [(row["group"], row["queries"]) for row in groups["rows"][:2]] == [("leaked", 6), ("clean", 4)]
+
+
+def test_what_refers_to_the_seed_makes_no_row_of_its_own(tmp_path: Path) -> None:
+    for seed in range(3):
+        folder = finished(tmp_path / str(seed), seed, f1=0.5 + seed / 10)
+        own = {"drawn": {"seed": "${seed}"}, "pretraining": "runs/BERT_${seed}", "weights": "${pretraining}"}
+        OmegaConf.save(OmegaConf.merge(OmegaConf.load(folder / "config.yaml"), own), folder / "config.yaml")
+    other = finished(tmp_path / "other", 0, f1=0.2)
+    OmegaConf.save(
+        OmegaConf.merge(OmegaConf.load(other / "config.yaml"), {"weights": "runs/BERT_0"}), other / "config.yaml"
+    )
+    (table,) = list_runs(read_runs([tmp_path]))
+    assert [row[table.columns.index("n")] for row in table.rows] == [3, 1]
+
+
+def test_of_losses_and_perplexities_the_least_is_best(tmp_path: Path) -> None:
+    for name, values in {"a": (0.5, 2.0, 9.0, 1.0), "b": (0.4, 3.0, 8.0, 2.0)}.items():
+        measures = dict(zip(("f1", "words_loss", "perplexity", "replaced_share"), values, strict=True))
+        finished(tmp_path / name, 0, HYBRID if name == "a" else TEXT, **measures)
+    (table,) = list_runs(read_runs([tmp_path]))
+    assert "replaced_share" not in table.columns
+    best = {table.columns[column]: row for row, column in table.best}
+    assert best == {"f1": 0, "words_loss": 0, "perplexity": 1}
 
 
 def test_systems_are_a_table_of_means_over_seeds_with_intervals_and_the_best_stands_out(

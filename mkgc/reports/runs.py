@@ -14,11 +14,11 @@ from mkgc.reports.saved import Run
 from mkgc.reports.table import Cell, Spread, Table
 from mkgc.reports.varied import varied
 
-SIZES = ("count", "support", "bag_support")
+SIZES = ("count", "support", "bag_support", "replaced_share")
 """Figures that say how much was scored, not how well."""
 
-LOW = ("mr",)
-"""Figures of which less is better."""
+LOW = ("mr", "perplexity")
+"""Figures of which less is better, as it is of each loss."""
 
 IDENTITY = ("run", "system", "sample", "seed", "n")
 """Columns that are no settings and no figures."""
@@ -102,7 +102,9 @@ def _table(
 
 def low(shown: Comparable) -> set[str | None]:
     """The measures of which less is better."""
-    return {*LOW, *(group.metric for group in shown.groups if group.best == "min")}
+    names = {name for group in shown.groups for one in group.runs for name in one.figures["test"]}
+    losses = {name for name in names if name.endswith("loss")}
+    return {*LOW, *losses, *(group.metric for group in shown.groups if group.best == "min")}
 
 
 def _add_p(rows: Sequence[Row], shown: Comparable, evidence: Evidence, how: Statistics) -> int | None:

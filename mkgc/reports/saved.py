@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -36,7 +37,8 @@ UNRELATED = NOISE | {"data.root"}
 class Run(NamedTuple):
     """A run: where it lies, in short below the folder asked for, its settings, and its figures, if it has finished.
 
-    ``referring`` are the dotted keys of settings that are written as references to others. Of a damaged run,
+    ``referring`` are the dotted keys of settings that are written as references to others, ``repeated`` the settings as
+    all repetitions of the run have them: what refers to one of SEEDS, as a path may, names it. Of a damaged run,
     ``problem`` says what is wrong, and there are no settings or no figures; of a job that failed, ``failure`` says why.
     """
 
@@ -47,6 +49,7 @@ class Run(NamedTuple):
     problem: str | None = None
     failure: str | None = None
     referring: frozenset[str] = frozenset()
+    repeated: Mapping[str, Any] = MappingProxyType({})
 
     def setting(self, key: str) -> Any:
         """The value at a dotted key, None where there is none."""
@@ -61,10 +64,10 @@ class Run(NamedTuple):
 
     def leaves(self) -> dict[str, str]:
         """All settings that hold no others, by dotted key, but for SEEDS and those that no figure depends on."""
-        return dict(_leaves(self.config))
+        return dict(_leaves(self.repeated))
 
 
-def _leaves(node: dict[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+def _leaves(node: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
     for key, value in node.items():
         path = f"{place}.{key}".lstrip(".")
         if path in SEEDS or path in UNRELATED:
@@ -81,17 +84,26 @@ def read_run(place: Path, folder: Path) -> Run:
     config: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     referring: frozenset[str] = frozenset()
+    repeated: dict[str, Any] = {}
     try:
         if os.path.lexists(place / "metrics.json"):
             figures = read_figures(place / "metrics.json")
         written = _written(place / "config.yaml")
         config = _resolved(written)
         referring = frozenset(_referring(written))
+        repeated = {key: referred(value, _without_seeds(written)) for key, value in written.items()}
     except DataError as error:
-        return Run(name, place, config, figures, str(error))
+        return Run(name, place, config, figures, str(error), repeated=repeated)
     if figures.get("run", config.get("run")) != config.get("run"):
-        return Run(name, place, config, {}, "its figures are another run's than its settings")
-    return Run(name, place, config, figures, None, None if figures else _failure(place), referring)
+        return Run(name, place, config, {}, "its figures are another run's than its settings", repeated=repeated)
+    return Run(name, place, config, figures, None, None if figures else _failure(place), referring, repeated)
+
+
+def _without_seeds(written: dict[str, Any]) -> dict[str, Any]:
+    """The settings with its own name in the place of each of SEEDS, for what refers to it."""
+    data = written.get("data")
+    named = {"data": data | {"subset_seed": SEEDS[1]}} if isinstance(data, dict) else {}
+    return written | {"seed": SEEDS[0]} | named
 
 
 def _failure(place: Path) -> str | None:
