@@ -33,6 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table.add_data("<b>bold</b>", 0.25)
         run.log({"test/predictions": table, "test/examples": [wandb.Image(picture(), caption="<i>red</i>")]})
         run.log({"test/confusion": wandb.plot.confusion_matrix(y_true=[0, 1], preds=[0, 0], class_names=["a", "b"])})
+    wandb.teardown()  # on a busy machine, the client's process writes its last rows after the run has ended
     return folder
 
 
