@@ -27,11 +27,12 @@ Recorded = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Answered:
-    """What the queries of one direction found: scores and judgements of all candidates, and figures."""
+    """The queries of one direction and their candidates, the judgements of each query, and its figures."""
 
     direction: str
-    scores: Float[Tensor, "Q N"]
-    gains: Float[Tensor, "Q N"]
+    queries: Float[Tensor, "Q D"]
+    candidates: Float[Tensor, "N D"]
+    judged: Mapping[int, Mapping[int, float]]
     figures: Float64[Tensor, "Q F"]
     asking: Bool[Tensor, " Q"]
     scale: float
@@ -46,21 +47,23 @@ class Answered:
         grades: Float[Tensor, " J"],
         scale: float,
     ) -> Answered:
-        scores = full_products(queries, candidates)
-        gains = torch.zeros_like(scores).index_put((pairs[:, 0], pairs[:, 1]), grades.to(scores.dtype))
-        return cls(direction, scores, gains, *query_figures(queries, candidates, pairs, grades), scale)
+        judged: dict[int, dict[int, float]] = {}
+        for (query, candidate), grade in zip(pairs.tolist(), grades.tolist(), strict=True):
+            judged.setdefault(query, {})[candidate] = grade
+        figures = query_figures(queries, candidates, pairs, grades)
+        return cls(direction, queries, candidates, judged, *figures, scale)
 
     def line(self, query: int, names: Sequence[str]) -> dict[str, Any]:
         """What a line of ``predictions.jsonl`` says of a query, by the candidates' names.
 
-        The gold answer is what was found where that is relevant, else what was judged best. A probability is that
-        among all candidates.
+        The gold answer is what was judged best, whatever was found, so that runs of other systems have the same. A
+        probability is that among all candidates.
         """
-        scores, gains = self.scores[query], self.gains[query]
+        scores, judged = full_products(self.queries[query], self.candidates), self.judged.get(query, {})
         order = scores.argsort(descending=True, stable=True)[:TOLD].tolist()
         found, asks = order[0], bool(self.asking[query])
-        right = bool(gains[found] > RELEVANT)
-        gold = found if right else int(gains.argmax())
+        right = judged.get(found, 0.0) > RELEVANT
+        gold = max(sorted(judged), key=judged.__getitem__) if asks else found
         probabilities = (self.scale * scores).softmax(0)
         line = {
             "direction": self.direction,

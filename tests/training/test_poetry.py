@@ -10,11 +10,10 @@ import torch
 
 from mkgc.train import train
 from mkgc.training.checkpoint import read
+from tests.steps import JUDGED, TEACHER
 
 pytestmark = pytest.mark.slow
 
-TEACHER = "task.data.teacher=${data.root}/teacher.ckpt"
-JUDGED = "task.source.judgements=${data.root}/judgements.jsonl"
 LEARNED = {
     "poetry_pretraining": (TEACHER,),
     "poetry_retrieval": (TEACHER, JUDGED, "task.model.learn=true"),
