@@ -31,7 +31,7 @@ from mkgc.app.provenance import installed_version
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, explain_missing, hand_on_errors
-from mkgc.app.unknown import ABSENT, composed_without, explain_unknown
+from mkgc.app.unknown import ABSENT, composed_without, explain_unknown, hidden_error
 from mkgc.errors import ConfigError, MkgcError, one_line
 from mkgc.sweeps.hooks import sweeping
 from mkgc.terminal import say
@@ -201,6 +201,8 @@ def user_message(error: BaseException | None) -> str | None:
     if (line := explain_missing(first)) is not None:
         return line
     if isinstance(first, HydraException | OmegaConfBaseException):
+        if hidden := hidden_error(first):
+            return user_message(hidden)
         if absent := ABSENT.match(str(first)):
             return one_line(explain_unknown(absent[1], composed_without(first, {absent[1]})))
         lines = [line.strip() for line in str(first).splitlines() if line.strip()]

@@ -140,6 +140,22 @@ def recomposed(loader: Any, name: str | None, words: Sequence[str], keys: Collec
     return config
 
 
+def hidden_error(error: BaseException) -> BaseException | None:
+    """What is wrong with the command line, where Hydra complains of a list of values for a sweep; None if nothing is.
+
+    Hydra composes first to see whether an experiment is a sweep, and takes it for none where that fails: a wrong key
+    then shows as ``seed=0,1``.
+    """
+    frame = _loading(error)
+    if frame is None or not str(error).lstrip().startswith("Ambiguous value"):
+        return None
+    try:
+        frame["self"].load_configuration(frame["config_name"], frame["overrides"], RunMode.MULTIRUN, True, False)
+    except (HydraException, OmegaConfBaseException) as hidden:
+        return hidden
+    return None
+
+
 def has(config: DictConfig, key: str) -> bool:
     """Whether a dotted key is there, whatever its value."""
     place, _, name = key.rpartition(".")

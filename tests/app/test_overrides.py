@@ -130,6 +130,7 @@ def test_a_key_that_nothing_reads_is_not_added(word: str, line: str) -> None:
             ["+size.text.config.hidden_sizes=3"],
             "backbone.text.config.hidden_sizes: no such key; did you mean backbone.text.config.hidden_size?",
         ),
+        (["experiment=two_stages", "seed=0,1", "data.rot=x"], "data.rot: no such key; did you mean data.root?"),
         (["task=link_prediction", "+task.model.stage1.epoch=3"], "task.model.stage1.epoch: no such key; did you mean"),
     ],
 )
