@@ -34,7 +34,7 @@ Answer = str | tuple[Entity, ...]
 class Prediction:
     """An example of the test split with what was predicted; ``details`` are texts that only its task knows.
 
-    ``figures`` are those of a single query, where a task counts such (:mod:`mkgc.analysis.graded`).
+    ``figures`` are those of a single query, where a task counts such (:mod:`mkgc.analysis.figures`).
     """
 
     id: str

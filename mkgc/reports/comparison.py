@@ -70,12 +70,12 @@ def _ranked(title: str, first: Sequence[Queries], second: Sequence[Queries], res
 def _predicted(
     title: str, first: Sequence[Predictions], second: Sequence[Predictions], resamples: int, seed: int
 ) -> list[Table]:
-    """Of labels or entities, or of queries with graded judgements."""
-    from mkgc.analysis import graded
+    """Of labels or entities, or of queries with figures of their own."""
+    from mkgc.analysis import figures
     from mkgc.analysis.answers import changes, compare
 
-    if graded.graded(first[0]):
-        found = graded.compare(first, second, resamples, seed)
+    if figures.recorded(first[0]):
+        found = figures.compare(first, second, resamples, seed)
         return [measures_table(f"{title}; {len(first[0].rows):,} queries, 95 % intervals", found)]
     found = compare(first, second, resamples, seed)
     groups, classes = changes(first, second)

@@ -123,7 +123,7 @@ def significance(evidence: Evidence, reference: int, measure: str, how: Statisti
 
 def _pooled(found: Sequence[Tested]) -> tuple[Sums, Measures]:
     """The sums of each unit of resampling, means over the runs, and what measures are made of them."""
-    from mkgc.analysis import answers, confidence, graded
+    from mkgc.analysis import answers, confidence, figures
     from mkgc.analysis.predictions import Predictions
     from mkgc.analysis.queries import Queries
 
@@ -131,6 +131,6 @@ def _pooled(found: Sequence[Tested]) -> tuple[Sums, Measures]:
     if ranked:
         return confidence.pool(ranked), confidence.MEASURES
     predicted = [one for one in found if isinstance(one, Predictions)]
-    if graded.graded(predicted[0]):
-        return graded.pool(predicted), graded.measures(predicted[0])
+    if figures.recorded(predicted[0]):
+        return figures.pool(predicted), figures.measures(predicted[0])
     return answers.pool(predicted), answers.measures(predicted[0].labels)

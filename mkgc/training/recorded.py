@@ -7,7 +7,7 @@ Lines are in the order of the data set, whatever processes and batches the test 
 - ``gold`` and ``predicted``: a label, or the spans of the text's words, ``[{"type", "start", "end"}, …]``;
 - ``score``, the probability of what was predicted, and ``gold_score``, that of the gold answer;
 - ``counts``, what the example adds to the metric: true positives, predictions and gold answers that count;
-- ``figures``, those of a query with graded judgements (:mod:`mkgc.analysis.graded`);
+- ``figures``, those of a query of retrieval (:mod:`mkgc.analysis.figures`);
 - what else the task says of it, such as ``head`` and ``tail``, or ``scores`` of all labels.
 """
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mkgc.analysis.graded import measures, pool
+from mkgc.analysis.figures import measures, pool
 from mkgc.analysis.predictions import Predictions
 from mkgc.errors import ConfigError, MkgcError
 from mkgc.images.decode import decode_all

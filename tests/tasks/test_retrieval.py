@@ -206,6 +206,22 @@ def test_a_line_is_recorded_of_each_pair_with_what_stands_first() -> None:
     assert first["tokens"] == ["一", "只", "狗"]
     assert (second["gold"], second["predicted"], second["counts"]) == ("b", "c", [0, 1, 1])
     assert (second["rank"], second["image_rank"]) == (2.5, 2.5)
+    assert first["figures"] == {f"{way}_R@{k}": 1.0 for way in ("t2i", "i2t") for k in (1, 5, 10)}
+    assert second["figures"] == first["figures"] | {"t2i_R@1": 0.0, "i2t_R@1": 0.0}
+
+
+def test_a_caption_and_an_image_count_once_in_the_figures_of_lines() -> None:
+    """A caption of two images, one of which has a second caption."""
+    from mkgc.metrics.retrieval import gallery
+    from tasks.retrieval.example import CaptionExample
+
+    pairs = [(5, 1), (5, 2), (6, 2)]
+    numbers = torch.tensor(pairs)
+    found = gallery(torch.eye(3)[[0, 0, 1]], torch.eye(3)[[0, 1, 1]], numbers[:, 0], numbers[:, 1])
+    tested = recorded.Tested.of(found, {1: "a", 2: "b"}, 10.0)
+    lines = tested.describe([CaptionExample("x", {}, "a")] * 3, pairs)
+    ways = [{name[:3] for name in line["figures"]} for line in lines]
+    assert ways == [{"t2i", "i2t"}, {"i2t"}, {"t2i"}]
 
 
 def test_templates_and_stages_are_refused_where_there_are_none(run: Callable[..., Any], captions_root: Path) -> None:
@@ -227,6 +243,8 @@ def test_a_run_learns_records_and_is_scored_again(run: Callable[..., Any], capti
     lines = [json.loads(line) for line in (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()]
     right = {line["text"]: line["rank"] <= 1 for line in lines}
     assert sum(right.values()) / len(right) == pytest.approx(figures["test"]["t2i_R@1"])
+    code, out, _ = run("report", "table=run")
+    assert f"| {figures['test']['mean_recall']:.4f} [" in out
     code, out, _ = run("evaluate", "checkpoint=run", "batch_size=3")
     assert f"test/mean_recall      {figures['test']['mean_recall']:.4f}" in out
     code, _, err = run("evaluate", "checkpoint=run", "templates=en")

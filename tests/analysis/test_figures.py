@@ -1,10 +1,10 @@
-"""Figures of queries with graded judgements: means of those that have them, with intervals, and of two runs."""
+"""Figures of queries: means of those that have them, with intervals, and of two runs."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from mkgc.analysis.graded import compare, graded, measures, pool
+from mkgc.analysis.figures import compare, measures, pool, recorded
 from mkgc.analysis.predictions import Prediction, Predictions
 from mkgc.analysis.resampling import bootstrap
 from mkgc.metrics import MetricError
@@ -38,6 +38,15 @@ def test_a_figure_is_the_mean_over_the_queries_that_have_it_and_joined_ones_over
         assert found[name] == pytest.approx((found[f"text_to_image/{name}"] + found[f"image_to_text/{name}"]) / 2)
 
 
+def test_mean_recall_is_the_mean_of_all_recalls_of_captions_and_of_images() -> None:
+    """Two captions of one image, the second of which has nothing to say of it again."""
+    rows = [{"t2i_R@1": 1.0, "t2i_R@5": 1.0, "i2t_R@1": 0.0, "i2t_R@5": 1.0}, {"t2i_R@1": 0.0, "t2i_R@5": 0.0}]
+    lines = [Prediction(str(i), ("q",), {}, "a", "b", 0.5, 0.5, (0, 1, 1), {}, row) for i, row in enumerate(rows)]
+    tested = Predictions(tuple(lines))
+    found = dict(zip(measures(tested).names, measures(tested).of(pool([tested]).sum(0)), strict=True))
+    assert found == {"mean_recall": 0.5, "t2i_R@1": 0.5, "t2i_R@5": 0.5, "i2t_R@1": 0.0, "i2t_R@5": 1.0}
+
+
 def test_several_seeds_count_with_the_mean_of_each_query() -> None:
     seeds = [queries(0), queries(1)]
     found = measures(seeds[0]).of(pool(seeds).sum(0))
@@ -59,6 +68,6 @@ def test_two_runs_are_compared_query_by_query() -> None:
 
 
 def test_runs_on_other_queries_are_not_compared() -> None:
-    assert [graded(one) for one in (queries(0), queries(0, count=1))] == [True, False]  # the first asks for nothing
+    assert [recorded(one) for one in (queries(0), queries(0, count=1))] == [True, False]  # the first asks for nothing
     with pytest.raises(MetricError, match="different examples"):
         compare([queries(0)], [queries(0, count=30)])

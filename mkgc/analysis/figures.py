@@ -1,11 +1,12 @@
-"""Figures of queries with graded judgements, as tests record them query by query: with intervals, and of two runs.
+"""Figures of retrieval, as tests record them query by query: with intervals, and of two runs.
 
-A line of ``predictions.jsonl`` has in ``figures`` those of its query, by the names that they have in the run's figures
-(``text_to_image/MRR``); of a query for which nothing was judged above 0 there are none.
+A line of ``predictions.jsonl`` has in ``figures`` those of its queries, by the names that they have in the run's
+figures (``t2i_R@1``, ``text_to_image/MRR``); of a query for which nothing was judged above 0 there are none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,26 +15,27 @@ from jaxtyping import Float64
 from mkgc.analysis.predictions import Predictions
 from mkgc.analysis.resampling import Comparison, Measures, Sums, compare_paired
 
-JOINED = ("NDCG@5", "MRR")
-"""Figures whose mean over all directions is one, too."""
+JOINED = {"mean_recall": r".*_R@\d+", "NDCG@5": r".*/NDCG@5", "MRR": r".*/MRR"}
+"""Means of figures that are one, too: over both directions, of recalls also over ranks."""
 
 
-def graded(tested: Predictions) -> bool:
+def recorded(tested: Predictions) -> bool:
     """Whether a test recorded figures of single queries."""
     return any(row.figures for row in tested.rows)
 
 
 def measures(tested: Predictions) -> Measures:
-    """The mean of each figure over the queries that have it, and those of ``JOINED`` over all directions."""
+    """The mean of each figure over the queries that have it, before them those of ``JOINED``."""
     names = _names(tested)
-    joined = [[i for i, name in enumerate(names) if name.rpartition("/")[2] == figure] for figure in JOINED]
+    found = {joint: [i for i, name in enumerate(names) if re.fullmatch(own, name)] for joint, own in JOINED.items()}
+    joined = {joint: rows for joint, rows in found.items() if rows}
 
     def means(sums: Float64[np.ndarray, "*R M"]) -> Float64[np.ndarray, "*R C"]:
         values, counts = np.split(sums, 2, axis=-1)
         each = np.divide(values, counts, out=np.zeros_like(values), where=counts > 0)
-        return np.concatenate([*(each[..., rows].mean(-1, keepdims=True) for rows in joined if rows), each], axis=-1)
+        return np.concatenate([*(each[..., rows].mean(-1, keepdims=True) for rows in joined.values()), each], axis=-1)
 
-    return Measures((*(name for name, rows in zip(JOINED, joined, strict=True) if rows), *names), means)
+    return Measures((*joined, *names), means)
 
 
 def pool(runs: Sequence[Predictions]) -> Sums:
