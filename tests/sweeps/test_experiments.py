@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ def hydra(*words: str) -> Any:
     with initialize_config_module("conf", version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         found = loader.load_configuration("train", [*words], RunMode.MULTIRUN).hydra
-        return OmegaConf.create({"dir": found.sweep.dir, "params": {**found.sweeper.params}, "mode": str(found.mode)})
+        params = OmegaConf.create({**found.sweeper.params})
+        subdir = OmegaConf.to_container(found.sweep, resolve=False)["subdir"]
+    return SimpleNamespace(dir=found.sweep.dir, params=params, mode=str(found.mode), subdir=subdir)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +141,13 @@ def test_klmos_third_table_is_of_both_tasks_with_the_graph_and_without_it() -> N
     )
     assert first.weights == second.weights == f"{hydra('experiment=klmo_pretraining').dir}/KLMo_0"
     assert (first.data.knowledge is None, second.data.knowledge is None) == (False, True)
+
+
+def test_each_row_of_the_poetry_ablation_starts_from_its_own_pretraining() -> None:
+    study = hydra("experiment=poetry_pretraining")
+    for system in study.params.system.split(","):
+        own = composed("experiment=poetry_pretraining", f"system={system}", "seed=2")
+        row = composed("experiment=poetry_ablation", f"system={system}", "seed=2")
+        assert row.weights == f"{study.dir}/{own.system}_2"
+        assert study.subdir == "${system}_${seed}"
+    assert composed("experiment=poetry_ablation", "system=poetry_teacher").weights is None
