@@ -20,8 +20,8 @@ class EntityIndex:
     """Finds the entities whose vectors fit queries best; everything lies in the memory of the host.
 
     Exact by default. ``approximate`` sorts the vectors into some 4 √N lists around centres first, and looks into a
-    sixteenth of them: it misses the more, the less the vectors are grouped. Entities that are ``excluded`` are never
-    found.
+    sixteenth of them, or 64: it misses the more, the less the vectors are grouped. Entities that are ``excluded`` are
+    never found.
 
     Raises:
         ConfigError: FAISS is not installed.

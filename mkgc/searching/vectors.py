@@ -18,8 +18,9 @@ Kind = Literal["flat", "hnsw", "ivf"]
 TAUGHT = 64
 """Vectors of each list that say where its centre is: FAISS asks for 39, and takes 256 where it may."""
 
-PROBED = 1 / 16
-"""Share of the lists that an approximate search looks into."""
+PROBED, LEAST = 1 / 16, 64
+"""Share of the lists that an approximate search looks into, and how many it does at least: of few lists each holds what
+is near to several centres."""
 
 NEIGHBOURS, BUILT, LOOKED = 32, 80, 256
 """Of a graph (HNSW): links of each vector, candidates when one is added, and candidates of a search."""
@@ -46,10 +47,10 @@ def flat(faiss: ModuleType, rows: Rows, metric: int) -> Any:
 
 
 def lists(faiss: ModuleType, rows: Rows, metric: int) -> Any:
-    """An empty index of some 4 √N lists around centres of the ``rows``, which looks into a sixteenth of them."""
+    """An empty index of some 4 √N lists around centres of the ``rows``, which looks into a sixteenth of them, or 64."""
     count = max(min(4 * math.isqrt(len(rows)), len(rows) // TAUGHT), 1)
     index = faiss.IndexIVFFlat(flat(faiss, rows, metric), rows.shape[1], count, metric)
-    index.nprobe = max(round(PROBED * count), 1)
+    index.nprobe = max(round(PROBED * count), min(LEAST, count))
     index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = TAUGHT, 1
     index.train(rows)
     return index
