@@ -25,8 +25,8 @@ def hydra(*words: str) -> Any:
         loader = GlobalHydra.instance().config_loader()
         found = loader.load_configuration("train", [*words], RunMode.MULTIRUN).hydra
         params = OmegaConf.create({**found.sweeper.params})
-        subdir = OmegaConf.to_container(found.sweep, resolve=False)["subdir"]
-    return SimpleNamespace(dir=found.sweep.dir, params=params, mode=str(found.mode), subdir=subdir)
+        sweep: Any = OmegaConf.to_container(found.sweep, resolve=False)
+    return SimpleNamespace(dir=found.sweep.dir, params=params, mode=str(found.mode), subdir=sweep["subdir"])
 
 
 @pytest.mark.parametrize(
