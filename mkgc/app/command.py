@@ -31,7 +31,7 @@ from mkgc.app.provenance import installed_version
 from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, explain_missing, hand_on_errors
-from mkgc.app.unknown import ABSENT, composed_without, explain_unknown, hidden_error
+from mkgc.app.unknown import ABSENT, as_mistake, composed_without, explain_unknown, hidden_error
 from mkgc.errors import ConfigError, MkgcError, one_line
 from mkgc.sweeps.hooks import sweeping
 from mkgc.terminal import say
@@ -65,10 +65,7 @@ def run(main: Callable[[], object], verb: str) -> None:
             say(f"mkgc: {end.line}", error=True)
         sys.exit(end.code)
     except Exception as error:
-        # Hydra could not compose a configuration, and not all its errors are its own.
-        if not (_begun(error) or isinstance(error, BrokenPipeError)):
-            error = error if isinstance(error, HydraException | OmegaConfBaseException) else ConfigError(_line(error))
-        _fail(error)
+        _fail(error if _begun(error) or isinstance(error, BrokenPipeError) else as_mistake(error))
 
 
 def exit_on_user_error(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
@@ -102,10 +99,6 @@ def _begun(error: BaseException) -> bool:
     """Whether an error comes from the command itself, and not from what precedes it."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_code.co_name == "wrapped" and frame.f_globals is globals() for frame, _ in frames)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
 def _hung_up(error: BaseException) -> bool:

@@ -9,9 +9,11 @@ from difflib import SequenceMatcher
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from hydra.utils import get_object
@@ -19,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.models import explain_unused
+from mkgc.errors import ConfigError
 
 OWN = ("mkgc.", "tasks.")
 
@@ -151,9 +154,22 @@ def hidden_error(error: BaseException) -> BaseException | None:
         return None
     try:
         frame["self"].load_configuration(frame["config_name"], frame["overrides"], RunMode.MULTIRUN, True, False)
-    except (HydraException, OmegaConfBaseException) as hidden:
-        return hidden
+    except Exception as hidden:  # not all that Hydra raises is its own
+        return as_mistake(hidden)
     return None
+
+
+def as_mistake(error: Exception) -> Exception:
+    """What was raised before a command had its configuration, as an error of the command line.
+
+    Not all that Hydra raises is its own, and such errors do not say which word they are about.
+    """
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return error
+    line = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    held = (variables.get("override") for variables in _held(error))
+    word = next((one for one in held if isinstance(one, Override)), None)
+    return ConfigError(line if word is None else f"{word.input_line}: {line.removesuffix(f' : {word}')}")
 
 
 def has(config: DictConfig, key: str) -> bool:
@@ -169,12 +185,14 @@ def _is_section(node: Any) -> bool:
 
 def _loading(error: BaseException) -> dict[str, Any] | None:
     """The variables of Hydra's loader where it composes."""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == "load_configuration":
-            return trace.tb_frame.f_locals
-        trace = trace.tb_next
-    return None
+    return next(_held(error, "load_configuration"), None)
+
+
+def _held(error: BaseException, function: str | None = None) -> Iterator[dict[str, Any]]:
+    """The variables of the functions that an error came through, or of those of one name."""
+    for frame, _ in walk_tb(error.__traceback__):
+        if function in (None, frame.f_code.co_name):
+            yield frame.f_locals
 
 
 def _nearest(name: str, known: Collection[str], least: float = ALIKE) -> str | None:
