@@ -136,7 +136,7 @@ def recomposed(loader: Any, name: str | None, words: Sequence[str], keys: Collec
     left = [word for word in words if word.partition("=")[0].lstrip("+~") not in keys]
     try:
         config: DictConfig = loader.load_configuration(name, left, RunMode.RUN, True, False)
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:  # not all that Hydra raises is its own
         absent = ABSENT.match(str(error))
         further = absent is not None and absent[1] not in keys
         return recomposed(loader, name, left, {*keys, absent[1]}) if absent and further else None
@@ -154,7 +154,7 @@ def hidden_error(error: BaseException) -> BaseException | None:
         return None
     try:
         frame["self"].load_configuration(frame["config_name"], frame["overrides"], RunMode.MULTIRUN, True, False)
-    except Exception as hidden:  # not all that Hydra raises is its own
+    except Exception as hidden:
         return as_mistake(hidden)
     return None
 

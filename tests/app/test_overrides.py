@@ -133,6 +133,7 @@ def test_a_key_that_nothing_reads_is_not_added(word: str, line: str) -> None:
         (["experiment=two_stages", "seed=0,1", "data.rot=x"], "data.rot: no such key; did you mean data.root?"),
         (["task=1.5"], "task=1.5: Config group override must be a string or a list. Got float"),
         (["seed=0,1", "=1.5"], "=1.5: Config group override must be a string or a list. Got float"),
+        (["foo=1", "++backbone.inputs.x=1"], "foo: no such key"),
         (["~task=1.5"], "~task=1.5: Config group override deletion value must be a string"),
         (["task=link_prediction", "+task.model.stage1.epoch=3"], "task.model.stage1.epoch: no such key; did you mean"),
     ],
