@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
+TASKS = sorted(path.parent for path in ROOT.glob("tasks/*/task.py"))
 FILE = re.compile(r"`((?:mkgc|tasks|tests|conf|benchmarks|docs|data)/[\w./]*\w(?:/|\.\w+)?)(?:::(\w+))?")
 NAMED = re.compile(r"`(?:::)?(test_\w+)(?:\.py)?`")
 
@@ -34,3 +35,12 @@ def test_what_a_page_names_without_its_folder_is_a_test(page: str) -> None:
     named = set(NAMED.findall((ROOT / page).read_text()))
     assert named
     assert named - names == set()
+
+
+@pytest.mark.parametrize("folder", TASKS, ids=lambda folder: folder.name)
+def test_a_task_has_a_page_that_names_files_of_its_folder(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    named = set(re.findall(r"`(\w+\.py)`", text))
+    assert "task.py" in named
+    assert {name for name in named if not (folder / name).exists()} == set()
+    assert [link for link in re.findall(r"\]\(([^)#:]+)", text) if not (folder / link).exists()] == []
