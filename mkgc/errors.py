@@ -19,6 +19,16 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     return printable(text)
 
 
+def unfolded(text: str, *hidden: str) -> str:
+    """Several lines in one, without empty ones and those that begin with what is ``hidden``.
+
+    >>> unfolded("Key 'foo' is not known\\n    full_key: foo\\n  To add it, use +", "full_key:")
+    "Key 'foo' is not known To add it, use +"
+    """
+    lines = (line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(hidden))
+
+
 def printable(text: str) -> str:
     """The text with escapes for what is no visible sign: line ends, terminal commands, marks of direction, half signs.
 

@@ -32,7 +32,7 @@ from mkgc.app.renamed import check_renamed
 from mkgc.app.signals import Ended, end_others, in_order, is_first
 from mkgc.app.sweeps import JobError, explain_missing, hand_on_errors
 from mkgc.app.unknown import ABSENT, as_mistake, composed_without, explain_unknown, hidden_error
-from mkgc.errors import ConfigError, MkgcError, one_line
+from mkgc.errors import ConfigError, MkgcError, one_line, unfolded
 from mkgc.sweeps.hooks import sweeping
 from mkgc.terminal import say
 
@@ -198,6 +198,5 @@ def user_message(error: BaseException | None) -> str | None:
             return user_message(hidden)
         if absent := ABSENT.match(str(first)):
             return one_line(explain_unknown(absent[1], composed_without(first, {absent[1]})))
-        lines = [line.strip() for line in str(first).splitlines() if line.strip()]
-        return one_line(" ".join(line for line in lines if not line.startswith(("full_key:", "object_type="))))
+        return one_line(unfolded(str(first), "full_key:", "object_type="))
     return None

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mkgc.app.models import explain_unused
-from mkgc.errors import ConfigError
+from mkgc.errors import ConfigError, unfolded
 
 OWN = ("mkgc.", "tasks.")
 
@@ -166,7 +166,7 @@ def as_mistake(error: Exception) -> Exception:
     """
     if isinstance(error, HydraException | OmegaConfBaseException):
         return error
-    line = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    line = unfolded(str(error))
     held = (variables.get("override") for variables in _held(error))
     word = next((one for one in held if isinstance(one, Override)), None)
     return ConfigError(line if word is None else f"{word.input_line}: {line.removesuffix(f' : {word}')}")
